@@ -1,0 +1,31 @@
+namespace KeyService.IntegrationTests;
+
+/// <summary>The server and the command as they were built, run as processes of their own.</summary>
+internal static class Executables
+{
+    public static string Server { get; } = Built("KeyService.Server", "KeyService.Server");
+
+    public static string Cli { get; } = Built("KeyService.Cli", "keyservice");
+
+    public static Task<CommandResult> RunServerAsync(
+        IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? workingDirectory = null) =>
+        Command.RunAsync(Server, arguments, environment, input: null, workingDirectory);
+
+    public static Task<CommandResult> RunCliAsync(
+        IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string?>? environment = null,
+        byte[]? input = null,
+        string? workingDirectory = null)
+    {
+        var all = new Dictionary<string, string?>(environment ?? new Dictionary<string, string?>()) { ["KEYSERVICE_SERVER"] = Server };
+        return Command.RunAsync(Cli, arguments, all, input, workingDirectory);
+    }
+
+    // The tests stand in artifacts/bin/KeyService.IntegrationTests/<configuration>; the others beside them.
+    private static string Built(string project, string executable)
+    {
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory);
+        var path = Path.Combine(configuration.Parent!.Parent!.FullName, project, configuration.Name, executable);
+        return File.Exists(path) ? path : throw new FileNotFoundException($"Build the solution first: {path} is missing.");
+    }
+}

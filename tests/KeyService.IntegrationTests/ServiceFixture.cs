@@ -1,0 +1,180 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace KeyService.IntegrationTests;
+
+/// <summary>A client of the fixture's service: certificate, key, and the profile file the command reads.</summary>
+internal sealed record ClientIdentity(string Name, string CertificatePath, string KeyPath, string ProfilePath);
+
+/// <summary>
+/// A service of its own for a test class: SoftHSM token, development PKI, embedded store and the real server process, all in one temporary
+/// directory, ended and removed afterwards. Use it as <c>IClassFixture&lt;ServiceFixture&gt;</c>, or make one by hand when the test stops,
+/// breaks or restarts the service. Principals: administrator (keys, access, audit), database and backup (use keys).
+/// </summary>
+public sealed class ServiceFixture : IAsyncLifetime
+{
+    private ServerProcess? server;
+
+    internal string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("keyservice-test-").FullName;
+
+    internal string ConfigPath => Path.Combine(Directory, "server.json");
+
+    internal string CaPath => Path.Combine(Directory, "pki", "ca.crt");
+
+    internal string SocketPath => Path.Combine(Directory, "keyservice.sock");
+
+    internal string StorePath => Path.Combine(Directory, "keyservice.db");
+
+    internal int Port { get; } = FreePort();
+
+    internal Uri Endpoint => new($"https://localhost:{Port}");
+
+    internal ClientIdentity Administrator { get; private set; } = null!;
+
+    internal ClientIdentity Database { get; private set; } = null!;
+
+    internal ClientIdentity Backup { get; private set; } = null!;
+
+    /// <summary>What the server wrote to stdout and stderr since its last start.</summary>
+    internal string ServerLog => server?.Log ?? "";
+
+    internal IReadOnlyDictionary<string, string?> ServerEnvironment =>
+        new Dictionary<string, string?> { ["SOFTHSM2_CONF"] = Path.Combine(Directory, "softhsm2.conf") };
+
+    public async ValueTask InitializeAsync()
+    {
+        Infrastructure.RequireSoftHsm();
+        Infrastructure.RequireTool("openssl", "openssl");
+        await ProvisionAsync();
+        await StartAsync();
+        await RegisterAsync();
+    }
+
+    /// <summary>Token, PKI, configuration and first administrator, without a running server.</summary>
+    internal async Task ProvisionAsync()
+    {
+        var root = Infrastructure.RepositoryRoot;
+        (await Command.RunAsync(Path.Combine(root, "hsm-sim/softhsm-token.sh"), [Directory, "keyservice-test"])).ExpectExit(0);
+        (await Command.RunAsync(Path.Combine(root, "dev/pki.sh"), [Path.Combine(Directory, "pki")])).ExpectExit(0);
+        Administrator = WriteProfile("administrator");
+        Database = WriteProfile("database");
+        Backup = WriteProfile("backup");
+        WriteConfig();
+        (await Executables.RunServerAsync(
+            [
+                "init", "--config", ConfigPath,
+                "--admin-name", "administrator",
+                "--admin-certificate-uri", "keyservice:principal/administrator",
+            ],
+            ServerEnvironment)).ExpectExit(0);
+    }
+
+    internal async Task StartAsync() => server = await ServerProcess.StartAsync(ConfigPath, ServerEnvironment, Port);
+
+    /// <summary>Asks the server to end (SIGTERM) and waits for it.</summary>
+    internal async Task<int> StopAsync()
+    {
+        var code = server is null ? 0 : await server.StopAsync();
+        server = null;
+        return code;
+    }
+
+    /// <summary>Ends the server without a chance to tidy up (SIGKILL).</summary>
+    internal async Task CrashAsync()
+    {
+        if (server is not null)
+        {
+            await server.KillAsync();
+        }
+        server = null;
+    }
+
+    internal async Task RestartAsync()
+    {
+        await StopAsync();
+        await StartAsync();
+    }
+
+    /// <summary>Makes a certificate <c>keyservice:principal/NAME</c> and its profile; registers nothing.</summary>
+    internal async Task<ClientIdentity> IssueClientAsync(string name, int days = 365)
+    {
+        (await Command.RunAsync(
+            Path.Combine(Infrastructure.RepositoryRoot, "dev/pki.sh"), [Path.Combine(Directory, "pki"), "client", name, $"{days}"])).ExpectExit(0);
+        return WriteProfile(name);
+    }
+
+    /// <summary>Runs the real command as one of the clients.</summary>
+    internal Task<CommandResult> RunCliAsync(ClientIdentity client, params string[] arguments) => RunCliAsync(client, null, arguments);
+
+    internal Task<CommandResult> RunCliAsync(ClientIdentity client, byte[]? input, params string[] arguments) =>
+        Executables.RunCliAsync(arguments, new Dictionary<string, string?> { ["KEYSERVICE_PROFILE"] = client.ProfilePath }, input, Directory);
+
+    /// <summary>Creates a key through the real command.</summary>
+    internal async Task CreateKeyAsync(string name) => (await RunCliAsync(Administrator, "key", "create", name)).ExpectExit(0);
+
+    /// <summary>A server configuration beside this fixture's, changed by <paramref name="change"/>; returns its path.</summary>
+    internal string WriteConfig(Action<Dictionary<string, object?>>? change = null, string fileName = "server.json")
+    {
+        var config = new Dictionary<string, object?>
+        {
+            ["profile"] = "development",
+            ["dataDirectory"] = ".",
+            ["listen"] = new Dictionary<string, object?> { ["tcp"] = $"127.0.0.1:{Port}", ["unixSocket"] = "keyservice.sock" },
+            ["tls"] = new Dictionary<string, object?>
+            {
+                ["certificate"] = "pki/server.crt", ["privateKey"] = "pki/server.key", ["clientCa"] = "pki/ca.crt",
+            },
+            ["hsm"] = new Dictionary<string, object?>
+            {
+                ["module"] = Infrastructure.SoftHsmModule, ["tokenLabel"] = "keyservice-test", ["pinFile"] = "pin",
+            },
+            ["store"] = new Dictionary<string, object?> { ["sqlite"] = "keyservice.db" },
+        };
+        change?.Invoke(config);
+        var path = Path.Combine(Directory, fileName);
+        File.WriteAllText(path, JsonSerializer.Serialize(config));
+        return path;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        System.IO.Directory.Delete(Directory, recursive: true);
+    }
+
+    internal static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private async Task RegisterAsync()
+    {
+        foreach (var client in new[] { Database, Backup })
+        {
+            (await RunCliAsync(
+                Administrator, "principal", "create", client.Name, "--certificate-uri", $"keyservice:principal/{client.Name}")).ExpectExit(0);
+            (await RunCliAsync(
+                Administrator, "grant", "create", client.Name, "--key", "*", "--permissions",
+                "generate-data-key,unwrap-data-key,rewrap-data-key,encrypt,decrypt,reencrypt,read-key,read-system")).ExpectExit(0);
+        }
+    }
+
+    private ClientIdentity WriteProfile(string name)
+    {
+        var pki = Path.Combine(Directory, "pki");
+        var client = new ClientIdentity(
+            name, Path.Combine(pki, $"{name}.crt"), Path.Combine(pki, $"{name}.key"), Path.Combine(Directory, $"{name}.profile.json"));
+        File.WriteAllText(client.ProfilePath, JsonSerializer.Serialize(new Dictionary<string, string>
+        {
+            ["endpoint"] = Endpoint.GetLeftPart(UriPartial.Authority),
+            ["ca"] = CaPath,
+            ["certificate"] = client.CertificatePath,
+            ["privateKey"] = client.KeyPath,
+            ["serverConfig"] = ConfigPath,
+        }));
+        return client;
+    }
+}
