@@ -1,0 +1,30 @@
+using System.Collections.Frozen;
+
+namespace KeyService.Server.Access;
+
+/// <summary>Names of permissions, and which may not meet in one hand.</summary>
+internal static class Permissions
+{
+    private static readonly FrozenDictionary<Permission, string> Names =
+        Enum.GetValues<Permission>().Where(each => each != Permission.None).ToFrozenDictionary(each => each, each => KebabName.Of(each.ToString()));
+
+    private static readonly FrozenDictionary<string, Permission> ByName =
+        Names.ToFrozenDictionary(pair => pair.Value, pair => pair.Key, StringComparer.Ordinal);
+
+    /// <summary>For example "generate-data-key".</summary>
+    public static string NameOf(Permission permission) => Names[permission];
+
+    public static bool TryParse(string name, out Permission permission) => ByName.TryGetValue(name, out permission);
+
+    /// <summary>Uses keys.</summary>
+    public static bool Uses(Permission permission) => permission
+        is Permission.GenerateDataKey or Permission.UnwrapDataKey or Permission.RewrapDataKey
+        or Permission.Encrypt or Permission.Decrypt or Permission.Reencrypt;
+
+    /// <summary>Administers keys or access: whoever holds one of these cannot be given one that <see cref="Uses"/> keys, nor the other way round (R3).</summary>
+    public static bool Administers(Permission permission) => permission
+        is Permission.CreateKey or Permission.RotateKey or Permission.AdministerAccess;
+
+    /// <summary>Hands data keys out; never to an AI system (R11).</summary>
+    public static bool HandsOutDataKeys(Permission permission) => permission is Permission.GenerateDataKey or Permission.UnwrapDataKey;
+}

@@ -1,0 +1,11 @@
+namespace KeyService.Server.Access;
+
+/// <summary>Kind of a principal; frozen numbers, the same as in <c>access.proto</c>.</summary>
+internal enum PrincipalType : byte
+{
+    Service = 1,
+    Person = 2,
+
+    /// <summary>Uses keys through the service only: never receives a data key (R11).</summary>
+    AiSystem = 3,
+}

@@ -1,0 +1,59 @@
+namespace KeyService.Server.Audit;
+
+/// <summary>
+/// What a record is about. Numbers and names are frozen once released and only grow; each event's type stands in
+/// <see cref="AuditEvents"/>. Hundreds group: 1 system, 2 access, 3 keys, 4 data keys, 5 ciphering, 6 audit.
+/// </summary>
+internal enum AuditEvent : ushort
+{
+    ServiceStarted = 100,
+    ServiceStopped = 101,
+    InstallationCreated = 102,
+    StatusRead = 103,
+    HsmGuaranteesRead = 104,
+
+    /// <summary>A method that this server does not have was called.</summary>
+    UnknownMethodCalled = 105,
+
+    /// <summary>A stream's opened record stands, its closed one is missing: the server died in between.</summary>
+    StreamEndMissing = 106,
+
+    PrincipalCreated = 200,
+    PrincipalsListed = 201,
+    PrincipalDisabled = 202,
+    GrantCreated = 203,
+    GrantsListed = 204,
+    GrantRevoked = 205,
+    OwnAccessRead = 206,
+
+    /// <summary>A connection behind which no registered, enabled principal stands called something.</summary>
+    AuthenticationRefused = 207,
+
+    KeyCreated = 300,
+    KeyRead = 301,
+    KeysListed = 302,
+    KeyRotated = 303,
+    KeyVersionsListed = 304,
+
+    /// <summary>A block of wraps of a key version was reserved by this server.</summary>
+    KeyWrapsReserved = 305,
+
+    DataKeyGenerated = 400,
+    DataKeysGenerated = 401,
+    DataKeyUnwrapped = 402,
+    DataKeyRewrapped = 403,
+    DataKeysRewrapped = 404,
+
+    FieldEncrypted = 500,
+    FieldDecrypted = 501,
+    FieldsEncrypted = 502,
+    FieldsDecrypted = 503,
+    FieldsReencrypted = 504,
+    EncryptStreamOpened = 505,
+    EncryptStreamClosed = 506,
+    DecryptStreamOpened = 507,
+    DecryptStreamClosed = 508,
+
+    AuditTailOpened = 600,
+    AuditTailClosed = 601,
+}

@@ -1,0 +1,23 @@
+using System.Security.Cryptography;
+
+namespace KeyService.Server.Storage;
+
+/// <summary>HMAC-SHA-256 (32 bytes) by the installation's integrity key; in service <c>HsmToken.MacAsync</c>, in tests a key in software.</summary>
+internal delegate ValueTask<byte[]> RowMacFunction(ReadOnlyMemory<byte> canonicalRow, CancellationToken cancellationToken);
+
+/// <summary>Makes and checks the MACs of deciding rows. What is MACed are the canonical bytes of docs/spec/store.md.</summary>
+internal sealed class RowAuthenticator(RowMacFunction mac)
+{
+    public ValueTask<byte[]> MacAsync(ReadOnlyMemory<byte> canonicalRow, CancellationToken cancellationToken) => mac(canonicalRow, cancellationToken);
+
+    /// <exception cref="StoreTamperedException">The MAC is not that of these bytes.</exception>
+    public async ValueTask VerifyAsync(
+        ReadOnlyMemory<byte> canonicalRow, ReadOnlyMemory<byte> storedMac, string table, string rowId, CancellationToken cancellationToken)
+    {
+        var expected = await mac(canonicalRow, cancellationToken);
+        if (!CryptographicOperations.FixedTimeEquals(expected, storedMac.Span))
+        {
+            throw new StoreTamperedException(table, rowId, "the row does not carry a valid MAC");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.ComponentModel;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace KeyService.Server.Storage.Sqlite;
+
+/// <summary>
+/// Keeps a second process off a store file: an exclusive flock(2) on FILE.lock, released by the kernel when the process ends however it ends. The file
+/// holds the owner's process id for the message only. SQLite's own locks do not do this: they let two processes write in turn.
+/// </summary>
+internal sealed partial class StoreLock : IDisposable
+{
+    private const int LockExclusive = 2;
+    private const int LockNonBlocking = 4;
+    private const int WouldBlock = 11; // EAGAIN of Linux
+
+    private readonly SafeFileHandle _handle;
+
+    private StoreLock(SafeFileHandle handle) => _handle = handle;
+
+    /// <exception cref="StoreOpenException">Another process holds the file, or the lock file cannot be made.</exception>
+    public static StoreLock Take(string storePath)
+    {
+        var path = storePath + ".lock";
+        SafeFileHandle handle;
+        try
+        {
+            // ReadWrite sharing, because .NET would otherwise take a flock of its own with a less telling error.
+            handle = OpenPrivate(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreOpenException($"The lock file {path} cannot be opened: {e.Message}", e);
+        }
+
+        if (FileLock(handle, LockExclusive | LockNonBlocking) != 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            var owner = ReadOwner(handle);
+            handle.Dispose();
+            throw error == WouldBlock
+                ? new StoreOpenException($"The store {storePath} is in use by another process{owner}. Stop that one first; two servers need PostgreSQL.")
+                : new StoreOpenException($"The store {storePath} cannot be locked: {new Win32Exception(error).Message}");
+        }
+
+        RandomAccess.SetLength(handle, 0);
+        RandomAccess.Write(handle, Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"), 0);
+        return new StoreLock(handle);
+    }
+
+    public void Dispose() => _handle.Dispose();
+
+    private static SafeFileHandle OpenPrivate(string path)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        new FileStream(path, options).Dispose();
+        return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+    }
+
+    private static string ReadOwner(SafeFileHandle handle)
+    {
+        Span<byte> text = stackalloc byte[16];
+        var length = RandomAccess.Read(handle, text, 0);
+        return int.TryParse(Encoding.ASCII.GetString(text[..length]).Trim(), CultureInfo.InvariantCulture, out var id) ? $" (process {id})" : "";
+    }
+
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    private static partial int FileLock(SafeFileHandle file, int operation);
+}
