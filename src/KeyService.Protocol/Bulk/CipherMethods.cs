@@ -1,0 +1,52 @@
+using Google.Protobuf.Reflection;
+using Grpc.Core;
+using KeyService.Protocol.V1;
+
+namespace KeyService.Protocol.Bulk;
+
+/// <summary>
+/// The methods of keyservice.v1.Cipher with hand-written marshallers: the same names and the same bytes as the generated
+/// ones, without an object a field. A client may use either.
+/// </summary>
+public static class CipherMethods
+{
+    private const string ServiceName = "keyservice.v1.Cipher";
+
+    public static Method<FieldRequest, FieldResponse> Encrypt { get; } = Unary(nameof(Encrypt), FieldMessage.Encrypt);
+
+    public static Method<FieldRequest, FieldResponse> Decrypt { get; } = Unary(nameof(Decrypt), FieldMessage.Decrypt);
+
+    public static Method<FieldRequest, FieldResponse> EncryptBatch { get; } = Unary(nameof(EncryptBatch), FieldMessage.EncryptBatch);
+
+    public static Method<FieldRequest, FieldResponse> DecryptBatch { get; } = Unary(nameof(DecryptBatch), FieldMessage.DecryptBatch);
+
+    public static Method<FieldRequest, FieldResponse> ReencryptBatch { get; } = Unary(nameof(ReencryptBatch), FieldMessage.DecryptBatch);
+
+    public static Method<StreamRequest<EncryptStreamStart>, StreamResponse> EncryptStream { get; } =
+        Duplex<EncryptStreamStart>(nameof(EncryptStream));
+
+    public static Method<StreamRequest<DecryptStreamStart>, StreamResponse> DecryptStream { get; } =
+        Duplex<DecryptStreamStart>(nameof(DecryptStream));
+
+    /// <summary>For server reflection, which asks the binding class for it.</summary>
+    public static ServiceDescriptor Descriptor => Cipher.Descriptor;
+
+    /// <summary>Called by the gRPC server through <see cref="BindServiceMethodAttribute"/> of <see cref="CipherBase"/>.</summary>
+    public static void BindService(ServiceBinderBase binder, CipherBase? service)
+    {
+        binder.AddMethod(Encrypt, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.Encrypt));
+        binder.AddMethod(Decrypt, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.Decrypt));
+        binder.AddMethod(EncryptBatch, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.EncryptBatch));
+        binder.AddMethod(DecryptBatch, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.DecryptBatch));
+        binder.AddMethod(ReencryptBatch, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.ReencryptBatch));
+        binder.AddMethod(EncryptStream, service is null ? null : new DuplexStreamingServerMethod<StreamRequest<EncryptStreamStart>, StreamResponse>(service.EncryptStream));
+        binder.AddMethod(DecryptStream, service is null ? null : new DuplexStreamingServerMethod<StreamRequest<DecryptStreamStart>, StreamResponse>(service.DecryptStream));
+    }
+
+    private static Method<FieldRequest, FieldResponse> Unary(string name, FieldMessage kind) =>
+        new(MethodType.Unary, ServiceName, name, CipherMarshallers.Request(kind), CipherMarshallers.Response(kind));
+
+    private static Method<StreamRequest<TStart>, StreamResponse> Duplex<TStart>(string name)
+        where TStart : class, Google.Protobuf.IMessage<TStart>, new() =>
+        new(MethodType.DuplexStreaming, ServiceName, name, CipherMarshallers.StreamRequest<TStart>(), CipherMarshallers.StreamResponse);
+}
