@@ -1,0 +1,146 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text.Unicode;
+
+namespace KeyService.Crypto;
+
+/// <summary>
+/// Collects pairs in any order and writes them in the canonical one. Works on two buffers of the caller's stack: a context is made for
+/// every item of a batch, and only its final bytes are worth an allocation.
+/// </summary>
+internal ref struct ContextEncoder
+{
+    private readonly Span<byte> _text;
+    private readonly Span<Entry> _entries;
+    private int _used;
+
+    /// <param name="text">4,096 bytes.</param>
+    /// <param name="entries">16 entries.</param>
+    internal ContextEncoder(Span<byte> text, Span<Entry> entries)
+    {
+        _text = text;
+        _entries = entries;
+        _used = 2;
+    }
+
+    internal int Count { get; private set; }
+
+    internal void Add(string key, string value)
+    {
+        if (key is null || value is null)
+        {
+            throw new InvalidContextException("A context key or value is null.");
+        }
+        Begin();
+        int keyLength = Write(key, 1, EncryptionContext.MaxKeyLength, "key");
+        int valueLength = Write(value, 0, EncryptionContext.MaxValueLength, "value");
+        End(keyLength, valueLength);
+    }
+
+    /// <summary>All pairs of an encoded context that is known to be canonical.</summary>
+    internal void AddAll(ReadOnlySpan<byte> canonical)
+    {
+        var reader = new ContextDecoder(canonical);
+        for (int i = 0; i < reader.Count; i++)
+        {
+            reader.Next(out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value);
+            Begin();
+            Write(key);
+            Write(value);
+            End(key.Length, value.Length);
+        }
+    }
+
+    internal readonly byte[] Finish()
+    {
+        var encoded = new byte[_used];
+        BinaryPrimitives.WriteUInt16BigEndian(encoded, (ushort)Count);
+        int at = 2;
+        foreach (Entry entry in _entries[..Count])
+        {
+            int length = 4 + entry.KeyLength + entry.ValueLength;
+            _text.Slice(entry.Offset, length).CopyTo(encoded.AsSpan(at));
+            at += length;
+        }
+        return encoded;
+    }
+
+    private readonly void Begin()
+    {
+        if (Count == EncryptionContext.MaxPairs)
+        {
+            throw new InvalidContextException("A context has at most 16 pairs.");
+        }
+    }
+
+    private int Write(string text, int min, int max, string what)
+    {
+        Span<byte> room = _text[_used..];
+        if (room.Length < 2)
+        {
+            throw TooLarge();
+        }
+        OperationStatus status = Utf8.FromUtf16(text, room[2..], out _, out int length, replaceInvalidSequences: false);
+        if (status == OperationStatus.InvalidData || status == OperationStatus.NeedMoreData)
+        {
+            throw new InvalidContextException($"A context {what} has a lone surrogate: it is not Unicode text.");
+        }
+        if (status == OperationStatus.DestinationTooSmall)
+        {
+            throw TooLarge();
+        }
+        if (length < min || length > max)
+        {
+            throw new InvalidContextException($"A context {what} has {min} to {max} bytes of UTF-8.");
+        }
+        if (!ContextText.IsAllowed(room.Slice(2, length)))
+        {
+            throw new InvalidContextException($"A context {what} holds U+0000 or U+FFFD, which are refused.");
+        }
+        BinaryPrimitives.WriteUInt16BigEndian(room, (ushort)length);
+        _used += 2 + length;
+        return length;
+    }
+
+    private void Write(ReadOnlySpan<byte> text)
+    {
+        Span<byte> room = _text[_used..];
+        if (room.Length < 2 + text.Length)
+        {
+            throw TooLarge();
+        }
+        BinaryPrimitives.WriteUInt16BigEndian(room, (ushort)text.Length);
+        text.CopyTo(room[2..]);
+        _used += 2 + text.Length;
+    }
+
+    // Insertion sort: at most 16 entries, which callers mostly give in order.
+    private void End(int keyLength, int valueLength)
+    {
+        var entry = new Entry(_used - 4 - keyLength - valueLength, keyLength, valueLength);
+        int at = Count;
+        while (at > 0)
+        {
+            int order = Key(_entries[at - 1]).SequenceCompareTo(Key(entry));
+            if (order == 0)
+            {
+                throw new InvalidContextException("A context key stands twice.");
+            }
+            if (order < 0)
+            {
+                break;
+            }
+            _entries[at] = _entries[at - 1];
+            at--;
+        }
+        _entries[at] = entry;
+        Count++;
+    }
+
+    private readonly Span<byte> Key(Entry entry) => _text.Slice(entry.Offset + 2, entry.KeyLength);
+
+    private static InvalidContextException TooLarge() => new("A context has at most 4096 bytes encoded.");
+
+    /// <summary>Where a pair stands in the text buffer, from the two bytes of its key's length.</summary>
+    internal readonly record struct Entry(int Offset, int KeyLength, int ValueLength);
+}
