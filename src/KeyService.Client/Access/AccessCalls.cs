@@ -1,0 +1,106 @@
+using System.Runtime.CompilerServices;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using KeyService.Client.Internal;
+using KeyService.Crypto;
+using KeyService.Protocol.V1;
+
+namespace KeyService.Client;
+
+/// <summary>The calls of <c>keyservice.v1.Access</c>.</summary>
+public sealed class AccessCalls
+{
+    private readonly Access.AccessClient access;
+    private readonly CallRunner runner;
+
+    internal AccessCalls(CallInvoker invoker, CallRunner runner)
+    {
+        access = new Access.AccessClient(invoker);
+        this.runner = runner;
+    }
+
+    /// <summary>The caller's own principal and grants.</summary>
+    public Task<WhoAmIResponse> WhoAmIAsync(CancellationToken cancellation = default) =>
+        runner.UnaryAsync(o => access.WhoAmIAsync(new WhoAmIRequest(), o), cancellation);
+
+    /// <summary>Registers a principal.</summary>
+    public async Task<Principal> CreatePrincipalAsync(
+        string name, PrincipalType type, Credential credential, string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new CreatePrincipalRequest { RequestId = RequestId.OrNew(requestId), Name = name, Type = type, Credential = credential };
+        return (await runner.UnaryAsync(o => access.CreatePrincipalAsync(request, o), cancellation).ConfigureAwait(false)).Principal;
+    }
+
+    /// <summary>Refuses a principal everywhere, from the answer on.</summary>
+    public async Task<Principal> DisablePrincipalAsync(string name, string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new DisablePrincipalRequest { RequestId = RequestId.OrNew(requestId), Name = name };
+        return (await runner.UnaryAsync(o => access.DisablePrincipalAsync(request, o), cancellation).ConfigureAwait(false)).Principal;
+    }
+
+    /// <summary>All principals, page by page.</summary>
+    public async IAsyncEnumerable<Principal> ListPrincipalsAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        var request = new ListPrincipalsRequest { PageSize = Paging.Size };
+        do
+        {
+            var page = await runner.UnaryAsync(o => access.ListPrincipalsAsync(request, o), cancellation).ConfigureAwait(false);
+            foreach (var principal in page.Principals)
+            {
+                yield return principal;
+            }
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+    }
+
+    /// <summary>Grants permissions on a key pattern to a principal, when the context holds the given pairs, until a time or for good.</summary>
+    public async Task<Grant> CreateGrantAsync(
+        string principal, IEnumerable<string> permissions, string keyPattern, EncryptionContext contextConstraint, DateTimeOffset? expires = null,
+        string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new CreateGrantRequest
+        {
+            RequestId = RequestId.OrNew(requestId),
+            Principal = principal,
+            KeyPattern = keyPattern,
+            ContextConstraint = Contexts.ToMessage(contextConstraint),
+            ExpireTime = expires is { } time ? Timestamp.FromDateTimeOffset(time) : null,
+        };
+        request.Permissions.AddRange(permissions);
+        return (await runner.UnaryAsync(o => access.CreateGrantAsync(request, o), cancellation).ConfigureAwait(false)).Grant;
+    }
+
+    /// <summary>Ends a grant.</summary>
+    public async Task<Grant> RevokeGrantAsync(string id, string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new RevokeGrantRequest { RequestId = RequestId.OrNew(requestId), Id = id };
+        return (await runner.UnaryAsync(o => access.RevokeGrantAsync(request, o), cancellation).ConfigureAwait(false)).Grant;
+    }
+
+    /// <summary>Grants of one principal, or of all (empty), page by page.</summary>
+    public async IAsyncEnumerable<Grant> ListGrantsAsync(string principal = "", [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        var request = new ListGrantsRequest { Principal = principal, PageSize = Paging.Size };
+        do
+        {
+            var page = await runner.UnaryAsync(o => access.ListGrantsAsync(request, o), cancellation).ConfigureAwait(false);
+            foreach (var grant in page.Grants)
+            {
+                yield return grant;
+            }
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+    }
+
+    /// <summary>The server's clock as its HTTP answer shows it (whole seconds), for callers who may not read its status.</summary>
+    internal Task<DateTimeOffset?> ServerClockAsync(CancellationToken cancellation) =>
+        runner.UnaryAsync(o => access.WhoAmIAsync(new WhoAmIRequest(), o), async call =>
+        {
+            var headers = await call.ResponseHeadersAsync.ConfigureAwait(false);
+            _ = await call.ResponseAsync.ConfigureAwait(false);
+            return DateTimeOffset.TryParse(headers.GetValue("date"), System.Globalization.CultureInfo.InvariantCulture,
+                System.Globalization.DateTimeStyles.AssumeUniversal, out var time) ? time : (DateTimeOffset?)null;
+        }, cancellation);
+}

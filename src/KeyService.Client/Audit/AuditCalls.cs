@@ -1,0 +1,43 @@
+using System.Runtime.CompilerServices;
+using Grpc.Core;
+using KeyService.Client.Internal;
+using KeyService.Protocol.V1;
+
+namespace KeyService.Client;
+
+/// <summary>The calls of <c>keyservice.v1.Audit</c>.</summary>
+public sealed class AuditCalls
+{
+    private readonly Audit.AuditClient audit;
+    private readonly CallRunner runner;
+
+    internal AuditCalls(CallInvoker invoker, CallRunner runner)
+    {
+        audit = new Audit.AuditClient(invoker);
+        this.runner = runner;
+    }
+
+    /// <summary>
+    /// Records in order from <paramref name="start"/> (negative counts from the end); with <paramref name="follow"/> until cancelled.
+    /// </summary>
+    public async IAsyncEnumerable<AuditRecord> TailAsync(
+        long start, bool follow, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        using var call = audit.Tail(new TailRequest { Start = start, Follow = follow }, new CallOptions(cancellationToken: cancellation));
+        while (true)
+        {
+            try
+            {
+                if (!await call.ResponseStream.MoveNext(cancellation).ConfigureAwait(false))
+                {
+                    yield break;
+                }
+            }
+            catch (RpcException e)
+            {
+                throw FaultDecoder.Decode(e, runner.Endpoint, cancellation);
+            }
+            yield return call.ResponseStream.Current.Record;
+        }
+    }
+}

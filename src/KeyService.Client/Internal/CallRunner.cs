@@ -1,0 +1,47 @@
+using Grpc.Core;
+
+namespace KeyService.Client.Internal;
+
+/// <summary>
+/// Runs unary calls: a deadline over all tries, and another try when the service is unavailable. Every unary call of
+/// keyservice/v1 may be sent again: reads and cipher calls have no effect, and a mutation keeps its request id.
+/// </summary>
+internal sealed class CallRunner(ClientOptions options)
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+
+    public string Endpoint => options.Endpoint;
+
+    public Task<TResponse> UnaryAsync<TResponse>(Func<CallOptions, AsyncUnaryCall<TResponse>> start, CancellationToken cancellation) =>
+        UnaryAsync(start, async call => await call.ResponseAsync.ConfigureAwait(false), cancellation);
+
+    /// <summary>As above, for a caller that wants more of the call than its answer.</summary>
+    public async Task<TResult> UnaryAsync<TResponse, TResult>(
+        Func<CallOptions, AsyncUnaryCall<TResponse>> start, Func<AsyncUnaryCall<TResponse>, Task<TResult>> read, CancellationToken cancellation)
+    {
+        var deadline = options.TimeProvider.GetUtcNow().UtcDateTime + options.CallTimeout;
+        var pause = FirstPause;
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                using var call = start(new CallOptions(deadline: deadline, cancellationToken: cancellation));
+                return await read(call).ConfigureAwait(false);
+            }
+            catch (RpcException e) when (MayTryAgain(e, attempt, cancellation))
+            {
+                await Task.Delay(pause, options.TimeProvider, cancellation).ConfigureAwait(false);
+                pause *= 3;
+            }
+            catch (RpcException e)
+            {
+                throw FaultDecoder.Decode(e, options.Endpoint, cancellation);
+            }
+        }
+    }
+
+    // A handshake that failed will fail again; only what may pass by itself is tried again.
+    private bool MayTryAgain(RpcException e, int attempt, CancellationToken cancellation) =>
+        e.StatusCode == StatusCode.Unavailable && attempt < options.Attempts && !cancellation.IsCancellationRequested
+        && FaultDecoder.Transport(e) is not (TransportFault.Handshake or TransportFault.ConnectionClosedEarly);
+}

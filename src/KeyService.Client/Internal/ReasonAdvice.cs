@@ -1,0 +1,33 @@
+namespace KeyService.Client.Internal;
+
+/// <summary>What to do about each reason of <c>keyservice.v1.Reason</c>, for people.</summary>
+internal static class ReasonAdvice
+{
+    public static string Of(string reason) => reason switch
+    {
+        "UNKNOWN_PRINCIPAL" => "Have this certificate or user id registered (keyservice principal create), or use the profile of a principal that is.",
+        "ACCESS_DENIED" => "Check the key's name (keyservice key list) and your grants (keyservice whoami), or ask an administrator for a grant.",
+        "DECRYPTION_FAILED" => "Check key, context and that the data is whole; damaged data has to come from another copy.",
+        "INVALID_ARGUMENT" => "Correct what the message names and call again.",
+        "INVALID_CONTEXT" => "Give at most 16 pairs KEY=VALUE of valid UTF-8, no key twice, at most 4 KiB together.",
+        "BATCH_TOO_LARGE" => "Send fewer or smaller items; nothing was done.",
+        "ALREADY_EXISTS" => "Use what is there, or choose another name.",
+        "NOT_FOUND" => "Check the name against the list command.",
+        "KEY_STATE" => "Look at the key's versions (keyservice key versions) and use one that is active.",
+        "KEY_OVERDUE" => "Rotate the key (keyservice key rotate); decryption goes on meanwhile.",
+        "KEY_EXHAUSTED" => "Rotate the key (keyservice key rotate).",
+        "OVERLOADED" => "Wait a moment and call again.",
+        "HSM_UNAVAILABLE" => "Wait for the service to reconnect; when it does not, run keyservice doctor on the server.",
+        "STORE_UNAVAILABLE" => "Check the server's database and disk; run keyservice doctor on the server.",
+        "AUDIT_UNAVAILABLE" => "Nothing was answered unrecorded; check the server's database and disk.",
+        "STORE_TAMPERED" => "Stop using this key and call the security officer: the database was changed outside the service.",
+        "REQUEST_ID_REUSED" => "Use a new request id for a new request.",
+        "PENDING_APPROVAL" => "Wait for the approvals; the call is recorded.",
+        "STREAM_INCOMPLETE" => "Send the whole again; nothing was sealed.",
+        "STREAM_IDLE" => "Send the whole again, without long silences.",
+        "INTERNAL" => "Report it with the trace id; the server's log says more.",
+        "UNIMPLEMENTED" => "Use a client and a server of the same release.",
+        "SHUTTING_DOWN" => "Call again when the service is back.",
+        _ => "See docs/cli.md for this reason.",
+    };
+}

@@ -1,0 +1,60 @@
+using Grpc.Net.Client;
+using KeyService.Client.Internal;
+
+namespace KeyService.Client;
+
+/// <summary>
+/// A connection to the service. Thread-safe; make one for each process and keep it: calls share one HTTP/2 connection,
+/// which is opened with the first call and again whenever it broke.
+/// </summary>
+public sealed class KeyServiceClient : IDisposable
+{
+    private readonly GrpcChannel channel;
+
+    private KeyServiceClient(GrpcChannel channel, ClientOptions options)
+    {
+        this.channel = channel;
+        var invoker = channel.CreateCallInvoker();
+        var runner = new CallRunner(options);
+        DataKeys = new DataKeyCalls(invoker, runner);
+        Cipher = new CipherCalls(invoker, runner);
+        Keys = new KeyCalls(invoker, runner);
+        Access = new AccessCalls(invoker, runner);
+        Audit = new AuditCalls(invoker, runner);
+        Service = new ServiceCalls(invoker, runner);
+    }
+
+    /// <summary>Data keys: generate, unwrap, re-wrap.</summary>
+    public DataKeyCalls DataKeys { get; }
+
+    /// <summary>Encryption and decryption inside the service.</summary>
+    public CipherCalls Cipher { get; }
+
+    /// <summary>Administration of keys.</summary>
+    public KeyCalls Keys { get; }
+
+    /// <summary>Principals and grants.</summary>
+    public AccessCalls Access { get; }
+
+    /// <summary>The audit log.</summary>
+    public AuditCalls Audit { get; }
+
+    /// <summary>State of the service and its HSM.</summary>
+    public ServiceCalls Service { get; }
+
+    /// <summary>
+    /// Reads certificate and key and prepares the connection; the first call opens it.
+    /// Throws <see cref="KeyServiceException"/> (CONFIGURATION) when a file is missing or no PEM, or the endpoint is not one.
+    /// </summary>
+    public static KeyServiceClient Connect(ClientOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Attempts, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Attempts, 10);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.CallTimeout, TimeSpan.Zero);
+        return new KeyServiceClient(ChannelFactory.Create(options), options);
+    }
+
+    /// <summary>Closes the connection; calls on the way fail.</summary>
+    public void Dispose() => channel.Dispose();
+}
