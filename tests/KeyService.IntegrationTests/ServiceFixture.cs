@@ -14,6 +14,9 @@ internal sealed record ClientIdentity(string Name, string CertificatePath, strin
 /// </summary>
 public sealed class ServiceFixture : IAsyncLifetime
 {
+    private const string UsePermissions =
+        "generate-data-key,unwrap-data-key,rewrap-data-key,encrypt,decrypt,reencrypt,read-key,read-system";
+
     private ServerProcess? server;
 
     internal string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("keyservice-test-").FullName;
@@ -113,6 +116,18 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>Creates a key through the real command.</summary>
     internal async Task CreateKeyAsync(string name) => (await RunCliAsync(Administrator, "key", "create", name)).ExpectExit(0);
 
+    /// <summary>Registers a principal for this process's own uid on the Unix socket, which may use every key.</summary>
+    internal async Task RegisterUnixUserAsync(string name)
+    {
+        var uid = (await Command.RunAsync("id", ["-u"])).ExpectExit(0).Text.Trim();
+        (await RunCliAsync(Administrator, "principal", "create", name, "--unix-uid", uid)).ExpectExit(0);
+        await GrantUseAsync(name);
+    }
+
+    /// <summary>Everything that uses keys, on every key.</summary>
+    internal async Task GrantUseAsync(string principal, string keyPattern = "*") =>
+        (await RunCliAsync(Administrator, "grant", "create", principal, "--key", keyPattern, "--permissions", UsePermissions)).ExpectExit(0);
+
     /// <summary>A server configuration beside this fixture's, changed by <paramref name="change"/>; returns its path.</summary>
     internal string WriteConfig(Action<Dictionary<string, object?>>? change = null, string fileName = "server.json")
     {
@@ -156,9 +171,7 @@ public sealed class ServiceFixture : IAsyncLifetime
         {
             (await RunCliAsync(
                 Administrator, "principal", "create", client.Name, "--certificate-uri", $"keyservice:principal/{client.Name}")).ExpectExit(0);
-            (await RunCliAsync(
-                Administrator, "grant", "create", client.Name, "--key", "*", "--permissions",
-                "generate-data-key,unwrap-data-key,rewrap-data-key,encrypt,decrypt,reencrypt,read-key,read-system")).ExpectExit(0);
+            await GrantUseAsync(client.Name);
         }
     }
 

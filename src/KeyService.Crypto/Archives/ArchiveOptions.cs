@@ -1,0 +1,25 @@
+namespace KeyService.Crypto.Archives;
+
+/// <summary>How an archive is worked on. None of it changes its bytes.</summary>
+public sealed record ArchiveOptions
+{
+    /// <summary>The defaults.</summary>
+    public static ArchiveOptions Default { get; } = new();
+
+    /// <summary>Workers, 1 to 64; each holds two segments of 1 MiB. Default: the processors, at most 8.</summary>
+    public int Workers { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 8);
+
+    /// <summary>Told the plaintext bytes done so far after each segment, in order, from a worker's thread.</summary>
+    public IProgress<long>? Progress { get; init; }
+
+    /// <summary>
+    /// Awaited after the input's end and before the last chunk is written. When it throws, the archive stays without an end: a
+    /// pipe cannot tell a dead producer from a finished one, so whoever runs the producer checks its exit code here.
+    /// </summary>
+    public Func<CancellationToken, Task>? BeforeSeal { get; init; }
+}
+
+/// <summary>What was done.</summary>
+/// <param name="PlaintextBytes">Length of the content.</param>
+/// <param name="ArchiveBytes">Length of the archive, header included.</param>
+public readonly record struct ArchiveSummary(long PlaintextBytes, long ArchiveBytes);

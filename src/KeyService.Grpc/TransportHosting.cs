@@ -1,0 +1,54 @@
+using System.Buffers;
+using System.IO.Compression;
+using Grpc.AspNetCore.Server;
+using Grpc.Net.Compression;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace KeyService.Grpc;
+
+/// <summary>Sets the official gRPC server and Kestrel up for this service: windows, blocks, limits, compression.</summary>
+public static class TransportHosting
+{
+    /// <summary>
+    /// Adds Grpc.AspNetCore with this project's limits and the socket memory pool. Interceptors and services are the caller's.
+    /// </summary>
+    public static IGrpcServerBuilder AddGrpcTransport(this IServiceCollection services, Action<GrpcServiceOptions>? configure = null)
+    {
+        services.RemoveAll<IMemoryPoolFactory<byte>>();
+        services.AddSingleton<IMemoryPoolFactory<byte>, BlockMemoryPoolFactory>();
+        return services.AddGrpc(options =>
+        {
+            options.EnableDetailedErrors = false;
+            options.MaxReceiveMessageSize = TransportLimits.MaxMessageBytes;
+            options.MaxSendMessageSize = TransportLimits.MaxMessageBytes;
+            // Requests may come compressed; answers are ciphertext or keys: compressing them costs time, and beside
+            // attacker-chosen text it would tell lengths.
+            options.CompressionProviders = [new GzipCompressionProvider(CompressionLevel.Fastest)];
+            options.ResponseCompressionAlgorithm = null;
+            configure?.Invoke(options);
+        });
+    }
+
+    /// <summary>Kestrel's limits for gRPC: large windows and frames, and no clock on quiet or long streams.</summary>
+    public static void ConfigureGrpcLimits(this KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+        var limits = kestrel.Limits;
+        limits.Http2.InitialStreamWindowSize = TransportLimits.StreamWindowBytes;
+        limits.Http2.InitialConnectionWindowSize = TransportLimits.ConnectionWindowBytes;
+        limits.Http2.MaxFrameSize = TransportLimits.MaxFrameBytes;
+        limits.Http2.MaxStreamsPerConnection = TransportLimits.MaxStreamsPerConnection;
+        // A dead peer is noticed by unanswered pings, not by a data rate: Kestrel answers a too low rate by closing the
+        // whole connection, so one quiet stream would take its neighbours with it. Silence of a stream is ended by the
+        // service's own idle time-out.
+        limits.MinRequestBodyDataRate = null;
+        limits.MinResponseDataRate = null;
+        limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+        limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
+        // Messages are bounded one by one (TransportLimits.MaxMessageBytes); a stream of them has no end to be known before.
+        limits.MaxRequestBodySize = null;
+    }
+}

@@ -1,0 +1,14 @@
+namespace KeyService.Server.Hosting;
+
+/// <summary>
+/// The capabilities of the service, one line each: what they add to the services and which RPCs they map. A capability is one
+/// folder; its Add… extension stands there.
+/// </summary>
+internal static class Capabilities
+{
+    public static IServiceCollection AddCapabilities(this IServiceCollection services) => services;
+
+    public static void MapCapabilities(this IEndpointRouteBuilder endpoints)
+    {
+    }
+}

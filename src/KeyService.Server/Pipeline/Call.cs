@@ -1,0 +1,131 @@
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Grpc.AspNetCore.Server;
+using Grpc.Core;
+using KeyService.Crypto;
+using KeyService.Server.Access;
+using KeyService.Server.Audit;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Pipeline;
+
+/// <summary>Whether a grant allows this: the access register's Allows.</summary>
+internal delegate bool AccessCheck(Principal principal, Permission permission, string? keyName, EncryptionContext? context);
+
+/// <summary>
+/// One call on its way: who calls, whether it was allowed, and the audit record that is written for it. The pipeline makes
+/// it before the implementation runs; the implementation gets it by <see cref="Of"/>.
+/// </summary>
+internal sealed class Call
+{
+    private const int MaxKeyNameLength = 128;
+    private readonly AccessCheck _access;
+    private readonly IStore _store;
+
+    internal Call(RpcAttribute rpc, string method, Principal principal, AuditRecordDraft record, long started,
+        AccessCheck access, IStore store)
+    {
+        Rpc = rpc;
+        Method = method;
+        Principal = principal;
+        Record = record;
+        Started = started;
+        _access = access;
+        _store = store;
+    }
+
+    /// <summary>The call that the pipeline made for <paramref name="context"/>.</summary>
+    public static Call Of(ServerCallContext context) => context.GetHttpContext().Features.Get<Call>()
+        ?? throw new InvalidOperationException("This method was reached without the pipeline.");
+
+    /// <summary>What the method declares about itself.</summary>
+    public RpcAttribute Rpc { get; }
+
+    /// <summary>Full name, "/keyservice.v1.Keys/CreateKey".</summary>
+    public string Method { get; }
+
+    public Principal Principal { get; }
+
+    /// <summary>32 hexadecimal digits, the same in log, trace and audit record.</summary>
+    public string TraceId => Record.TraceId;
+
+    /// <summary>Cancelled by the client's cancel, its deadline, an idle time-out or the server's shutdown.</summary>
+    public CancellationToken CancellationToken { get; internal set; }
+
+    /// <summary>The record of this call; the implementation adds key, version, counts and the like as it learns them.</summary>
+    public AuditRecordDraft Record { get; }
+
+    /// <summary>True once a check of permission passed. An answer without one is not sent.</summary>
+    public bool Authorized { get; private set; }
+
+    /// <summary>True once the record of this call is durable, by <see cref="MutateAsync"/>.</summary>
+    internal bool Recorded { get; private set; }
+
+    /// <summary>True once the pipeline ended the call; until then the transport alone did.</summary>
+    internal bool Concluded { get; set; }
+
+    /// <summary>Timestamp of the call's begin, for its duration.</summary>
+    internal long Started { get; }
+
+    /// <summary>Nothing is answered that nobody was asked about: an implementation that forgot is a defect.</summary>
+    internal void DemandAuthorized()
+    {
+        if (!Authorized)
+            throw new InvalidOperationException($"{Method} answers without having asked for permission.");
+    }
+
+    /// <summary>
+    /// Asks for the permission that the RPC declares, on this key with this context.
+    /// </summary>
+    /// <param name="keyName">The key; null for an RPC that concerns no single key.</param>
+    /// <param name="context">The caller's context; null when the operation has none.</param>
+    /// <exception cref="Refusal">ACCESS_DENIED.</exception>
+    public void Authorize(string? keyName, EncryptionContext? context)
+    {
+        if (Rpc.PerKey && keyName is null)
+            throw new InvalidOperationException($"{Method} is declared per key and named none.");
+        if (keyName is not null)
+            Record.Key = keyName.Length <= MaxKeyNameLength ? keyName : keyName[..MaxKeyNameLength];
+        if (context is not null)
+            Record.ContextDigest = SHA256.HashData(context.Encoded);
+        if (Rpc.Permission != Permission.None && !_access(Principal, Rpc.Permission, keyName, context))
+            throw Refusal.AccessDenied();
+        Authorized = true;
+    }
+
+    /// <summary>
+    /// For an RPC over items that are each asked for by <see cref="Covers"/>: a list that leaves out what no grant covers, a
+    /// batch with a result or an error for each item.
+    /// </summary>
+    public void AuthorizeItems() => Authorized = true;
+
+    /// <summary>Whether a grant gives the declared permission on this key with this context.</summary>
+    public bool Covers(string keyName, EncryptionContext? context) => _access(Principal, Rpc.Permission, keyName, context);
+
+    /// <summary>
+    /// Changes state: the change, its audit record and the answer kept under <paramref name="requestId"/> for 24 hours
+    /// become durable in one commit, or none of them does. Sent again, the same request gets the kept answer.
+    /// </summary>
+    /// <param name="requestId">UUID of 36 characters, chosen by the caller.</param>
+    /// <param name="request">The whole request; another one under the same id is refused.</param>
+    /// <param name="change">The change; runs inside the transaction, its answer is what the caller gets.</param>
+    /// <exception cref="Refusal">INVALID_ARGUMENT, REQUEST_ID_REUSED, and what <paramref name="change"/> throws.</exception>
+    public async Task<TResponse> MutateAsync<TRequest, TResponse>(
+        string requestId, TRequest request, Func<IStoreTransaction, Task<TResponse>> change)
+        where TRequest : IMessage
+        where TResponse : class, IMessage<TResponse>, new()
+    {
+        DemandAuthorized();
+        ArgumentNullException.ThrowIfNull(request);
+        Record.RequestId = requestId;
+        TResponse? response = null;
+        // Not cancelled by the caller's deadline: once in the queue, change and record stand or fall together, and the same
+        // request_id tells the caller which.
+        await _store.CommitAsync(Record, async transaction =>
+        {
+            response = await change(transaction);
+        }, CancellationToken.None);
+        Recorded = true;
+        return response!;
+    }
+}

@@ -1,0 +1,34 @@
+using KeyService.Server.Audit;
+using KeyService.Server.Storage;
+using KeyService.Server.Telemetry;
+
+namespace KeyService.Server.Pipeline;
+
+/// <summary>Makes the record of a call durable. Nothing is answered before it returned.</summary>
+internal sealed class CallRecorder(IStore store, TimeProvider time)
+{
+    /// <summary>For the start of a call: what its duration is counted from.</summary>
+    public long Start() => time.GetTimestamp();
+
+    /// <summary>
+    /// Commits the record, whatever became of the caller meanwhile: that a caller left does not undo what was done for it.
+    /// </summary>
+    /// <exception cref="Refusal">AUDIT_UNAVAILABLE, OVERLOADED: the call must not be answered with anything else.</exception>
+    public async Task<CommitReceipt> RecordAsync(AuditRecordDraft record, long started)
+    {
+        record.Duration = time.GetElapsedTime(started);
+        try
+        {
+            return await store.CommitAsync(record, change: null, CancellationToken.None);
+        }
+        catch (StoreUnavailableException exception)
+        {
+            ServiceTelemetry.AuditFailures.Add(1);
+            throw Refusal.AuditUnavailable(exception);
+        }
+        catch (StoreOverloadedException exception)
+        {
+            throw Refusal.Overloaded(exception.RetryAfter);
+        }
+    }
+}

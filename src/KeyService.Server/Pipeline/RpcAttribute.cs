@@ -1,0 +1,27 @@
+using KeyService.Server.Access;
+using KeyService.Server.Audit;
+
+namespace KeyService.Server.Pipeline;
+
+/// <summary>
+/// What an RPC needs and what it is recorded as. It stands on the overriding method, beside the implementation; a method
+/// without one cannot be mapped (the server does not start).
+/// </summary>
+/// <param name="permission">
+/// The permission; <see cref="Permission.None"/> when every registered principal may call. The method still asks for it by
+/// <see cref="Call.Authorize"/>.
+/// </param>
+/// <param name="auditEvent">The event of the record; of a streaming RPC that of the closing record.</param>
+[AttributeUsage(AttributeTargets.Method, Inherited = false)]
+internal sealed class RpcAttribute(Permission permission, AuditEvent auditEvent) : Attribute
+{
+    public Permission Permission { get; } = permission;
+
+    public AuditEvent AuditEvent { get; } = auditEvent;
+
+    /// <summary>The permission is asked of one key: <see cref="Call.Authorize"/> must be given a key's name.</summary>
+    public bool PerKey { get; init; }
+
+    /// <summary>Event of the record that stands durable before a stream's first answer. Required of streaming RPCs.</summary>
+    public AuditEvent Opened { get; init; }
+}

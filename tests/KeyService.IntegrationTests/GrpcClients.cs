@@ -1,0 +1,33 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Net.Client;
+
+namespace KeyService.IntegrationTests;
+
+/// <summary>Channels for the generated stubs: what a .NET program without our SDK would open.</summary>
+internal static class GrpcClients
+{
+    /// <summary>Mutual TLS as <paramref name="client"/>; the server's certificate must come from <paramref name="caPath"/>.</summary>
+    public static GrpcChannel Connect(Uri endpoint, string caPath, string? certificatePath, string? keyPath)
+    {
+        var trust = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        trust.CustomTrustStore.Add(X509CertificateLoader.LoadCertificateFromFile(caPath));
+        var ssl = new SslClientAuthenticationOptions { CertificateChainPolicy = trust };
+        if (certificatePath is not null)
+        {
+            ssl.ClientCertificates = [X509Certificate2.CreateFromPemFile(certificatePath, keyPath)];
+        }
+        return GrpcChannel.ForAddress(endpoint, new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler { SslOptions = ssl, EnableMultipleHttp2Connections = true },
+            DisposeHttpClient = true,
+            MaxReceiveMessageSize = 8 << 20,
+        });
+    }
+
+    public static GrpcChannel ConnectAs(this ServiceFixture service, string name)
+    {
+        var pki = Path.Combine(service.Directory, "pki");
+        return Connect(service.Endpoint, service.CaPath, Path.Combine(pki, $"{name}.crt"), Path.Combine(pki, $"{name}.key"));
+    }
+}

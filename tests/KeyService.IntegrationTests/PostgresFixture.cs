@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using Npgsql;
+
+namespace KeyService.IntegrationTests;
+
+/// <summary>
+/// A PostgreSQL server of its own in a temporary directory: reached over a Unix socket only, run as a user that is not root, ended and removed
+/// afterwards. Durability is off in it (fsync), because nothing in it outlives the test.
+/// </summary>
+public sealed partial class PostgresFixture : IAsyncLifetime
+{
+    private const int SigInt = 2;
+    private const string Role = "keyservice";
+    private readonly string directory = Directory.CreateTempSubdirectory("keyservice-pg-").FullName;
+    private Process? server;
+
+    /// <summary>Directory of the socket, as <c>-h</c> and <c>Host=</c> take it.</summary>
+    internal string SocketDirectory => directory;
+
+    internal static string User => Role;
+
+    public async ValueTask InitializeAsync()
+    {
+        var initdb = Infrastructure.RequireTool("initdb", "postgresql-15");
+        var postgres = Infrastructure.RequireTool("postgres", "postgresql-15");
+        var data = Path.Combine(directory, "data");
+        if (AsRoot)
+        {
+            (await Command.RunAsync("chown", [ServerUser, directory])).ExpectExit(0);
+        }
+        var (file, arguments) = AsServerUser(initdb, "-D", data, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync");
+        (await Command.RunAsync(file, arguments, workingDirectory: "/")).ExpectExit(0);
+        (file, arguments) = AsServerUser(
+            postgres, "-D", data, "-k", directory, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=30");
+        await StartAsync(Command.StartInfo(file, arguments, environment: null, workingDirectory: "/"));
+    }
+
+    internal string ConnectionString(string database = "postgres") =>
+        new NpgsqlConnectionStringBuilder { Host = directory, Username = Role, Database = database, Pooling = false }.ConnectionString;
+
+    internal async Task<NpgsqlConnection> OpenAsync(string database = "postgres")
+    {
+        var connection = new NpgsqlConnection(ConnectionString(database));
+        await connection.OpenAsync();
+        return connection;
+    }
+
+    /// <summary>Makes an empty database and returns its name.</summary>
+    internal async Task<string> CreateDatabaseAsync(string prefix)
+    {
+        var name = $"{prefix}_{Guid.NewGuid():N}";
+        await using var connection = await OpenAsync();
+        await using var command = new NpgsqlCommand($"CREATE DATABASE {name}", connection);
+        await command.ExecuteNonQueryAsync();
+        return name;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (server is { HasExited: false })
+        {
+            _ = Kill(server.Id, SigInt); // fast shutdown
+            using var limit = new CancellationTokenSource(Command.Limit);
+            await server.WaitForExitAsync(limit.Token);
+        }
+        Directory.Delete(directory, recursive: true);
+    }
+
+    private static bool AsRoot => Environment.UserName == "root";
+
+    // PostgreSQL refuses to run as root; Debian's package makes this user, and any other would do.
+    private static string ServerUser => File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal))
+        ? "postgres" : "nobody";
+
+    private static (string File, IReadOnlyList<string> Arguments) AsServerUser(string file, params string[] arguments) =>
+        AsRoot ? ("setpriv", ["--reuid", ServerUser, "--clear-groups", "--", file, .. arguments]) : (file, arguments);
+
+    private async Task StartAsync(ProcessStartInfo start)
+    {
+        server = Process.Start(start) ?? throw new InvalidOperationException("PostgreSQL did not start.");
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => KillIfAlive();
+        var log = new StringBuilder();
+        server.ErrorDataReceived += (_, line) =>
+        {
+            lock (log)
+            {
+                log.AppendLine(line.Data);
+            }
+        };
+        server.BeginErrorReadLine();
+        server.BeginOutputReadLine();
+        var begun = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await using var connection = await OpenAsync();
+                return;
+            }
+            catch (Exception e) when (e is NpgsqlException or System.Net.Sockets.SocketException)
+            {
+                Assert.False(server.HasExited, $"PostgreSQL ended:\n{log}");
+                Assert.True(Stopwatch.GetElapsedTime(begun) < Command.Limit, $"PostgreSQL does not answer ({e.Message}):\n{log}");
+                await Task.Delay(25);
+            }
+        }
+    }
+
+    private void KillIfAlive()
+    {
+        if (server is { HasExited: false })
+        {
+            server.Kill();
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int process, int signal);
+}
