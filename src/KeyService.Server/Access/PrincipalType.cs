@@ -9,3 +9,15 @@ internal enum PrincipalType : byte
     /// <summary>Uses keys through the service only: never receives a data key (R11).</summary>
     AiSystem = 3,
 }
+
+/// <summary>Names of principal types, frozen: they stand in audit records.</summary>
+internal static class PrincipalTypes
+{
+    public static string NameOf(PrincipalType type) => type switch
+    {
+        PrincipalType.Service => "service",
+        PrincipalType.Person => "person",
+        PrincipalType.AiSystem => "ai-system",
+        _ => throw new ArgumentOutOfRangeException(nameof(type)),
+    };
+}

@@ -6,34 +6,34 @@ namespace KeyService.Server.Audit;
 /// <summary>Type and name of each event.</summary>
 internal static class AuditEvents
 {
-    private static readonly FrozenDictionary<AuditEvent, (AuditType Type, string Name)> Facts =
+    private static readonly FrozenDictionary<AuditEvent, (AuditEventType Type, string Name)> Facts =
         Enum.GetValues<AuditEvent>().ToFrozenDictionary(each => each, each => (Classify(each), KebabName.Of(each.ToString())));
 
-    public static AuditType TypeOf(AuditEvent auditEvent) => Facts[auditEvent].Type;
+    public static AuditEventType TypeOf(AuditEvent auditEvent) => Facts[auditEvent].Type;
 
     /// <summary>For example "data-key-generated"; "event-N" for a number of a newer version.</summary>
     public static string NameOf(AuditEvent auditEvent) => Facts.TryGetValue(auditEvent, out var facts) ? facts.Name : $"event-{(ushort)auditEvent}";
 
     // A switch without a default arm for known events: an event that is added without its type fails at start-up and in the tests.
-    private static AuditType Classify(AuditEvent auditEvent) => auditEvent switch
+    private static AuditEventType Classify(AuditEvent auditEvent) => auditEvent switch
     {
-        AuditEvent.ServiceStarted or AuditEvent.ServiceStopped or AuditEvent.InstallationCreated => AuditType.Administer,
-        AuditEvent.StatusRead or AuditEvent.HsmGuaranteesRead or AuditEvent.UnknownMethodCalled => AuditType.Read,
-        AuditEvent.StreamEndMissing => AuditType.Administer,
-        AuditEvent.PrincipalCreated or AuditEvent.PrincipalDisabled => AuditType.Administer,
-        AuditEvent.GrantCreated or AuditEvent.GrantRevoked => AuditType.Administer,
-        AuditEvent.PrincipalsListed or AuditEvent.GrantsListed or AuditEvent.OwnAccessRead => AuditType.Read,
-        AuditEvent.AuthenticationRefused => AuditType.Read,
-        AuditEvent.KeyCreated or AuditEvent.KeyRotated or AuditEvent.KeyWrapsReserved => AuditType.Administer,
-        AuditEvent.KeyRead or AuditEvent.KeysListed or AuditEvent.KeyVersionsListed => AuditType.Read,
-        AuditEvent.DataKeyGenerated or AuditEvent.DataKeysGenerated => AuditType.Modify,
-        AuditEvent.DataKeyUnwrapped => AuditType.Read,
-        AuditEvent.DataKeyRewrapped or AuditEvent.DataKeysRewrapped => AuditType.Modify,
-        AuditEvent.FieldEncrypted or AuditEvent.FieldsEncrypted or AuditEvent.FieldsReencrypted => AuditType.Modify,
-        AuditEvent.FieldDecrypted or AuditEvent.FieldsDecrypted => AuditType.Read,
-        AuditEvent.EncryptStreamOpened or AuditEvent.EncryptStreamClosed => AuditType.Modify,
-        AuditEvent.DecryptStreamOpened or AuditEvent.DecryptStreamClosed => AuditType.Read,
-        AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditType.Read,
+        AuditEvent.ServiceStarted or AuditEvent.ServiceStopped or AuditEvent.InstallationCreated => AuditEventType.Administer,
+        AuditEvent.StatusRead or AuditEvent.HsmGuaranteesRead or AuditEvent.UnknownMethodCalled => AuditEventType.Read,
+        AuditEvent.StreamEndMissing => AuditEventType.Administer,
+        AuditEvent.PrincipalCreated or AuditEvent.PrincipalDisabled => AuditEventType.Administer,
+        AuditEvent.GrantCreated or AuditEvent.GrantRevoked => AuditEventType.Administer,
+        AuditEvent.PrincipalsListed or AuditEvent.GrantsListed or AuditEvent.OwnAccessRead => AuditEventType.Read,
+        AuditEvent.AuthenticationRefused => AuditEventType.Read,
+        AuditEvent.KeyCreated or AuditEvent.KeyRotated or AuditEvent.KeyWrapsReserved => AuditEventType.Administer,
+        AuditEvent.KeyRead or AuditEvent.KeysListed or AuditEvent.KeyVersionsListed => AuditEventType.Read,
+        AuditEvent.DataKeyGenerated or AuditEvent.DataKeysGenerated => AuditEventType.Modify,
+        AuditEvent.DataKeyUnwrapped => AuditEventType.Read,
+        AuditEvent.DataKeyRewrapped or AuditEvent.DataKeysRewrapped => AuditEventType.Modify,
+        AuditEvent.FieldEncrypted or AuditEvent.FieldsEncrypted or AuditEvent.FieldsReencrypted => AuditEventType.Modify,
+        AuditEvent.FieldDecrypted or AuditEvent.FieldsDecrypted => AuditEventType.Read,
+        AuditEvent.EncryptStreamOpened or AuditEvent.EncryptStreamClosed => AuditEventType.Modify,
+        AuditEvent.DecryptStreamOpened or AuditEvent.DecryptStreamClosed => AuditEventType.Read,
+        AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditEventType.Read,
         _ => throw new InvalidOperationException($"Audit event {auditEvent} has no type."),
     };
 }

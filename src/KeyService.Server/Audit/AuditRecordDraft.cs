@@ -1,3 +1,4 @@
+using KeyService.Crypto;
 using KeyService.Server.Access;
 
 namespace KeyService.Server.Audit;
@@ -31,8 +32,7 @@ internal sealed class AuditRecordDraft(AuditEvent auditEvent)
 
     public string Key { get; set; } = "";
 
-    /// <summary>16 hexadecimal digits, or empty.</summary>
-    public string KeyVersion { get; set; } = "";
+    public KeyVersionId? KeyVersion { get; set; }
 
     /// <summary>SHA-256 of the encoded context (32 bytes), or null when the call has none.</summary>
     public byte[]? ContextDigest { get; set; }

@@ -10,10 +10,12 @@ CREATE TABLE installation (
     mac BLOB NOT NULL CHECK (length(mac) = 32)
 ) STRICT;
 
--- The integrity key, wrapped once for each token (and once for the backup key, token_id 'backup'). The wrap authenticates itself.
+-- The integrity key, wrapped once for each token (token_id: its serial) and once for the backup key ('backup:' and its id).
+-- Not MACed by the key they hold: the wrap authenticates itself.
 CREATE TABLE integrity_key_blobs (
     token_id TEXT PRIMARY KEY,
     blob BLOB NOT NULL,
+    check_value BLOB NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -79,11 +81,11 @@ CREATE TABLE key_versions (
 
 CREATE INDEX key_versions_by_key ON key_versions (key_name, created_at);
 
--- A KEK, wrapped once for each token and once for the backup key (token_id 'backup').
+-- A KEK, wrapped once for each token (token_id: its serial) and once for the backup key ('backup:' and its id). The blob's
+-- first byte names the algorithm.
 CREATE TABLE key_blobs (
     version_id INTEGER NOT NULL REFERENCES key_versions (id),
     token_id TEXT NOT NULL,
-    algorithm INTEGER NOT NULL,
     blob BLOB NOT NULL,
     revision INTEGER NOT NULL CHECK (revision >= 1),
     mac BLOB NOT NULL CHECK (length(mac) = 32),
@@ -154,4 +156,10 @@ CREATE TABLE audit_slots (
     marked_at INTEGER NOT NULL,
     revision INTEGER NOT NULL CHECK (revision >= 1),
     mac BLOB NOT NULL CHECK (length(mac) = 32)
+) STRICT;
+
+-- What the health probe writes.
+CREATE TABLE store_probe (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    probed_at INTEGER NOT NULL
 ) STRICT;

@@ -1,0 +1,69 @@
+using KeyService.Crypto;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Access;
+
+/// <summary>
+/// Who may do what, in memory: every principal and grant, verified when loaded, changed in the order of commits, so that a disabled principal or
+/// a revoked grant counts from the moment its change is durable. Default deny. Thread safe; readers take no lock.
+/// </summary>
+internal sealed class AccessRegister(TimeProvider time)
+{
+    private volatile AccessSnapshot _snapshot = AccessSnapshot.Empty;
+
+    /// <summary>Everything at one instant.</summary>
+    public AccessSnapshot Current => _snapshot;
+
+    /// <summary>Reads and verifies all principals and grants.</summary>
+    /// <exception cref="StoreTamperedException">A row was changed, deleted or put back outside the service.</exception>
+    public static async Task<AccessRegister> LoadAsync(IStore store, RowAuthenticator rows, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var register = new AccessRegister(time);
+        await register.ReloadAsync(store, rows, cancellationToken);
+        return register;
+    }
+
+    public async Task ReloadAsync(IStore store, RowAuthenticator rows, CancellationToken cancellationToken) =>
+        _snapshot = await store.ReadAsync(connection => new AccessRows(rows).LoadAsync(connection, cancellationToken), cancellationToken);
+
+    /// <summary>
+    /// The enabled principal behind what a connection presented (a certificate has several credentials). Null when nobody registered stands behind
+    /// it, when it is disabled, or when the credentials are those of two principals: a call maps to exactly one.
+    /// </summary>
+    public Principal? Find(params ReadOnlySpan<Credential> presented) =>
+        FindRegistered(presented) is { Disabled: false } principal ? principal : null;
+
+    /// <summary>As <see cref="Find"/>, but a disabled principal too: for the audit record of the refusal.</summary>
+    public Principal? FindRegistered(params ReadOnlySpan<Credential> presented)
+    {
+        var current = _snapshot;
+        Principal? found = null;
+        foreach (var credential in presented)
+        {
+            if (current.ByCredential.TryGetValue(credential, out var principal))
+            {
+                if (found is not null && found.Name != principal.Name)
+                {
+                    return null;
+                }
+
+                found = principal;
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>
+    /// Whether a grant covers this now. <paramref name="keyName"/> null asks whether any key is covered (calls that name none).
+    /// A constraint is met when each of its pairs stands in <paramref name="context"/> with just that value; null is the empty context.
+    /// </summary>
+    public bool Allows(Principal principal, Permission permission, string? keyName, EncryptionContext? context) =>
+        _snapshot.Allows(principal.Name, permission, keyName, context, time.GetUtcNow());
+
+    /// <summary>For <see cref="IStoreTransaction.OnCommitted"/>: takes over a new state of a principal.</summary>
+    public void Apply(Principal principal) => _snapshot = _snapshot.With(principal);
+
+    /// <summary>For <see cref="IStoreTransaction.OnCommitted"/>: takes over a new state of a grant.</summary>
+    public void Apply(Grant grant) => _snapshot = _snapshot.With(grant);
+}

@@ -1,0 +1,85 @@
+using System.Data.Common;
+using Dapper;
+using KeyService.Crypto;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Access;
+
+/// <summary>SQL of principals and grants. Every row is verified when read and MACed when written; docs/spec/store.md has the canonical bytes.</summary>
+internal sealed class AccessRows(RowAuthenticator rows)
+{
+    internal const string PrincipalsTable = "principals";
+    internal const string GrantsTable = "grants";
+
+    private readonly RegisterState _state = new(rows);
+
+    /// <summary>Everything, verified row by row and against the state of both registers.</summary>
+    /// <exception cref="StoreTamperedException">A row was changed, deleted or put back outside the service.</exception>
+    public async Task<AccessSnapshot> LoadAsync(DbConnection connection, CancellationToken cancellationToken)
+    {
+        var snapshot = AccessSnapshot.Empty;
+        long principals = 0, principalChanges = 0, grants = 0, grantChanges = 0;
+        foreach (var row in await connection.QueryAsync<PrincipalRow>(PrincipalRow.Select))
+        {
+            await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, cancellationToken);
+            snapshot = snapshot.With(row.ToPrincipal());
+            principals++;
+            principalChanges += row.Revision;
+        }
+
+        foreach (var row in await connection.QueryAsync<GrantRow>(GrantRow.Select))
+        {
+            await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, cancellationToken);
+            snapshot = snapshot.With(row.ToGrant());
+            grants++;
+            grantChanges += row.Revision;
+        }
+
+        await _state.VerifyAsync(connection, PrincipalsTable, principals, principalChanges, cancellationToken);
+        await _state.VerifyAsync(connection, GrantsTable, grants, grantChanges, cancellationToken);
+        return snapshot;
+    }
+
+    public async Task InsertAsync(IStoreTransaction transaction, Principal principal)
+    {
+        var row = PrincipalRow.Of(principal);
+        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        await transaction.Connection.ExecuteAsync(PrincipalRow.Insert, row, transaction.Transaction);
+        await _state.AddedAsync(transaction, PrincipalsTable);
+    }
+
+    /// <summary>Writes a state with a revision one higher than the row's.</summary>
+    public async Task UpdateAsync(IStoreTransaction transaction, Principal principal)
+    {
+        var row = PrincipalRow.Of(principal);
+        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        Expect(await transaction.Connection.ExecuteAsync(PrincipalRow.Update, row, transaction.Transaction), PrincipalsTable, row.Name);
+        await _state.ChangedAsync(transaction, PrincipalsTable);
+    }
+
+    public async Task InsertAsync(IStoreTransaction transaction, Grant grant)
+    {
+        var row = GrantRow.Of(grant);
+        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        await transaction.Connection.ExecuteAsync(GrantRow.Insert, row, transaction.Transaction);
+        await _state.AddedAsync(transaction, GrantsTable);
+    }
+
+    /// <summary>Writes a state with a revision one higher than the row's.</summary>
+    public async Task UpdateAsync(IStoreTransaction transaction, Grant grant)
+    {
+        var row = GrantRow.Of(grant);
+        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        Expect(await transaction.Connection.ExecuteAsync(GrantRow.Update, row, transaction.Transaction), GrantsTable, row.IdText);
+        await _state.ChangedAsync(transaction, GrantsTable);
+    }
+
+    // The register in memory and the table differ only when somebody else wrote the table.
+    private static void Expect(int changed, string table, string rowId)
+    {
+        if (changed != 1)
+        {
+            throw new StoreTamperedException(table, rowId, "the row is not at the revision that the service wrote");
+        }
+    }
+}

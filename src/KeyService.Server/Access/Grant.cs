@@ -1,0 +1,52 @@
+using System.Globalization;
+using KeyService.Crypto;
+
+namespace KeyService.Server.Access;
+
+/// <summary>What one principal may do with which keys in which contexts. Immutable but for being revoked.</summary>
+internal sealed record Grant
+{
+    /// <summary>Random; 16 hexadecimal digits where it is shown.</summary>
+    public required ulong Id { get; init; }
+
+    public required string Principal { get; init; }
+
+    /// <summary>At least one, ascending by number, none twice.</summary>
+    public required IReadOnlyList<Permission> Permissions { get; init; }
+
+    public required KeyPattern KeyPattern { get; init; }
+
+    /// <summary>Every pair must stand in the request's context with just this value.</summary>
+    public required EncryptionContext ContextConstraint { get; init; }
+
+    /// <summary>First instant at which it no longer allows anything; null: does not expire.</summary>
+    public required DateTimeOffset? ExpireTime { get; init; }
+
+    public required DateTimeOffset CreateTime { get; init; }
+
+    public required bool Revoked { get; init; }
+
+    /// <summary>1 when created, 2 when revoked.</summary>
+    public required long Revision { get; init; }
+
+    public string IdText => Id.ToString("x16", CultureInfo.InvariantCulture);
+
+    public bool IsEffective(DateTimeOffset now) => !Revoked && (ExpireTime is not { } end || now < end);
+
+    /// <summary>Whether permission, key and context fit; <see cref="IsEffective"/> is another question.</summary>
+    public bool Covers(Permission permission, string? keyName, EncryptionContext? context) =>
+        Permissions.Contains(permission) && (keyName is null || KeyPattern.Covers(keyName)) && IsMetBy(context);
+
+    private bool IsMetBy(EncryptionContext? context)
+    {
+        foreach (var (key, value) in ContextConstraint.Pairs)
+        {
+            if (context?[key] is not { } given || !string.Equals(given, value, StringComparison.Ordinal))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

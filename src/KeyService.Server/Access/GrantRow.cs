@@ -1,0 +1,91 @@
+using System.Globalization;
+using KeyService.Crypto;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Access;
+
+/// <summary>A grant as its table has it.</summary>
+internal sealed class GrantRow
+{
+    public const string Select =
+        """
+        SELECT id, principal, permissions, key_pattern AS KeyPattern, context_constraint AS ContextConstraint, expires_at AS ExpiresAt,
+               created_at AS CreatedAt, revoked, revision, mac
+        FROM grants ORDER BY id
+        """;
+
+    public const string Insert =
+        """
+        INSERT INTO grants (id, principal, permissions, key_pattern, context_constraint, expires_at, created_at, revoked, revision, mac)
+        VALUES (@Id, @Principal, @Permissions, @KeyPattern, @ContextConstraint, @ExpiresAt, @CreatedAt, @Revoked, @Revision, @Mac)
+        """;
+
+    public const string Update = "UPDATE grants SET revoked = @Revoked, revision = @Revision, mac = @Mac WHERE id = @Id AND revision = @Revision - 1";
+
+    public long Id { get; set; }
+
+    public string Principal { get; set; } = "";
+
+    /// <summary>Names, ascending by number, joined by commas.</summary>
+    public string Permissions { get; set; } = "";
+
+    public string KeyPattern { get; set; } = "";
+
+    public byte[] ContextConstraint { get; set; } = [];
+
+    public long? ExpiresAt { get; set; }
+
+    public long CreatedAt { get; set; }
+
+    public long Revoked { get; set; }
+
+    public long Revision { get; set; }
+
+    public byte[] Mac { get; set; } = [];
+
+    public string IdText => Id.ToString("x16", CultureInfo.InvariantCulture);
+
+    public static GrantRow Of(Grant grant) => new()
+    {
+        Id = unchecked((long)grant.Id),
+        Principal = grant.Principal,
+        Permissions = string.Join(',', grant.Permissions.Select(Access.Permissions.NameOf)),
+        KeyPattern = grant.KeyPattern.Text,
+        ContextConstraint = grant.ContextConstraint.Encoded.ToArray(),
+        ExpiresAt = grant.ExpireTime is { } end ? UnixTime.Nanoseconds(end) : null,
+        CreatedAt = UnixTime.Nanoseconds(grant.CreateTime),
+        Revoked = grant.Revoked ? 1 : 0,
+        Revision = grant.Revision,
+    };
+
+    public byte[] Canonical() => RowMac.Row(AccessRows.GrantsTable)
+        .AddInt64(Id).AddString(Principal).AddString(Permissions).AddString(KeyPattern).AddBytes(ContextConstraint).AddInt64(ExpiresAt)
+        .AddInt64(CreatedAt).AddInt64(Revoked).AddInt64(Revision)
+        .ToArray();
+
+    /// <summary>Only of a verified row.</summary>
+    /// <exception cref="StoreOpenException">A newer version granted what this one does not know: refused rather than misread.</exception>
+    public Grant ToGrant()
+    {
+        var permissions = new List<Permission>();
+        foreach (var name in Permissions.Split(','))
+        {
+            permissions.Add(Access.Permissions.TryParse(name, out var permission) ? permission : throw Unknown($"permission {name}"));
+        }
+
+        return new Grant
+        {
+            Id = unchecked((ulong)Id),
+            Principal = Principal,
+            Permissions = permissions,
+            KeyPattern = Access.KeyPattern.TryParse(KeyPattern, out var pattern) ? pattern : throw Unknown($"key pattern {KeyPattern}"),
+            ContextConstraint = EncryptionContext.TryParse(ContextConstraint, out var context) ? context : throw Unknown("context constraint"),
+            ExpireTime = ExpiresAt is { } end ? UnixTime.FromNanoseconds(end) : null,
+            CreateTime = UnixTime.FromNanoseconds(CreatedAt),
+            Revoked = Revoked != 0,
+            Revision = Revision,
+        };
+    }
+
+    private StoreOpenException Unknown(string what) => new($"Grant {IdText} holds the unknown {what}: it was written by a newer KeyService.");
+}

@@ -1,0 +1,78 @@
+using System.Data.Common;
+using Dapper;
+using KeyService.Crypto;
+
+namespace KeyService.Server.Storage;
+
+/// <summary>The integrity key as one token or the backup key has wrapped it; docs/spec/key-blob.md.</summary>
+/// <param name="TokenId">Serial of the token, or "backup:" and the backup key's id.</param>
+/// <param name="Blob">Algorithm byte and wrapped key.</param>
+/// <param name="CheckValue">What the loaded key must answer to the check label.</param>
+internal sealed record IntegrityKeyBlob(string TokenId, byte[] Blob, byte[] CheckValue);
+
+/// <summary>What a store says of itself before any of its rows can be verified.</summary>
+/// <param name="Id">16 random bytes.</param>
+internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadOnlyList<IntegrityKeyBlob> IntegrityKeyBlobs)
+{
+    private const string Table = "installation";
+
+    /// <summary>Registers whose rows are counted; a row of each is made with the installation.</summary>
+    private static readonly string[] Registers = ["principals", "grants", "keys", "approvals"];
+
+    /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>
+    public static Task<Installation?> ReadAsync(IStore store, CancellationToken cancellationToken) => store.ReadAsync(
+        async connection =>
+        {
+            var row = await SelectAsync(connection);
+            return row is null ? null : new Installation(row.Id, UnixTime.FromNanoseconds(row.CreatedAt), await SelectBlobsAsync(connection));
+        },
+        cancellationToken);
+
+    /// <exception cref="StoreTamperedException">The row was changed, or the integrity key is not this installation's.</exception>
+    public static async Task VerifyAsync(IStore store, RowAuthenticator rows, CancellationToken cancellationToken)
+    {
+        var row = await store.ReadAsync(SelectAsync, cancellationToken)
+            ?? throw new StoreTamperedException(Table, "1", "the row is missing");
+        await rows.VerifyAsync(Canonical(row.Id, row.CreatedAt, row.Revision), row.Mac, Table, "1", cancellationToken);
+    }
+
+    /// <summary>Part of the change that makes an installation: its row, the integrity key's blobs, the empty registers.</summary>
+    public static async Task CreateAsync(
+        IStoreTransaction transaction, RowAuthenticator rows, byte[] installationId, IReadOnlyList<IntegrityKeyBlob> blobs)
+    {
+        if (await SelectAsync(transaction.Connection) is not null)
+        {
+            throw new InvalidOperationException("The store holds an installation already.");
+        }
+
+        var createdAt = UnixTime.Nanoseconds(transaction.Time);
+        var mac = await rows.MacAsync(Canonical(installationId, createdAt, 1), CancellationToken.None);
+        await transaction.Connection.ExecuteAsync(
+            "INSERT INTO installation (id, installation_id, created_at, revision, mac) VALUES (1, @installationId, @createdAt, 1, @mac)",
+            new { installationId, createdAt, mac }, transaction.Transaction);
+        foreach (var (tokenId, blob, checkValue) in blobs)
+        {
+            await transaction.Connection.ExecuteAsync(
+                "INSERT INTO integrity_key_blobs (token_id, blob, check_value, created_at) VALUES (@tokenId, @blob, @checkValue, @createdAt)",
+                new { tokenId, blob, checkValue, createdAt }, transaction.Transaction);
+        }
+
+        var state = new RegisterState(rows);
+        foreach (var register in Registers)
+        {
+            await state.CreateAsync(transaction, register);
+        }
+    }
+
+    private static Task<Row?> SelectAsync(DbConnection connection) => connection.QuerySingleOrDefaultAsync<Row>(
+        "SELECT installation_id AS Id, created_at AS CreatedAt, revision AS Revision, mac AS Mac FROM installation WHERE id = 1")!;
+
+    private static async Task<IReadOnlyList<IntegrityKeyBlob>> SelectBlobsAsync(DbConnection connection) =>
+        (await connection.QueryAsync<IntegrityKeyBlob>(
+            "SELECT token_id AS TokenId, blob AS Blob, check_value AS CheckValue FROM integrity_key_blobs ORDER BY token_id")).AsList();
+
+    private static byte[] Canonical(byte[] id, long createdAt, long revision) =>
+        RowMac.Row(Table).AddInt64(1).AddBytes(id).AddInt64(createdAt).AddInt64(revision).ToArray();
+
+    private sealed record Row(byte[] Id, long CreatedAt, long Revision, byte[] Mac);
+}

@@ -1,0 +1,193 @@
+using KeyService.Crypto;
+using KeyService.Server.Audit;
+using Microsoft.Data.Sqlite;
+
+namespace KeyService.Server.Storage.Sqlite;
+
+/// <summary>
+/// The writer: one thread that takes whatever commits wait, puts their changes and records into one transaction, makes it durable by one fsync,
+/// and only then answers. Nothing waits for company: alone, a commit costs one fsync; under load the fsync is shared.
+/// Sequence numbers are given here, to records that go into the transaction, so they have no gaps.
+/// </summary>
+internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time, CommitQueue queue, StorePosition position) : IDisposable
+{
+    private readonly List<PendingCommit> _group = new(options.MaxGroupSize);
+    private WriterConnection? _writer;
+    private long _nextSequence;
+
+    public void Attach(SqliteConnection connection)
+    {
+        _writer = new WriterConnection(connection, options.Slot);
+        var last = _writer.ReadLastSequence();
+        _nextSequence = last + 1;
+        position.Advance(last);
+    }
+
+    /// <summary>Body of the writer thread; ends when the queue is closed and empty.</summary>
+    public void Run()
+    {
+        while (queue.Take(_group, options.MaxGroupSize))
+        {
+            try
+            {
+                CommitGroup();
+            }
+            catch (Exception e)
+            {
+                Abandon(e);
+            }
+        }
+    }
+
+    /// <summary>After the thread has ended.</summary>
+    public void Dispose() => _writer?.Dispose();
+
+    private void CommitGroup()
+    {
+        var writer = _writer ?? Reopen();
+        var now = time.GetUtcNow();
+        writer.Begin();
+        var sequence = _nextSequence;
+        foreach (var commit in _group)
+        {
+            if (commit.Change is null)
+            {
+                AddRecord(writer, commit, ref sequence, now);
+            }
+            else
+            {
+                AddChange(writer, commit, ref sequence, now);
+            }
+        }
+
+        writer.Commit();
+        _nextSequence = sequence;
+        foreach (var commit in _group)
+        {
+            RunCommittedActions(commit);
+        }
+
+        position.Advance(sequence - 1);
+        foreach (var commit in _group)
+        {
+            if (commit.Failure is { } failure)
+            {
+                commit.Fail(failure);
+            }
+            else
+            {
+                commit.Succeed();
+            }
+        }
+    }
+
+    private void AddRecord(WriterConnection writer, PendingCommit commit, ref long sequence, DateTimeOffset now)
+    {
+        if (commit.Record is null)
+        {
+            writer.WriteProbe(now);
+            return;
+        }
+
+        byte[] record;
+        try
+        {
+            record = AuditEncoding.Encode(commit.Record, options.Slot, sequence, now);
+        }
+        catch (InvalidOperationException e)
+        {
+            // A field that the format cannot hold: this caller's fault alone. Nothing was written yet.
+            commit.Failure = e;
+            return;
+        }
+
+        writer.Insert(sequence, record, AuditRecord.LeafHash(record));
+        commit.Receipt = new CommitReceipt(options.Slot, sequence, now);
+        sequence++;
+    }
+
+    private void AddChange(WriterConnection writer, PendingCommit commit, ref long sequence, DateTimeOffset now)
+    {
+        writer.Savepoint();
+        try
+        {
+            // Blocks this thread on purpose: changes run one after another, and SQLite answers synchronously anyway.
+            commit.Change!(new SqliteTransactionScope(writer.Connection, now, commit)).GetAwaiter().GetResult();
+            AddRecord(writer, commit, ref sequence, now);
+            if (commit.Failure is null)
+            {
+                writer.Release();
+                return;
+            }
+        }
+        catch (SqliteException e) when (SqliteErrors.IsStoreFault(e))
+        {
+            throw;
+        }
+        catch (Exception e) when (writer.InTransaction)
+        {
+            commit.Failure = e;
+        }
+
+        commit.CommittedActions = null;
+        writer.RollbackToSavepoint();
+    }
+
+    private static void RunCommittedActions(PendingCommit commit)
+    {
+        if (commit.Failure is not null || commit.CommittedActions is null)
+        {
+            return;
+        }
+
+        foreach (var action in commit.CommittedActions)
+        {
+            try
+            {
+                action();
+            }
+            catch (Exception e)
+            {
+                // The change is durable; its cache is not right. The caller must learn that, the others must not suffer.
+                commit.Failure = new InvalidOperationException("The change was committed, but a cache could not take it over.", e);
+            }
+        }
+    }
+
+    private void Abandon(Exception exception)
+    {
+        var unavailable = exception switch
+        {
+            SqliteException e => SqliteErrors.Unavailable("Committing to the store", e),
+            StoreUnavailableException e => e,
+            _ => new StoreUnavailableException($"Committing to the store failed: {exception.Message}", exception),
+        };
+        Discard();
+        foreach (var commit in _group)
+        {
+            commit.Fail(commit.Failure ?? unavailable);
+        }
+    }
+
+    // After a failed commit only the file knows what stands: the next group opens it anew and reads the sequence from it.
+    private void Discard()
+    {
+        try
+        {
+            _writer?.Rollback();
+        }
+        catch (SqliteException)
+        {
+            // Closing rolls back as well.
+        }
+
+        _writer?.Dispose();
+        _writer = null;
+    }
+
+    private WriterConnection Reopen()
+    {
+        Attach(SqliteConnections.OpenWriter(options.Path, create: false));
+        return _writer!;
+    }
+}

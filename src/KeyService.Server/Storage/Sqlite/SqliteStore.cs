@@ -1,0 +1,201 @@
+using System.Data.Common;
+using System.Diagnostics;
+using KeyService.Server.Audit;
+using Microsoft.Data.Sqlite;
+
+namespace KeyService.Server.Storage.Sqlite;
+
+/// <summary>
+/// The embedded store: one SQLite file in WAL mode with synchronous=FULL, one process, one writer thread with group commit, a few readers.
+/// </summary>
+internal sealed class SqliteStore : IStore
+{
+    private readonly StoreLock? _lock;
+    private readonly SqliteReaders _readers;
+    private readonly CommitQueue _queue;
+    private readonly GroupCommit? _writer;
+    private readonly Thread? _thread;
+    private readonly StorePosition _position;
+    private int _disposed;
+
+    private SqliteStore(SqliteStoreOptions options, StoreLock? held, CommitQueue queue, GroupCommit? writer, StorePosition position)
+    {
+        _lock = held;
+        _readers = new SqliteReaders(options.Path, options.Readers);
+        _queue = queue;
+        _writer = writer;
+        _position = position;
+        if (writer is not null)
+        {
+            _thread = new Thread(writer.Run) { IsBackground = true, Name = "store-writer" };
+            _thread.Start();
+        }
+    }
+
+    /// <inheritdoc/>
+    public long LastSequence => _position.Last;
+
+    /// <summary>Opens the file, brings its schema forward, and starts the writer.</summary>
+    /// <exception cref="StoreOpenException">Missing, held by another process, another program's, newer, or damaged; the message says what to do.</exception>
+    public static SqliteStore Open(SqliteStoreOptions options, TimeProvider time) => Open(options, time, Migrations.All);
+
+    internal static SqliteStore Open(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
+    {
+        if (options.Mode != SqliteStoreMode.Create && !File.Exists(options.Path))
+        {
+            throw new StoreOpenException($"There is no store at {options.Path}. Make one with 'keyservice init', or correct store.sqlite in the configuration.");
+        }
+
+        var position = new StorePosition();
+        var queue = new CommitQueue(options.QueueCapacity);
+        if (options.Mode == SqliteStoreMode.ReadOnly)
+        {
+            position.Restore(Guard(options.Path, () => InspectForReading(options, migrations)));
+            return new SqliteStore(options, null, queue, null, position);
+        }
+
+        var held = StoreLock.Take(options.Path);
+        var writer = new GroupCommit(options, time, queue, position);
+        try
+        {
+            Guard(options.Path, () =>
+            {
+                writer.Attach(OpenWriter(options, time, migrations));
+                return 0;
+            });
+            return new SqliteStore(options, held, queue, writer, position);
+        }
+        catch
+        {
+            writer.Dispose();
+            held.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) => _readers.ReadAsync(read, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<CommitReceipt> CommitAsync(AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        return EnqueueAsync(new PendingCommit(record, change), cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<long> WaitForRecordAsync(long sequence, CancellationToken cancellationToken) => _position.WaitAsync(sequence, cancellationToken);
+
+    /// <summary>Writes and reads a row, so that a store that failed and heals is seen to heal without a call.</summary>
+    public async ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken)
+    {
+        var start = Stopwatch.GetTimestamp();
+        try
+        {
+            await EnqueueAsync(new PendingCommit(null, null), cancellationToken);
+            await ReadAsync(
+                static connection => Task.FromResult(SqliteConnections.Scalar((SqliteConnection)connection, "SELECT probed_at FROM store_probe")), cancellationToken);
+            return new StoreHealth(true, "", Stopwatch.GetElapsedTime(start));
+        }
+        catch (Exception e) when (e is StoreUnavailableException or StoreOverloadedException)
+        {
+            return new StoreHealth(false, e.Message, Stopwatch.GetElapsedTime(start));
+        }
+    }
+
+    /// <summary>Commits what waits, then closes.</summary>
+    public ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            _queue.Close();
+            _thread?.Join();
+            _writer?.Dispose();
+            _readers.Dispose();
+            _lock?.Dispose();
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private Task<CommitReceipt> EnqueueAsync(PendingCommit commit, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return Task.FromCanceled<CommitReceipt>(cancellationToken);
+        }
+
+        if (_writer is null)
+        {
+            return Task.FromException<CommitReceipt>(new StoreUnavailableException("The store was opened for reading only."));
+        }
+
+        try
+        {
+            commit.WithdrawOn(cancellationToken);
+            _queue.Add(commit);
+            return commit.Completion;
+        }
+        catch (Exception e) when (e is StoreUnavailableException or StoreOverloadedException)
+        {
+            commit.TryTake();
+            return Task.FromException<CommitReceipt>(e);
+        }
+    }
+
+    private static SqliteConnection OpenWriter(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
+    {
+        CreatePrivate(options.Path);
+        var connection = SqliteConnections.OpenWriter(options.Path, options.Mode == SqliteStoreMode.Create);
+        try
+        {
+            SqliteSchema.Upgrade(connection, options.Path, migrations, time);
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    // SQLite would make the file readable by everybody; -wal and -shm take over the file's mode.
+    private static void CreatePrivate(string path)
+    {
+        if (!File.Exists(path) && !OperatingSystem.IsWindows())
+        {
+            new FileStream(path, new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            }).Dispose();
+        }
+    }
+
+    private static long InspectForReading(SqliteStoreOptions options, IReadOnlyList<Migration> migrations)
+    {
+        using var connection = SqliteConnections.OpenReader(options.Path);
+        var applied = SqliteSchema.Inspect(connection, options.Path, migrations);
+        if (applied < migrations.Count)
+        {
+            throw new StoreOpenException($"{options.Path} has schema {applied} and this KeyService reads {migrations.Count}; start the server once, it upgrades.");
+        }
+
+        return long.Parse(
+            SqliteConnections.Scalar(connection, $"SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = {options.Slot}"),
+            System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    private static T Guard<T>(string path, Func<T> open)
+    {
+        try
+        {
+            return open();
+        }
+        catch (SqliteException e)
+        {
+            throw new StoreOpenException($"The store {path} cannot be opened: {SqliteErrors.Explain(e)}.", e);
+        }
+    }
+}
