@@ -1,0 +1,94 @@
+using KeyService.Hsm.Pkcs11;
+using Net.Pkcs11Interop.Common;
+
+namespace KeyService.Hsm.Hierarchy;
+
+/// <summary>
+/// The attributes of every key of the hierarchy. Each template names every usage flag: what is left out takes the module's default, and SoftHSM's
+/// defaults allow almost everything.
+/// </summary>
+internal static class KeyTemplates
+{
+    internal const string RootLabel = "keyservice root key";
+    internal const string BackupLabel = "keyservice backup key";
+    internal const int KeyLength = 32;
+
+    /// <summary>AES-256 token object that wraps and unwraps; whatever it unwraps comes out sensitive and not extractable.</summary>
+    internal static AttributeTemplate Root(ReadOnlySpan<byte> id) =>
+        Permanent(RootLabel, id)
+            .Add(CKA.CKA_UNWRAP, true)
+            .Add(CKA.CKA_VALUE_LEN, KeyLength)
+            .Add(CKA.CKA_UNWRAP_TEMPLATE, new AttributeTemplate().Add(CKA.CKA_SENSITIVE, true).Add(CKA.CKA_EXTRACTABLE, false));
+
+    /// <summary>AES-256 token object that wraps only: the service can write backups and cannot read them.</summary>
+    internal static AttributeTemplate Backup(ReadOnlySpan<byte> id, ReadOnlySpan<byte> value) =>
+        Permanent(BackupLabel, id)
+            .Add(CKA.CKA_UNWRAP, false)
+            .Add(CKA.CKA_VALUE, value);
+
+    internal static AttributeTemplate FindSecretKey(string label) =>
+        new AttributeTemplate().Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY).Add(CKA.CKA_TOKEN, true).Add(CKA.CKA_LABEL, label);
+
+    /// <summary>A key at the one moment when it may be wrapped.</summary>
+    internal static AttributeTemplate Extractable(WrappedKeyKind kind) =>
+        Session(kind, extractable: true).Add(CKA.CKA_VALUE_LEN, KeyLength);
+
+    /// <summary>The same key as it comes back to stay. No CKA_VALUE_LEN: SoftHSM refuses it in an unwrap template.</summary>
+    internal static AttributeTemplate Unwrapped(WrappedKeyKind kind) => Session(kind, extractable: false);
+
+    /// <summary>A session key with a value known to the caller, for known-answer tests and fingerprints only.</summary>
+    internal static AttributeTemplate Known(WrappedKeyKind kind, ReadOnlySpan<byte> value) =>
+        Session(kind, extractable: true, sensitive: false).Add(CKA.CKA_VALUE, value);
+
+    private static AttributeTemplate Permanent(string label, ReadOnlySpan<byte> id) => new AttributeTemplate()
+        .Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY)
+        .Add(CKA.CKA_KEY_TYPE, CKK.CKK_AES)
+        .Add(CKA.CKA_LABEL, label)
+        .Add(CKA.CKA_ID, id)
+        .Add(CKA.CKA_TOKEN, true)
+        .Add(CKA.CKA_PRIVATE, true)
+        .Add(CKA.CKA_SENSITIVE, true)
+        .Add(CKA.CKA_EXTRACTABLE, false)
+        .Add(CKA.CKA_MODIFIABLE, false)
+        .Add(CKA.CKA_COPYABLE, false)
+        .Add(CKA.CKA_WRAP, true)
+        .Add(CKA.CKA_ENCRYPT, false)
+        .Add(CKA.CKA_DECRYPT, false)
+        .Add(CKA.CKA_SIGN, false)
+        .Add(CKA.CKA_VERIFY, false)
+        .Add(CKA.CKA_DERIVE, false);
+
+    private static AttributeTemplate Session(WrappedKeyKind kind, bool extractable, bool sensitive = true)
+    {
+        var encrypts = kind == WrappedKeyKind.Kek;
+        var signs = kind == WrappedKeyKind.Integrity;
+        var wraps = kind == WrappedKeyKind.WrappingTest;
+        return new AttributeTemplate()
+            .Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY)
+            .Add(CKA.CKA_KEY_TYPE, signs ? CKK.CKK_GENERIC_SECRET : CKK.CKK_AES)
+            .Add(CKA.CKA_TOKEN, false)
+            .Add(CKA.CKA_PRIVATE, true)
+            .Add(CKA.CKA_SENSITIVE, sensitive)
+            .Add(CKA.CKA_EXTRACTABLE, extractable)
+            .Add(CKA.CKA_ENCRYPT, encrypts)
+            .Add(CKA.CKA_DECRYPT, encrypts)
+            .Add(CKA.CKA_SIGN, signs)
+            .Add(CKA.CKA_VERIFY, signs)
+            .Add(CKA.CKA_WRAP, wraps)
+            .Add(CKA.CKA_UNWRAP, wraps)
+            .Add(CKA.CKA_DERIVE, false);
+    }
+}
+
+/// <summary>What a session key is for.</summary>
+internal enum WrappedKeyKind
+{
+    /// <summary>AES-256, encrypts and decrypts.</summary>
+    Kek,
+
+    /// <summary>HMAC-SHA-256, 32 bytes, signs and verifies.</summary>
+    Integrity,
+
+    /// <summary>AES-256 that wraps, for known-answer tests only.</summary>
+    WrappingTest,
+}
