@@ -1,0 +1,282 @@
+#!/usr/bin/env bash
+# From a clean clone to a running KeyService that did its main job in front of you. For development only.
+#
+#   ./quickstart.sh                installs what is missing, builds, starts, shows the main job, serves until Ctrl-C
+#   ./quickstart.sh --once         the same, and ends after the main job
+#   ./quickstart.sh --no-install   installs nothing: says what is missing and ends
+#
+# Everything it makes lies in .dev/ (delete it to begin anew) and in ./keyservice. A second start reuses it.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source=dev/packages.sh
+. dev/packages.sh
+
+install=yes
+once=no
+for argument in "$@"; do
+  case $argument in
+    --no-install) install=no ;;
+    --once) once=yes ;;
+    -h|--help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "Unknown argument: $argument (--once, --no-install)" ;;
+  esac
+done
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 MSBUILDDISABLENODEREUSE=1
+umask 077
+root=$PWD
+dev=$root/.dev
+log=$dev/quickstart.log
+server=''
+fragment=keyservice
+
+if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' plain=$'\e[0m'; else bold='' dim='' green='' plain=''; fi
+title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+begin() { printf '  %-58s' "$*"; }
+ok() { printf '%s%s%s\n' "$green" "${*:-ok}" "$plain"; }
+line() { printf '  %s\n' "$*"; }
+
+# What went wrong, in the words of what went wrong.
+broken() {
+  printf '\n'
+  [ ! -s "${2:-}" ] || tail -n 15 "$2" | sed 's/^/    /' >&2
+  die "$1"
+}
+
+now() { date +%s%N; }
+since() { awk -v ns="$(($(now) - $1))" 'BEGIN { printf (ns < 1e10 ? "%.1f s" : "%.0f s"), ns / 1e9 }'; }
+
+# ---------------------------------------------------------------- what is needed
+
+prepare() {
+  require_dotnet
+  ensure "the development HSM and PKI" "$install" \
+    /usr/lib/softhsm/libsofthsm2.so=softhsm2 softhsm2-util=softhsm2 openssl=openssl script=bsdutils
+  mkdir -p "$dev"
+  : > "$log"
+  exec 9>"$dev/lock"
+  flock -n 9 || broken "Another quickstart.sh is at work in this directory: use ./keyservice while it serves, or end it with Ctrl-C in its terminal."
+}
+
+# ---------------------------------------------------------------- build
+
+# Ahead-of-time code (ReadyToRun) starts in a third of the time; where its compiler cannot be restored, a plain build does the same work.
+publish() {
+  local rid=linux-x64
+  [ "$(uname -m)" != aarch64 ] || rid=linux-arm64
+  dotnet publish "src/$1" -c Release -r $rid --self-contained false -p:PublishReadyToRun=true -o "$dev/bin/$1" >>"$log" 2>&1 ||
+    dotnet publish "src/$1" -c Release -o "$dev/bin/$1" >>"$log" 2>&1 ||
+    broken "The build failed ($log)." "$log"
+}
+
+build() {
+  begin "Server and command"
+  local stamp=$dev/bin/built started
+  started=$(now)
+  if [ -e "$stamp" ] && [ -z "$(find src Directory.*.props global.json -newer "$stamp" -type f -print -quit)" ]; then
+    ok "reused"
+    return
+  fi
+  rm -rf "$dev/bin"
+  publish KeyService.Server
+  publish KeyService.Cli
+  touch "$stamp"
+  ok "built in $(since "$started")"
+}
+
+# ---------------------------------------------------------------- token, PKI, configuration
+
+free_port() { # the port asked for, or the next that nobody listens on
+  local port=$1
+  while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+  printf '%s' "$port"
+}
+
+profile() { # NAME ENDPOINT: mutual TLS with the client certificate of that name
+  printf '{\n  "endpoint": "%s",\n  "ca": "../pki/ca.crt",\n  "certificate": "../pki/%s.crt",\n  "privateKey": "../pki/%s.key",\n  "serverConfig": "../server.json"\n}\n' \
+    "$2" "$1" "$1" > "$dev/profiles/$1.json"
+}
+
+provision() {
+  begin "SoftHSM token with random PINs"
+  local had='' before
+  [ ! -s "$dev/pin" ] || had=yes
+  hsm-sim/softhsm-token.sh "$dev" keyservice-development 2>>"$log" || broken "The token could not be made." "$log"
+  ok "${had:+reused}${had:-made}" | sed 's/reusedyes/reused/'
+  begin "Development CA, server, three clients (365 days at most)"
+  before=$(cat "$dev"/pki/*.crt 2>/dev/null | sha256sum)
+  dev/pki.sh "$dev/pki" 2>>"$log" || broken "The certificates could not be made." "$log"
+  [ "$before" = "$(cat "$dev"/pki/*.crt | sha256sum)" ] && ok reused || ok made
+}
+
+configure() {
+  local wanted=8443 config=$dev/server.json socket=$dev/keyservice.sock
+  [ ! -s "$config" ] || wanted=$(sed -n 's/.*"tcp": *"127.0.0.1:\([0-9]*\)".*/\1/p' "$config")
+  port=$(free_port "${wanted:-8443}")
+  [ "$port" = "${wanted:-8443}" ] || line "${dim}Port $wanted is taken by another program; using $port.$plain"
+  # A socket's path is limited to 107 bytes.
+  [ ${#socket} -le 100 ] || socket=/tmp/keyservice-$(printf %s "$dev" | sha256sum | cut -c1-12).sock
+  if [ -s "$config" ]; then
+    sed -i "s/\"tcp\": *\"127.0.0.1:[0-9]*\"/\"tcp\": \"127.0.0.1:$port\"/" "$config"
+  else
+    cat > "$config" <<JSON
+{
+  "profile": "development",
+  "dataDirectory": ".",
+  "listen": { "tcp": "127.0.0.1:$port", "unixSocket": "$socket" },
+  "tls": { "certificate": "pki/server.crt", "privateKey": "pki/server.key", "clientCa": "pki/ca.crt" },
+  "hsm": { "module": "/usr/lib/softhsm/libsofthsm2.so", "tokenLabel": "keyservice-development", "pinFile": "pin" },
+  "store": { "sqlite": "keyservice.db" },
+  "telemetry": { "otlpEndpoint": null }
+}
+JSON
+  fi
+  mkdir -p "$dev/profiles"
+  profile administrator "https://localhost:$port"
+  profile database "https://localhost:$port"
+  profile backup "https://localhost:$port"
+  printf '{\n  "endpoint": "unix:%s",\n  "serverConfig": "../server.json"\n}\n' "$socket" > "$dev/profiles/local.json"
+  command_script > keyservice
+  chmod 0755 keyservice
+}
+
+# Separation of duties holds in development too: who administers keys cannot use them. So the script picks the profile that fits the command.
+command_script() {
+  cat <<'SCRIPT'
+#!/usr/bin/env bash
+# The keyservice command with the development profiles of quickstart.sh (which made this file).
+# KEYSERVICE_PROFILE or --profile names another: administrator, database, backup or local in .dev/profiles.
+here=$(dirname "$(readlink -f "$0")")
+export KEYSERVICE_SERVER=$here/.dev/bin/KeyService.Server/KeyService.Server SOFTHSM2_CONF=$here/.dev/softhsm2.conf
+if [ -z "${KEYSERVICE_PROFILE-}" ]; then
+  profile=backup
+  for argument in "$@"; do
+    case $argument in
+      --) break ;;
+      key|principal|grant|audit|status|hsm|doctor|config|init|serve) profile=administrator; break ;;
+      data-key|field|whoami) profile=database; break ;;
+      encrypt|decrypt|inspect|verify|rewrap|completion) break ;;
+    esac
+  done
+  export KEYSERVICE_PROFILE=$here/.dev/profiles/$profile.json
+fi
+exec "$here/.dev/bin/KeyService.Cli/keyservice" "$@"
+SCRIPT
+}
+
+# ---------------------------------------------------------------- the service
+
+initialise() {
+  [ ! -e "$dev/keyservice.db" ] || return 0
+  begin "Key hierarchy in the HSM, store, first administrator"
+  ./keyservice init --config "$dev/server.json" --admin-name administrator \
+    --admin-certificate-uri keyservice:principal/administrator >>"$log" 2>&1 || broken "The service could not be initialised." "$log"
+  ok made
+}
+
+start() {
+  local started
+  started=$(now)
+  begin "Starting the service"
+  # shellcheck disable=SC2094
+  ./keyservice serve --config "$dev/server.json" >"$dev/server.log" 2>&1 9>&- </dev/null &
+  server=$!
+  trap stop EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+    kill -0 "$server" 2>/dev/null || broken "The service did not start ($dev/server.log)." "$dev/server.log"
+    [ $(($(now) - started)) -lt 60000000000 ] || broken "The service does not listen after a minute ($dev/server.log)." "$dev/server.log"
+    sleep 0.05
+  done
+  ok "ready in $(since "$started")"
+}
+
+stop() {
+  trap - EXIT INT TERM
+  [ -n "$server" ] || return 0
+  kill -TERM "$server" 2>/dev/null || true
+  wait "$server" 2>/dev/null || true
+}
+
+# Runs the command, which may find that what it is to make exists already.
+make_once() { ./keyservice "$@" >>"$log" 2>&1 || [ $? -eq 6 ] || broken "keyservice $* failed." "$log"; }
+
+register() {
+  local name use=generate-data-key,unwrap-data-key,rewrap-data-key,encrypt,decrypt,reencrypt,read-key,read-system
+  begin "Principals and grants (default deny; each to what it needs)"
+  make_once principal create database --certificate-uri keyservice:principal/database
+  make_once principal create backup --certificate-uri keyservice:principal/backup
+  make_once principal create local --unix-uid "$(id -u)"
+  for name in database backup local; do
+    ./keyservice grant list --principal "$name" --json 2>>"$log" | grep -q '"permissions"' ||
+      make_once grant create "$name" --key '*' --permissions "$use"
+  done
+  ok
+}
+
+# ---------------------------------------------------------------- the main job
+
+main_job() {
+  local work=$dev/demo
+  rm -rf "$work"
+  mkdir -p "$work"
+  title "The main job"
+
+  begin "Keys ehr/patients and ehr-backup, made in the HSM"
+  make_once key create ehr/patients
+  make_once key create ehr-backup
+  ok
+
+  data_key_job "$work"
+  field_job "$work"
+  archive_job "$work"
+  rm -rf "$work"
+}
+
+data_key_job() {
+  begin "A data key: 32 bytes to use, 69 wrapped to keep"
+  ./keyservice data-key generate --key ehr/patients --context table=patients --plaintext "$1/key" --wrapped "$1/wrapped" >>"$log" 2>&1 ||
+    broken "No data key was issued." "$log"
+  ./keyservice data-key unwrap --wrapped "$1/wrapped" --context table=patients --plaintext "$1/again" >>"$log" 2>&1 ||
+    broken "The data key was not unwrapped." "$log"
+  cmp -s "$1/key" "$1/again" || broken "The unwrapped data key is another one."
+  ok "unwrapped: the same"
+}
+
+field_job() { :; }
+
+archive_job() { :; }
+
+# ---------------------------------------------------------------- all of it
+
+title "KeyService, development only"
+line "${dim}SoftHSM, embedded store and certificates of its own: fine to try, not for patient data.$plain"
+title "Preparing"
+prepare
+build
+provision
+configure
+initialise
+start
+register
+main_job
+
+cat <<TRY
+
+${bold}Three things to try next${plain}
+  ./keyservice encrypt --key ehr-backup -o src.ksa -- tar c src
+      runs the producer itself; the archive exists only if it ends well
+  ./keyservice inspect src.ksa
+      what an archive says about itself, without any key
+  ./keyservice audit tail
+      everything that just happened, on record before it was answered
+TRY
+
+if [ "$once" = yes ]; then
+  stop
+  line "Everything came back byte for byte. Stopped, as --once asks."
+  exit 0
+fi
+title "Serving https://localhost:$port and $dev/keyservice.sock; Ctrl-C ends it"
+wait "$server"
