@@ -1,1 +1,49 @@
-return 0;
+using System.CommandLine;
+using KeyService.Load;
+
+var profile = new Option<string>("--profile") { Description = "Client profile (JSON) of a principal that may use the key.", Required = true };
+var key = new Option<string>("--key") { Description = "Name of a key.", DefaultValueFactory = _ => "perf/load" };
+var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are printed.", DefaultValueFactory = _ => 5 };
+var seconds = new Option<double>("--seconds") { Description = "Length of a round.", DefaultValueFactory = _ => 3 };
+var echo = new Option<string>("--echo") { Description = "Address of the echo server.", DefaultValueFactory = _ => "https://localhost:8553" };
+var disk = new Option<string>("--disk") { Description = "Folder on the disk of the store, for lone commits.", DefaultValueFactory = _ => "." };
+var inFlight = new Option<int>("--in-flight") { Description = "Batches under way at once.", DefaultValueFactory = _ => 4 };
+var streams = new Option<int>("--streams") { Description = "Streams at once.", DefaultValueFactory = _ => 1 };
+var size = new Option<int>("--mebibytes") { Description = "MiB a stream.", DefaultValueFactory = _ => 1024 };
+var pid = new Option<int>("--server-pid") { Description = "Process whose memory is read.", Required = true };
+var certificate = new Option<string>("--certificate") { Description = "Server certificate, PEM.", Required = true };
+var privateKey = new Option<string>("--private-key") { Description = "Its private key, PEM.", Required = true };
+var port = new Option<int>("--port") { Description = "Port on loopback.", DefaultValueFactory = _ => 8553 };
+
+Command Make(string name, string what, Option[] options, Func<ParseResult, CancellationToken, Task<int>> run)
+{
+    var command = new Command(name, what);
+    foreach (var option in options)
+    {
+        command.Options.Add(option);
+    }
+
+    command.SetAction(run);
+    return command;
+}
+
+Connection Open(ParseResult result) => Connection.FromProfile(result.GetValue(profile)!);
+TimeSpan Length(ParseResult result) => TimeSpan.FromSeconds(result.GetValue(seconds));
+
+var root = new RootCommand("Load driver of KeyService: measures against yardsticks in the same run, and checks what it gets back.")
+{
+    Make("echo-server", "Serves the yardstick until stopped.", [certificate, privateKey, port], async (r, stop) =>
+    {
+        await EchoServer.RunAsync(r.GetValue(certificate)!, r.GetValue(privateKey)!, r.GetValue(port), stop);
+        return 0;
+    }),
+    Make("data-keys", "P1.", [profile, key, rounds, seconds, echo, disk], (r, _) =>
+        DataKeyLoad.RunAsync(Open(r), r.GetValue(echo)!, r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(disk)!)),
+    Make("batches", "P3.", [profile, key, rounds, seconds, inFlight], (r, _) =>
+        BatchLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(inFlight))),
+    Make("streams", "Duplex streams, there and back.", [profile, key, streams, size], (r, _) =>
+        StreamLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(streams), r.GetValue(size))),
+    Make("memory", "P10.", [profile, key, pid, seconds], (r, _) =>
+        MemoryLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(pid), Length(r))),
+};
+return await root.Parse(args).InvokeAsync();

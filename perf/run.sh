@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Measures the bars P1, P2, P3, P6 and P10 on this machine and prints one line a figure. Bounded: about ten minutes.
+# Starts its own service in a temporary folder (quickstart.sh made one? it is left alone).
+# Usage: perf/run.sh [--quick]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds=5 seconds=3 mib=2048
+[ "${1:-}" = --quick ] && { rounds=3; seconds=1; mib=256; }
+echo "# $(date -u +%FT%TZ) cores=$(nproc) cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1) dotnet=$(dotnet --version) openssl=$(openssl version | cut -d' ' -f2) rounds=$rounds seconds=$seconds"
+dotnet build -c Release -v quiet --nologo perf/KeyService.Load >/dev/null
+load() { dotnet artifacts/bin/KeyService.Load/release/KeyService.Load.dll "$@"; }
+
+state=${KEYSERVICE_DEV:-$PWD/.dev}
+export KEYSERVICE_PROFILE=$state/profiles/administrator.json
+pids=()
+trap 'for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done' EXIT
+./quickstart.sh >"$state.perf.log" 2>&1 & pids+=($!)
+for _ in $(seq 120); do [ -S "$state/keyservice.sock" ] && ./keyservice status >/dev/null 2>&1 && break; sleep 0.5; done
+server=$(pgrep -f 'KeyService.Server.*serve' | head -n 1)
+./keyservice key create perf/load >/dev/null 2>&1 || true
+load echo-server --certificate "$state/pki/server.crt" --private-key "$state/pki/server.key" >/dev/null & pids+=($!)
+sleep 2
+
+load data-keys --profile "$state/profiles/database.json" --rounds "$rounds" --seconds "$seconds" --disk "$state"
+load batches --profile "$state/profiles/database.json" --rounds "$rounds" --seconds "$seconds"
+load streams --profile "$state/profiles/backup.json" --mebibytes "$mib"
+load memory --profile "$state/profiles/backup.json" --server-pid "$server" --seconds $((seconds * 4))
+KEYSERVICE_PROFILE=$state/profiles/backup.json perf/files.sh "$mib" "$rounds"
