@@ -1,10 +1,12 @@
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
+using KeyService.Grpc;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace KeyService.Load;
@@ -16,16 +18,12 @@ internal static class EchoServer
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.Services.AddGrpc();
+        builder.Services.AddGrpcTransport();
         using var pem = X509Certificate2.CreateFromPemFile(certificate, privateKey);
         var server = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Limits.MinRequestBodyDataRate = null;
-            kestrel.Limits.MaxRequestBodySize = null;
-            kestrel.Limits.Http2.InitialStreamWindowSize = 8 * 1024 * 1024;
-            kestrel.Limits.Http2.InitialConnectionWindowSize = 16 * 1024 * 1024;
-            kestrel.Limits.Http2.MaxFrameSize = 1024 * 1024;
+            kestrel.ConfigureGrpcLimits();
             kestrel.ListenLocalhost(port, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
