@@ -6,9 +6,9 @@ namespace KeyService.Crypto;
 
 /// <summary>
 /// Collects pairs in any order and writes them in the canonical one. Works on two buffers of the caller's stack: a context is made for
-/// every item of a batch, and only its final bytes are worth an allocation.
+/// every item of a batch, and only its final bytes are worth an allocation, or none at all (<see cref="Encode"/>).
 /// </summary>
-internal ref struct ContextEncoder
+public ref struct ContextEncoder
 {
     private readonly Span<byte> _text;
     private readonly Span<Entry> _entries;
@@ -16,14 +16,63 @@ internal ref struct ContextEncoder
 
     /// <param name="text">4,096 bytes.</param>
     /// <param name="entries">16 entries.</param>
-    internal ContextEncoder(Span<byte> text, Span<Entry> entries)
+    public ContextEncoder(Span<byte> text, Span<Entry> entries)
     {
-        _text = text;
+        ArgumentOutOfRangeException.ThrowIfLessThan(text.Length, EncryptionContext.MaxEncodedLength, nameof(text));
+        ArgumentOutOfRangeException.ThrowIfLessThan(entries.Length, EncryptionContext.MaxPairs, nameof(entries));
+        _text = text[..EncryptionContext.MaxEncodedLength];
         _entries = entries;
         _used = 2;
     }
 
-    internal int Count { get; private set; }
+    /// <summary>Pairs collected.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>What was collected so far, for <see cref="ReturnTo"/>.</summary>
+    public readonly int Mark => _used;
+
+    /// <summary>Forgets what was added after the mark.</summary>
+    public void ReturnTo(int mark)
+    {
+        int kept = 0;
+        foreach (Entry entry in _entries[..Count])
+        {
+            if (entry.Offset < mark)
+            {
+                _entries[kept++] = entry;
+            }
+        }
+        Count = kept;
+        _used = mark;
+    }
+
+    /// <summary>Adds a pair of UTF-8 bytes as they came from outside.</summary>
+    /// <exception cref="InvalidContextException">A rule is broken.</exception>
+    public void Add(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+    {
+        Begin();
+        Check(key, 1, EncryptionContext.MaxKeyLength, "key");
+        Check(value, 0, EncryptionContext.MaxValueLength, "value");
+        Write(key);
+        Write(value);
+        End(key.Length, value.Length);
+    }
+
+    /// <summary>Adds all pairs of a context.</summary>
+    /// <exception cref="InvalidContextException">A rule is broken.</exception>
+    public void Add(EncryptionContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        AddAll(context.Encoded);
+    }
+
+    /// <summary>Writes the canonical bytes without an allocation.</summary>
+    /// <param name="destination">At least 4,096 bytes, not those given to the constructor.</param>
+    public readonly CanonicalContext Encode(Span<byte> destination)
+    {
+        int length = WriteTo(destination);
+        return new CanonicalContext(destination[..length]);
+    }
 
     internal void Add(string key, string value)
     {
@@ -54,15 +103,37 @@ internal ref struct ContextEncoder
     internal readonly byte[] Finish()
     {
         var encoded = new byte[_used];
-        BinaryPrimitives.WriteUInt16BigEndian(encoded, (ushort)Count);
+        WriteTo(encoded);
+        return encoded;
+    }
+
+    private readonly int WriteTo(Span<byte> destination)
+    {
+        BinaryPrimitives.WriteUInt16BigEndian(destination, (ushort)Count);
         int at = 2;
         foreach (Entry entry in _entries[..Count])
         {
             int length = 4 + entry.KeyLength + entry.ValueLength;
-            _text.Slice(entry.Offset, length).CopyTo(encoded.AsSpan(at));
+            _text.Slice(entry.Offset, length).CopyTo(destination[at..]);
             at += length;
         }
-        return encoded;
+        return at;
+    }
+
+    private static void Check(ReadOnlySpan<byte> text, int min, int max, string what)
+    {
+        if (text.Length < min || text.Length > max)
+        {
+            throw new InvalidContextException($"A context {what} has {min} to {max} bytes of UTF-8.");
+        }
+        if (!Utf8.IsValid(text))
+        {
+            throw new InvalidContextException($"A context {what} is not valid UTF-8.");
+        }
+        if (!ContextText.IsAllowed(text))
+        {
+            throw new InvalidContextException($"A context {what} holds U+0000 or U+FFFD, which are refused.");
+        }
     }
 
     private readonly void Begin()
@@ -142,5 +213,5 @@ internal ref struct ContextEncoder
     private static InvalidContextException TooLarge() => new("A context has at most 4096 bytes encoded.");
 
     /// <summary>Where a pair stands in the text buffer, from the two bytes of its key's length.</summary>
-    internal readonly record struct Entry(int Offset, int KeyLength, int ValueLength);
+    public readonly record struct Entry(int Offset, int KeyLength, int ValueLength);
 }

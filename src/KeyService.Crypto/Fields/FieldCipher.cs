@@ -73,9 +73,11 @@ public sealed class FieldCipher : IDisposable
     /// <param name="context">Must be named again, byte for byte, to decrypt.</param>
     /// <param name="plaintext">0 bytes to 1 MiB. Does not overlap <paramref name="token"/>.</param>
     /// <param name="token"><see cref="TokenLength"/> bytes.</param>
-    public void Encrypt(EncryptionContext context, ReadOnlySpan<byte> plaintext, Span<byte> token)
+    public void Encrypt(EncryptionContext context, ReadOnlySpan<byte> plaintext, Span<byte> token) => Encrypt((CanonicalContext)context, plaintext, token);
+
+    /// <inheritdoc cref="Encrypt(EncryptionContext, ReadOnlySpan{byte}, Span{byte})"/>
+    public void Encrypt(CanonicalContext context, ReadOnlySpan<byte> plaintext, Span<byte> token)
     {
-        ArgumentNullException.ThrowIfNull(context);
         if (token.Length != TokenLength(plaintext.Length))
         {
             throw new ArgumentException($"The token of {plaintext.Length} bytes takes {TokenLength(plaintext.Length)}.", nameof(token));
@@ -98,9 +100,12 @@ public sealed class FieldCipher : IDisposable
     /// <param name="plaintext">As many bytes as the token's plaintext (<see cref="FieldToken.PlaintextLength"/>).</param>
     /// <returns>False, and a zeroed plaintext, for a token that is malformed, damaged, of another key or of another context: one answer for all.</returns>
     /// <exception cref="ArgumentException">The plaintext buffer is not as long as the token says.</exception>
-    public bool TryDecrypt(EncryptionContext context, ReadOnlySpan<byte> token, Span<byte> plaintext)
+    public bool TryDecrypt(EncryptionContext context, ReadOnlySpan<byte> token, Span<byte> plaintext) =>
+        TryDecrypt((CanonicalContext)context, token, plaintext);
+
+    /// <inheritdoc cref="TryDecrypt(EncryptionContext, ReadOnlySpan{byte}, Span{byte})"/>
+    public bool TryDecrypt(CanonicalContext context, ReadOnlySpan<byte> token, Span<byte> plaintext)
     {
-        ArgumentNullException.ThrowIfNull(context);
         if (!FieldToken.TryParse(token, out FieldToken parsed) || !token.StartsWith(_header))
         {
             CryptographicOperations.ZeroMemory(plaintext);

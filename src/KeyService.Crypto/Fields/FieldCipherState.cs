@@ -20,7 +20,7 @@ internal sealed class FieldCipherState : IDisposable
     /// <param name="context">Bound as associated data.</param>
     /// <param name="plaintext">Any length.</param>
     /// <param name="body">Nonce 24, ciphertext, tag 16.</param>
-    internal void Encrypt(EncryptionContext context, ReadOnlySpan<byte> plaintext, Span<byte> body)
+    internal void Encrypt(CanonicalContext context, ReadOnlySpan<byte> plaintext, Span<byte> body)
     {
         Debug.Assert(body.Length == XAes256Gcm.NonceLength + plaintext.Length + XAes256Gcm.TagLength);
         Span<byte> nonce = body[..XAes256Gcm.NonceLength];
@@ -29,7 +29,7 @@ internal sealed class FieldCipherState : IDisposable
             nonce, plaintext, body[XAes256Gcm.NonceLength..^XAes256Gcm.TagLength], body[^XAes256Gcm.TagLength..], AssociatedDataOf(context));
     }
 
-    internal bool Decrypt(EncryptionContext context, FieldToken token, Span<byte> plaintext) =>
+    internal bool Decrypt(CanonicalContext context, FieldToken token, Span<byte> plaintext) =>
         _cipher.Decrypt(token.Nonce, token.Ciphertext, token.Tag, plaintext, AssociatedDataOf(context));
 
     public void Dispose()
@@ -38,7 +38,7 @@ internal sealed class FieldCipherState : IDisposable
         _nonces.Dispose();
     }
 
-    private ReadOnlySpan<byte> AssociatedDataOf(EncryptionContext context)
+    private ReadOnlySpan<byte> AssociatedDataOf(CanonicalContext context)
     {
         context.Encoded.CopyTo(_aad.AsSpan(_prefixLength));
         return _aad.AsSpan(0, _prefixLength + context.Encoded.Length);
