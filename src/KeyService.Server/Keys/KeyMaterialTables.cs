@@ -1,0 +1,103 @@
+using System.Data.Common;
+using Dapper;
+using KeyService.Crypto;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Keys;
+
+/// <summary>SQL of what belongs to a key version: wrapped KEKs, the wrapped bulk key, the count of wraps. Verified and MACed as in <see cref="KeyTables"/>.</summary>
+internal sealed class KeyMaterialTables(RowAuthenticator rows)
+{
+    /// <summary>The KEK wrapped for a token; null when this token has none.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed.</exception>
+    public async Task<KeyBlobRow?> FindBlobAsync(DbConnection connection, KeyVersionId versionId, string tokenId, CancellationToken cancellationToken)
+    {
+        var raw = await connection.QuerySingleOrDefaultAsync<RawBlob>(
+            """
+            SELECT version_id AS VersionId, token_id AS TokenId, algorithm AS Algorithm, blob AS Blob, revision AS Revision, mac AS Mac
+            FROM key_blobs WHERE version_id = @id AND token_id = @tokenId
+            """,
+            new { id = KeyTables.Signed(versionId), tokenId });
+        if (raw is null)
+        {
+            return null;
+        }
+
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{versionId}/{tokenId}", cancellationToken);
+        return new KeyBlobRow(versionId, raw.TokenId, [(byte)raw.Algorithm, .. raw.Blob], raw.Revision);
+    }
+
+    /// <summary>The algorithm byte that a blob begins with stands in a column of its own.</summary>
+    public async Task InsertBlobAsync(IStoreTransaction transaction, KeyBlobRow blob)
+    {
+        var raw = new RawBlob(KeyTables.Signed(blob.VersionId), blob.TokenId, blob.Blob[0], blob.Blob[1..], blob.Revision, []);
+        await transaction.Connection.ExecuteAsync(
+            """
+            INSERT INTO key_blobs (version_id, token_id, algorithm, blob, revision, mac)
+            VALUES (@VersionId, @TokenId, @Algorithm, @Blob, @Revision, @Mac)
+            """,
+            raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) }, transaction.Transaction);
+    }
+
+    /// <summary>The version's bulk key.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed or is missing.</exception>
+    public async Task<BulkKeyRow> GetBulkKeyAsync(DbConnection connection, KeyVersionId versionId, CancellationToken cancellationToken)
+    {
+        var raw = await connection.QuerySingleOrDefaultAsync<RawBulkKey>(
+            "SELECT version_id AS VersionId, wrapped AS Wrapped, revision AS Revision, mac AS Mac FROM bulk_keys WHERE version_id = @id",
+            new { id = KeyTables.Signed(versionId) }) ?? throw Missing("bulk_keys", versionId);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bulk_keys", versionId.ToString(), cancellationToken);
+        return new BulkKeyRow(versionId, raw.Wrapped, raw.Revision);
+    }
+
+    public async Task InsertBulkKeyAsync(IStoreTransaction transaction, BulkKeyRow bulkKey)
+    {
+        var raw = new RawBulkKey(KeyTables.Signed(bulkKey.VersionId), bulkKey.Wrapped, bulkKey.Revision, []);
+        await transaction.Connection.ExecuteAsync(
+            "INSERT INTO bulk_keys (version_id, wrapped, revision, mac) VALUES (@VersionId, @Wrapped, @Revision, @Mac)",
+            raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) }, transaction.Transaction);
+    }
+
+    /// <summary>The version's count of reserved wraps.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed or is missing.</exception>
+    public async Task<WrapCountRow> GetWrapCountAsync(
+        DbConnection connection, DbTransaction? transaction, KeyVersionId versionId, CancellationToken cancellationToken)
+    {
+        var raw = await connection.QuerySingleOrDefaultAsync<RawWrapCount>(
+            "SELECT version_id AS VersionId, reserved AS Reserved, revision AS Revision, mac AS Mac FROM wrap_counts WHERE version_id = @id",
+            new { id = KeyTables.Signed(versionId) }, transaction) ?? throw Missing("wrap_counts", versionId);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", versionId.ToString(), cancellationToken);
+        return new WrapCountRow(versionId, raw.Reserved, raw.Revision);
+    }
+
+    /// <summary>Inserts a count, or puts it in the place of the version's earlier one.</summary>
+    public async Task PutWrapCountAsync(IStoreTransaction transaction, WrapCountRow count)
+    {
+        var raw = new RawWrapCount(KeyTables.Signed(count.VersionId), count.Reserved, count.Revision, []);
+        await transaction.Connection.ExecuteAsync(
+            """
+            INSERT INTO wrap_counts (version_id, reserved, revision, mac) VALUES (@VersionId, @Reserved, @Revision, @Mac)
+            ON CONFLICT (version_id) DO UPDATE SET reserved = @Reserved, revision = @Revision, mac = @Mac
+            """,
+            raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) }, transaction.Transaction);
+    }
+
+    private static StoreTamperedException Missing(string table, KeyVersionId versionId) =>
+        new(table, versionId.ToString(), "the row is missing");
+
+    private sealed record RawBlob(long VersionId, string TokenId, long Algorithm, byte[] Blob, long Revision, byte[] Mac)
+    {
+        public byte[] Canonical() => RowMac.Row("key_blobs").AddInt64(VersionId).AddString(TokenId).AddInt64(Algorithm).AddBytes(Blob)
+            .AddInt64(Revision).ToArray();
+    }
+
+    private sealed record RawBulkKey(long VersionId, byte[] Wrapped, long Revision, byte[] Mac)
+    {
+        public byte[] Canonical() => RowMac.Row("bulk_keys").AddInt64(VersionId).AddBytes(Wrapped).AddInt64(Revision).ToArray();
+    }
+
+    private sealed record RawWrapCount(long VersionId, long Reserved, long Revision, byte[] Mac)
+    {
+        public byte[] Canonical() => RowMac.Row("wrap_counts").AddInt64(VersionId).AddInt64(Reserved).AddInt64(Revision).ToArray();
+    }
+}
