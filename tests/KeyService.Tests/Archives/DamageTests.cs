@@ -1,0 +1,192 @@
+using System.Buffers;
+using KeyService.Crypto;
+using KeyService.Crypto.Archives;
+
+namespace KeyService.Tests.Archives;
+
+/// <summary>Damage of every place of small archives: refused, or, in a slot area of which there are two, survived.</summary>
+public sealed class DamageTests
+{
+    [Fact]
+    public void Every_shorter_length_of_a_small_archive_is_refused_and_nothing_is_released()
+    {
+        byte[] archive = Sample.Archive(100);
+        using SecretBuffer key = Sample.DataKey();
+        for (int length = 0; length < archive.Length; length++)
+        {
+            Opened opened = Push(archive.AsSpan(0, length), key);
+            ArchiveFault expected = length == 0 ? ArchiveFault.Empty
+                : length < Sample.ChunksAt + 16 ? ArchiveFault.Truncated
+                : ArchiveFault.VerificationFailed;
+            Assert.True(opened.Fault == expected, $"{length} bytes: {opened.Fault}");
+            Assert.Empty(opened.Content);
+        }
+    }
+
+    [Fact]
+    public void Every_shorter_length_of_an_archive_of_two_chunks_is_refused_and_only_its_first_chunk_can_come()
+    {
+        byte[] archive = Sample.Archive(16_384 + 20);
+        using SecretBuffer key = Sample.DataKey();
+        for (int length = Sample.ChunksAt; length < archive.Length; length++)
+        {
+            Opened opened = Push(archive.AsSpan(0, length), key);
+            Assert.NotNull(opened.Fault);
+            Assert.True(opened.Content.Length == (length >= Sample.ChunksAt + ArchiveFormat.SealedChunkLength ? ArchiveFormat.ChunkLength : 0), $"{length} bytes");
+        }
+    }
+
+    [Fact]
+    public void Every_flipped_bit_of_a_small_archive_is_refused_or_stands_in_one_of_the_two_slot_areas()
+    {
+        byte[] archive = Sample.Archive(100);
+        using SecretBuffer key = Sample.DataKey();
+        byte[] content = Sample.Plaintext(100);
+        for (int bit = 0; bit < archive.Length * 8; bit++)
+        {
+            archive[bit / 8] ^= (byte)(1 << (bit % 8));
+            Opened opened = Push(archive, key);
+            bool inSlotArea = bit / 8 is >= 4096 and < Sample.HeaderLength;
+            Assert.True(inSlotArea ? opened.Fault is null && opened.Content.AsSpan().SequenceEqual(content) : opened.Fault is not null && opened.Content.Length == 0, $"bit {bit}");
+            archive[bit / 8] ^= (byte)(1 << (bit % 8));
+        }
+    }
+
+    [Fact]
+    public async Task Damage_is_refused_on_every_path_and_only_what_verified_was_released()
+    {
+        const int Length = (3 * 1024 * 1024) + 5;
+        byte[] whole = Sample.Archive(Length);
+        byte[] content = Sample.Plaintext(Length);
+        const int Sealed = ArchiveFormat.SealedChunkLength;
+        using SecretBuffer key = Sample.DataKey();
+        var damages = new Dictionary<string, byte[]>
+        {
+            ["first chunk"] = Flip(whole, Sample.ChunksAt + 3),
+            ["a chunk in the middle"] = Flip(whole, Sample.ChunksAt + (100 * Sealed)),
+            ["last tag"] = Flip(whole, whole.Length - 1),
+            ["last chunk missing"] = whole[..^21],
+            ["one segment missing"] = whole[..(Sample.ChunksAt + (64 * Sealed))],
+            ["half a segment missing"] = whole[..(Sample.ChunksAt + (96 * Sealed))],
+            ["a byte appended"] = [.. whole, 0],
+            ["a chunk repeated at the end"] = [.. whole, .. whole[^21..]],
+            ["a chunk left out"] = [.. whole[..(Sample.ChunksAt + Sealed)], .. whole[(Sample.ChunksAt + (2 * Sealed))..]],
+            ["two chunks swapped"] = Swap(whole, Sample.ChunksAt + (70 * Sealed), Sample.ChunksAt + (71 * Sealed), Sealed),
+            ["two segments swapped"] = Swap(whole, Sample.ChunksAt, Sample.ChunksAt + (64 * Sealed), 64 * Sealed),
+        };
+        foreach ((string damage, byte[] archive) in damages)
+        {
+            foreach (string path in OpenPaths.NameList.Where(path => path != "push, 1 byte"))
+            {
+                Opened opened = await OpenPaths.Open(path, archive, key);
+                Assert.True(opened.Fault is ArchiveFault.VerificationFailed or ArchiveFault.Truncated, $"{damage}, {path}: {opened.Fault}");
+                Assert.True(content.AsSpan().StartsWith(opened.Content), $"{damage}, {path}: released what did not verify");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_seekable_archive_without_its_end_releases_nothing_at_all()
+    {
+        byte[] archive = Sample.Archive(3 * 1024 * 1024);
+        using SecretBuffer key = Sample.DataKey();
+        Assert.Equal(new Opened([], ArchiveFault.Truncated).Fault, (await OpenPaths.Open("seekable stream", archive[..^16], key)).Fault);
+        Assert.Empty((await OpenPaths.Open("seekable stream", archive[..^16], key)).Content);
+        Assert.Empty((await OpenPaths.Open("seekable stream", [.. archive, 0], key)).Content);
+    }
+
+    [Fact]
+    public async Task Another_key_another_context_and_a_damaged_tag_look_the_same()
+    {
+        byte[] archive = Sample.Archive(100);
+        using SecretBuffer key = Sample.DataKey();
+        using SecretBuffer other = Sample.DataKey(first: 1);
+        ArchiveHeader header = ArchiveHeader.Parse(archive);
+        ArchiveHeader elsewhere = ArchiveHeader.Create(header.ArchiveId.Span, EncryptionContext.Empty, header.ContentName, header.WrappedDataKeys);
+        ArchiveHeader renamed = ArchiveHeader.Create(header.ArchiveId.Span, header.Context, "other", header.WrappedDataKeys);
+        var faces = new HashSet<(ArchiveFault, string)>();
+        foreach ((byte[] bytes, ArchiveHeader by, SecretBuffer with) in new[]
+                 {
+                     (archive, header, other), (archive, elsewhere, key), (archive, renamed, key), (Flip(archive, archive.Length - 1), header, key),
+                     (Flip(archive, Sample.HeaderLength), header, key), (Flip(archive, Sample.ChunksAt), header, key),
+                 })
+        {
+            ArchiveException e = await Assert.ThrowsAsync<ArchiveException>(
+                () => ArchiveDecryptor.DecryptAsync(new TricklingStream(bytes[header.Length..]), by, with, Stream.Null));
+            faces.Add((e.Fault, e.Message));
+        }
+
+        Assert.Equal(ArchiveFault.VerificationFailed, Assert.Single(faces).Item1);
+    }
+
+    [Fact]
+    public void A_decryptor_that_failed_stays_failed()
+    {
+        byte[] archive = Sample.Archive(40_000);
+        using SecretBuffer key = Sample.DataKey();
+        using var decryptor = new ChunkDecryptor(ArchiveHeader.Parse(archive), key);
+        var output = new ArrayBufferWriter<byte>();
+        byte[] damaged = Flip(archive, Sample.ChunksAt);
+        Assert.Throws<ArchiveException>(() => decryptor.Write(damaged.AsSpan(Sample.HeaderLength), output));
+        Assert.Throws<ArchiveException>(() => decryptor.Write(archive.AsSpan(Sample.ChunksAt), output));
+        Assert.Throws<ArchiveException>(() => decryptor.Finish(output));
+        Assert.Equal(0, output.WrittenCount);
+    }
+
+    [Fact]
+    public void An_encryptor_that_finished_takes_no_more()
+    {
+        using SecretBuffer key = Sample.DataKey();
+        using var encryptor = new ChunkEncryptor(Sample.Header(), key);
+        var output = new ArrayBufferWriter<byte>();
+        encryptor.Finish(output);
+        Assert.Throws<ObjectDisposedException>(() => encryptor.Write(new byte[1], output));
+        Assert.Throws<ObjectDisposedException>(() => encryptor.Finish(output));
+    }
+
+    [Fact]
+    public void The_chunk_counter_stops_at_2_to_the_38()
+    {
+        using SecretBuffer key = Sample.DataKey();
+        using MessageKeys keys = MessageKeys.Derive(key, new byte[24], []);
+        using var cipher = new ChunkCipher(keys);
+        byte[] chunk = new byte[17];
+        cipher.Seal(ArchiveFormat.MaxChunks - 1, [5], chunk);
+        Assert.True(cipher.Open(ArchiveFormat.MaxChunks - 1, chunk, new byte[1]));
+        Assert.False(cipher.Open(0, chunk, new byte[1]));
+        Assert.Equal(ArchiveFault.TooLong, Assert.Throws<ArchiveException>(() => cipher.Seal(ArchiveFormat.MaxChunks, [5], chunk)).Fault);
+    }
+
+    private static Opened Push(ReadOnlySpan<byte> archive, SecretBuffer key)
+    {
+        var output = new ArrayBufferWriter<byte>(20_000);
+        try
+        {
+            var reader = new ArchiveHeaderReader();
+            int taken = reader.Write(archive);
+            using var decryptor = new ChunkDecryptor(reader.Finish(), key);
+            decryptor.Write(archive[taken..], output);
+            decryptor.Finish(output);
+            return new Opened(output.WrittenSpan.ToArray(), null);
+        }
+        catch (ArchiveException e)
+        {
+            return new Opened(output.WrittenSpan.ToArray(), e.Fault);
+        }
+    }
+
+    private static byte[] Flip(byte[] archive, int at)
+    {
+        byte[] damaged = [.. archive];
+        damaged[at] ^= 0x10;
+        return damaged;
+    }
+
+    private static byte[] Swap(byte[] archive, int a, int b, int length)
+    {
+        byte[] swapped = [.. archive];
+        archive.AsSpan(a, length).CopyTo(swapped.AsSpan(b));
+        archive.AsSpan(b, length).CopyTo(swapped.AsSpan(a));
+        return swapped;
+    }
+}
