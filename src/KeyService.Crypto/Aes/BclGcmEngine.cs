@@ -6,9 +6,11 @@ namespace KeyService.Crypto;
 internal sealed class BclGcmEngine : GcmEngine
 {
     private AesGcm? _cipher;
+    private bool _disposed;
 
     internal override void SetKey(ReadOnlySpan<byte> key)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         _cipher?.Dispose();
         _cipher = new AesGcm(key, Aes256Gcm.TagLength);
     }
@@ -32,7 +34,11 @@ internal sealed class BclGcmEngine : GcmEngine
         }
     }
 
-    public override void Dispose() => _cipher?.Dispose();
+    public override void Dispose()
+    {
+        _disposed = true;
+        _cipher?.Dispose();
+    }
 
     private AesGcm Keyed(ReadOnlySpan<byte> key)
     {

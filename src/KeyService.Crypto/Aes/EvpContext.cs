@@ -28,9 +28,19 @@ internal sealed unsafe class EvpContext : SafeHandle
         return context;
     }
 
+    // A pointer that was freed must not reach libcrypto, whatever a caller does with a disposed cipher.
+    private nint Live
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(IsClosed, this);
+            return handle;
+        }
+    }
+
     internal void DisablePadding()
     {
-        Check(LibCrypto.SetPadding(handle, 0));
+        Check(LibCrypto.SetPadding(Live, 0));
         GC.KeepAlive(this);
     }
 
@@ -41,7 +51,7 @@ internal sealed unsafe class EvpContext : SafeHandle
         fixed (byte* keyPointer = key)
         fixed (byte* ivPointer = iv)
         {
-            Check(LibCrypto.EncryptInit(handle, 0, 0, keyPointer, ivPointer));
+            Check(LibCrypto.EncryptInit(Live, 0, 0, keyPointer, ivPointer));
         }
         GC.KeepAlive(this);
     }
@@ -52,7 +62,7 @@ internal sealed unsafe class EvpContext : SafeHandle
         fixed (byte* keyPointer = key)
         fixed (byte* ivPointer = iv)
         {
-            Check(LibCrypto.DecryptInit(handle, 0, 0, keyPointer, ivPointer));
+            Check(LibCrypto.DecryptInit(Live, 0, 0, keyPointer, ivPointer));
         }
         GC.KeepAlive(this);
     }
@@ -66,8 +76,8 @@ internal sealed unsafe class EvpContext : SafeHandle
         fixed (byte* outputPointer = output)
         {
             Check(input.Length <= LibCrypto.ShortLength
-                ? LibCrypto.EncryptUpdateShort(handle, outputPointer, &written, inputPointer, input.Length)
-                : LibCrypto.EncryptUpdateLong(handle, outputPointer, &written, inputPointer, input.Length));
+                ? LibCrypto.EncryptUpdateShort(Live, outputPointer, &written, inputPointer, input.Length)
+                : LibCrypto.EncryptUpdateLong(Live, outputPointer, &written, inputPointer, input.Length));
         }
         GC.KeepAlive(this);
     }
@@ -80,8 +90,8 @@ internal sealed unsafe class EvpContext : SafeHandle
         fixed (byte* outputPointer = output)
         {
             Check(input.Length <= LibCrypto.ShortLength
-                ? LibCrypto.DecryptUpdateShort(handle, outputPointer, &written, inputPointer, input.Length)
-                : LibCrypto.DecryptUpdateLong(handle, outputPointer, &written, inputPointer, input.Length));
+                ? LibCrypto.DecryptUpdateShort(Live, outputPointer, &written, inputPointer, input.Length)
+                : LibCrypto.DecryptUpdateLong(Live, outputPointer, &written, inputPointer, input.Length));
         }
         GC.KeepAlive(this);
     }
@@ -92,10 +102,10 @@ internal sealed unsafe class EvpContext : SafeHandle
         // GCM writes nothing at its end, but the function wants a place.
         byte* nothing = stackalloc byte[16];
         int written;
-        Check(LibCrypto.EncryptFinal(handle, nothing, &written));
+        Check(LibCrypto.EncryptFinal(Live, nothing, &written));
         fixed (byte* tagPointer = tag)
         {
-            Check(LibCrypto.Control(handle, LibCrypto.ControlGetTag, tag.Length, tagPointer));
+            Check(LibCrypto.Control(Live, LibCrypto.ControlGetTag, tag.Length, tagPointer));
         }
         GC.KeepAlive(this);
     }
@@ -108,9 +118,9 @@ internal sealed unsafe class EvpContext : SafeHandle
         int written;
         fixed (byte* tagPointer = tag)
         {
-            Check(LibCrypto.Control(handle, LibCrypto.ControlSetTag, tag.Length, tagPointer));
+            Check(LibCrypto.Control(Live, LibCrypto.ControlSetTag, tag.Length, tagPointer));
         }
-        bool verified = LibCrypto.DecryptFinal(handle, nothing, &written) == 1;
+        bool verified = LibCrypto.DecryptFinal(Live, nothing, &written) == 1;
         if (!verified)
         {
             LibCrypto.ClearErrors();

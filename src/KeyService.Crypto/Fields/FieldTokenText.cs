@@ -55,6 +55,7 @@ public static class FieldTokenText
     private static byte[] Decode(ReadOnlySpan<char> encoded)
     {
         var bytes = new byte[Base64Url.GetMaxDecodedLength(encoded.Length)];
-        return Base64Url.TryDecodeFromChars(encoded, bytes, out int written) ? bytes[..written] : [];
+        // The Try… form throws on some bad input; this one says so.
+        return Base64Url.DecodeFromChars(encoded, bytes, out _, out int written) == OperationStatus.Done ? bytes[..written] : [];
     }
 }

@@ -1,4 +1,4 @@
-namespace KeyService.Tests.Crypto;
+namespace KeyService.Tests;
 
 /// <summary>What a test needs and a machine may lack: skipped on a laptop, a failure where CI=true.</summary>
 internal static class Infrastructure

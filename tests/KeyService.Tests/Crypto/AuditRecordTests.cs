@@ -1,0 +1,137 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using KeyService.Crypto;
+
+namespace KeyService.Tests.Crypto;
+
+/// <summary>docs/spec/audit-record.md.</summary>
+public sealed class AuditRecordTests
+{
+    private const string File = "audit-record.json";
+
+    [Fact]
+    public void Every_positive_vector_encodes_parses_and_hashes_to_its_bytes()
+    {
+        foreach (JsonObject vector in Vectors.List(File, "positive"))
+        {
+            AuditRecord record = FromFields(vector["fields"]!.AsObject());
+            byte[] encoded = vector.Bytes("encoded");
+            Assert.Equal(encoded, record.Encode());
+            Assert.True(AuditRecord.TryParse(encoded, out AuditRecord? parsed), vector.Text("name"));
+            Assert.Equal(record, parsed);
+            Assert.Equal(encoded, parsed!.Encode());
+            Assert.Equal(vector.Bytes("leafHash"), AuditRecord.LeafHash(encoded));
+        }
+    }
+
+    [Fact]
+    public void Bytes_that_are_not_canonical_do_not_parse()
+    {
+        foreach (JsonObject vector in Vectors.List(File, "negative"))
+        {
+            Assert.False(AuditRecord.TryParse(vector.Bytes("encoded"), out AuditRecord? record), vector.Text("name"));
+            Assert.Null(record);
+        }
+    }
+
+    // Numbers stand in every log ever written. This list may only grow at its end.
+    [Fact]
+    public void The_field_numbers_are_frozen() => Assert.Equal(
+        [
+            "1 Time", "2 Slot", "3 Sequence", "4 Event", "5 Type", "6 Outcome", "7 Principal", "8 PrincipalType", "9 Authentication", "10 OnBehalfOf",
+            "11 Source", "12 Device", "13 Key", "14 KeyVersion", "15 ContextDigest", "16 ItemCount", "17 ByteCount", "18 Reason", "19 TraceId",
+            "20 RequestId", "21 DurationMicroseconds", "22 Automated", "23 Detail",
+        ],
+        Enum.GetValues<AuditFieldId>().Select(id => $"{(ushort)id} {id}"));
+
+    [Fact]
+    public void The_numbers_of_types_and_outcomes_are_frozen()
+    {
+        Assert.Equal(["1 Read", "2 Modify", "3 Delete", "4 Administer"], Enum.GetValues<AuditEventType>().Select(type => $"{(byte)type} {type}"));
+        Assert.Equal(
+            ["1 Success", "2 Refused", "3 Failed", "4 Pending", "5 Opened"], Enum.GetValues<AuditOutcome>().Select(outcome => $"{(byte)outcome} {outcome}"));
+    }
+
+    [Fact]
+    public void Whatever_text_a_caller_sends_is_recorded()
+    {
+        AuditRecord record = Least() with
+        {
+            Principal = "\ud83d",
+            Source = "\0",
+            Key = new string('é', 2000),
+            Reason = "",
+            Detail = string.Concat(Enumerable.Repeat("\U0001F511", 3000)),
+        };
+        byte[] encoded = record.Encode();
+        Assert.True(AuditRecord.TryParse(encoded, out AuditRecord? parsed));
+        Assert.Equal(encoded, parsed!.Encode());
+        Assert.Equal("\uFFFD", parsed.Principal);
+        Assert.Equal("\0", parsed.Source);
+        Assert.Equal(new string('é', 256), parsed.Key);
+        Assert.Null(parsed.Reason);
+        Assert.Equal(4096, Encoding.UTF8.GetByteCount(parsed.Detail!));
+    }
+
+    [Fact]
+    public void The_longest_record_fits()
+    {
+        string text = new('x', 10_000);
+        AuditRecord record = Least() with
+        {
+            Principal = text, PrincipalType = text, Authentication = text, OnBehalfOf = text, Source = text, Device = text, Key = text,
+            KeyVersion = new KeyVersionId(1), ContextDigest = new byte[32], ItemCount = 1, ByteCount = 1, Reason = text, TraceId = text, RequestId = text,
+            DurationMicroseconds = 1, Detail = text,
+        };
+        Assert.True(AuditRecord.TryParse(record.Encode(), out AuditRecord? parsed));
+        Assert.Equal(512, parsed!.RequestId!.Length);
+        Assert.Equal(4096, parsed.Detail!.Length);
+    }
+
+    [Fact]
+    public void What_the_service_itself_must_not_record_throws()
+    {
+        Assert.Throws<InvalidOperationException>(() => (Least() with { Type = 0 }).Encode());
+        Assert.Throws<InvalidOperationException>(() => (Least() with { Outcome = (AuditOutcome)9 }).Encode());
+        Assert.Throws<InvalidOperationException>(() => (Least() with { ContextDigest = new byte[31] }).Encode());
+        Assert.Throws<InvalidOperationException>(() => (Least() with { KeyVersion = KeyVersionId.None }).Encode());
+    }
+
+    internal static AuditRecord Least() => new()
+    {
+        TimeUnixNanoseconds = 1, Slot = 0, Sequence = 0, EventId = 1, Type = AuditEventType.Read, Outcome = AuditOutcome.Success, Automated = true,
+    };
+
+    private static AuditRecord FromFields(JsonObject fields)
+    {
+        string? Text(string name) => fields[name]?.GetValue<string>();
+        ulong? Big(string name) => Text(name) is { } text ? ulong.Parse(text, CultureInfo.InvariantCulture) : null;
+        return new AuditRecord
+        {
+            TimeUnixNanoseconds = long.Parse(Text("time")!, CultureInfo.InvariantCulture),
+            Slot = fields["slot"]!.GetValue<uint>(),
+            Sequence = Big("sequence")!.Value,
+            EventId = fields["event"]!.GetValue<ushort>(),
+            Type = (AuditEventType)fields["type"]!.GetValue<byte>(),
+            Outcome = (AuditOutcome)fields["outcome"]!.GetValue<byte>(),
+            Principal = Text("principal"),
+            PrincipalType = Text("principalType"),
+            Authentication = Text("authentication"),
+            OnBehalfOf = Text("onBehalfOf"),
+            Source = Text("source"),
+            Device = Text("device"),
+            Key = Text("key"),
+            KeyVersion = Text("keyVersion") is { } version ? KeyVersionId.Read(Convert.FromHexString(version)) : null,
+            ContextDigest = Text("contextDigest") is { } digest ? Convert.FromHexString(digest) : default(ReadOnlyMemory<byte>),
+            ItemCount = Big("itemCount"),
+            ByteCount = Big("byteCount"),
+            Reason = Text("reason"),
+            TraceId = Text("traceId"),
+            RequestId = Text("requestId"),
+            DurationMicroseconds = Big("durationMicroseconds"),
+            Automated = fields["automated"]!.GetValue<int>() == 1,
+            Detail = Text("detail"),
+        };
+    }
+}

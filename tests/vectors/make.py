@@ -1,0 +1,363 @@
+#!/usr/bin/env python3
+"""Made the vectors in this folder, once, from docs/spec and python3-cryptography alone: it shares no code with the service.
+
+The .json files are the reference and are fixed. Run it again only to add vectors (python3 make.py, in this folder); git diff must then
+show additions only. Every key, nonce and id below comes out of SHA-256 over a label: they are test data, not secrets.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import struct
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+LABEL = b"keyservice/v1\x00"
+
+
+def draw(label, length):
+    out = b""
+    while len(out) < length:
+        out += hashlib.sha256(f"{label}/{len(out)}".encode()).digest()
+    return out[:length]
+
+
+# ---------------------------------------------------------------- context
+def context(pairs):
+    items = sorted((k.encode(), v.encode()) for k, v in pairs)
+    out = struct.pack(">H", len(items))
+    for k, v in items:
+        out += struct.pack(">H", len(k)) + k + struct.pack(">H", len(v)) + v
+    return out
+
+
+def raw(*pairs, count=None, tail=b""):
+    out = struct.pack(">H", len(pairs) if count is None else count)
+    for k, v in pairs:
+        out += struct.pack(">H", len(k)) + k + struct.pack(">H", len(v)) + v
+    return out + tail
+
+
+def utf16(text):
+    return text.encode("utf-16-be", "surrogatepass").hex()
+
+
+def make_context():
+    big = [(f"k{i:02d}", "v" * 250) for i in range(16)]
+    room = 4096 - len(context(big))
+    positive = [
+        ("empty", []),
+        ("one pair", [("tenant", "st-mary")]),
+        ("given out of order", [("table", "observation"), ("column", "value"), ("tenant", "st-mary")]),
+        ("a key that begins another sorts first", [("ab", "2"), ("a", "1"), ("abc", "3")]),
+        ("empty value", [("note", "")]),
+        ("sorted by bytes, not by UTF-16 units: U+FF01 before U+1F511", [("\U0001F511", "key"), ("\uFF01", "mark")]),
+        ("capital letters before small ones", [("a", "1"), ("B", "2")]),
+        ("nothing is normalised: composed and decomposed differ", [("\u00e9", "composed"), ("e\u0301", "decomposed")]),
+        ("noncharacters and controls are text", [("\u0001", "\uffff\u007f")]),
+        ("longest key and longest value", [("k" * 255, "v" * 1024)]),
+        ("16 pairs of 4096 bytes encoded", big[:-1] + [("k15", "v" * (250 + room))]),
+    ]
+    negative_pairs = [
+        ("17 pairs", [(f"k{i:02d}", "") for i in range(17)]),
+        ("a key twice", [("a", "1"), ("b", "2"), ("a", "1")]),
+        ("empty key", [("", "x")]),
+        ("key of 256 bytes", [("k" * 256, "")]),
+        ("key of 128 characters and 256 bytes", [("\u00e9" * 128, "")]),
+        ("value of 1025 bytes", [("k", "v" * 1025)]),
+        ("4097 bytes encoded", big[:-1] + [("k15", "v" * (251 + room))]),
+        ("U+FFFD in a key", [("a\ufffd", "x")]),
+        ("U+FFFD in a value", [("a", "\ufffd")]),
+        ("U+0000 in a key", [("a\u0000", "x")]),
+        ("U+0000 in a value", [("a", "x\u0000")]),
+        ("lone high surrogate", [("a", "\ud83d")]),
+        ("lone low surrogate", [("\udd11", "x")]),
+        ("surrogates in the wrong order", [("a", "\udd11\ud83d")]),
+    ]
+    a, b = (b"a", b"1"), (b"b", b"2")
+    negative_encoded = [
+        ("nothing", b""),
+        ("half a count", b"\x00"),
+        ("a byte after the empty context", b"\x00\x00\x00"),
+        ("keys in descending order", raw(b, a)),
+        ("a key twice", raw(a, a)),
+        ("a key twice with different values", raw(a, (b"a", b"2"))),
+        ("count too large", raw(a, count=2)),
+        ("count too small", raw(a, b, count=1)),
+        ("a byte after the last pair", raw(a, tail=b"\x00")),
+        ("17 pairs", raw(*[(b"k%02d" % i, b"") for i in range(17)])),
+        ("empty key", raw((b"", b"x"))),
+        ("key of 256 bytes", raw((b"k" * 256, b""))),
+        ("value of 1025 bytes", raw((b"k", b"v" * 1025))),
+        ("4097 bytes", raw(*[(b"k%02d" % i, b"v" * 250) for i in range(15)], (b"k15", b"v" * (251 + room)))),
+        ("key length beyond the end", b"\x00\x01\x00\x05abc"),
+        ("value length beyond the end", b"\x00\x01\x00\x01a\x00\x05b"),
+        ("value missing", b"\x00\x01\x00\x01a"),
+        ("U+FFFD in a value", raw((b"a", "\ufffd".encode()))),
+        ("U+0000 in a value", raw((b"a", b"\x00"))),
+        ("stray continuation byte", raw((b"a", b"\x80"))),
+        ("overlong slash", raw((b"a", b"\xc0\xaf"))),
+        ("overlong U+0000", raw((b"a", b"\xc0\x80"))),
+        ("surrogate in UTF-8", raw((b"a", b"\xed\xa0\x80"))),
+        ("above U+10FFFF", raw((b"a", b"\xf4\x90\x80\x80"))),
+        ("cut scalar in a key", raw((b"a\xc3", b""))),
+    ]
+    return {
+        "spec": "docs/spec/context.md",
+        "note": "Texts of negativePairs are hexadecimal UTF-16BE code units, because JSON cannot carry a lone surrogate.",
+        "positive": [
+            {"name": n, "pairs": [list(p) for p in ps], "encoded": context(ps).hex(), "sha256": hashlib.sha256(context(ps)).hexdigest()}
+            for n, ps in positive],
+        "negativePairs": [{"name": n, "pairsUtf16": [[utf16(k), utf16(v)] for k, v in ps]} for n, ps in negative_pairs],
+        "negativeEncoded": [{"name": n, "encoded": e.hex()} for n, e in negative_encoded],
+    }
+
+
+# ---------------------------------------------------------------- associated data
+PURPOSES = {
+    1: ("data key, general", 0x01, 0, True), 2: ("data key, field", 0x01, 16, True), 3: ("data key, archive", 0x01, 16, True),
+    4: ("bulk key", 0x01, 0, True), 5: ("check value", 0x01, 0, True), 6: ("field token", 0x11, 0, True),
+    7: ("field token under a data key", 0x12, 16, False),
+}
+
+
+def aad(purpose, fmt, version, subject, encoded_context):
+    return LABEL + bytes([purpose, fmt]) + version + bytes([len(subject)]) + subject + encoded_context
+
+
+SAMPLE = [("tenant", "st-mary"), ("table", "observation")]
+
+
+def make_associated_data():
+    positive, negative = [], []
+    for purpose, (name, fmt, length, has_version) in PURPOSES.items():
+        version = draw("version", 8) if has_version else bytes(8)
+        subject = draw("subject", length)
+        for suffix, pairs in (("", SAMPLE), (", empty context", [])):
+            positive.append({
+                "name": name + suffix, "purpose": purpose, "format": fmt, "keyVersion": version.hex(), "subject": subject.hex(),
+                "context": [list(p) for p in pairs], "aad": aad(purpose, fmt, version, subject, context(pairs)).hex()})
+        negative += [
+            {"name": f"{name}: wrong format byte", "purpose": purpose, "format": fmt ^ 0x80, "keyVersion": version.hex(), "subject": subject.hex()},
+            {"name": f"{name}: wrong subject length", "purpose": purpose, "format": fmt, "keyVersion": version.hex(), "subject": draw("subject", 8).hex()},
+            {"name": f"{name}: key version where there is none or the other way round", "purpose": purpose, "format": fmt,
+             "keyVersion": bytes(8).hex() if has_version else draw("version", 8).hex(), "subject": subject.hex()},
+        ]
+    for purpose in (0, 8, 255):
+        negative.append({"name": f"purpose {purpose} does not exist", "purpose": purpose, "format": 1, "keyVersion": draw("version", 8).hex(), "subject": ""})
+    return {"spec": "docs/spec/associated-data.md", "positive": positive, "negative": negative}
+
+
+# ---------------------------------------------------------------- wrapped data key
+def make_wrapped_data_key():
+    positive, does_not_open = [], []
+    for purpose in (1, 2, 3, 4):
+        name, fmt, length, _ = PURPOSES[purpose]
+        kek, iv, key = draw(f"kek{purpose}", 32), draw(f"iv{purpose}", 12), draw(f"dek{purpose}", 32)
+        version, subject = draw(f"version{purpose}", 8), draw(f"subject{purpose}", length)
+        pairs = SAMPLE if purpose < 4 else []
+        bound = aad(purpose, fmt, version, subject, context(pairs))
+        sealed = AESGCM(kek).encrypt(iv, key, bound)
+        positive.append({
+            "name": name, "kek": kek.hex(), "keyVersion": version.hex(), "keyVersionText": version.hex(), "purpose": purpose, "subject": subject.hex(),
+            "context": [list(p) for p in pairs], "contextEncoded": context(pairs).hex(), "aad": bound.hex(), "iv": iv.hex(), "dataKey": key.hex(),
+            "ciphertext": sealed[:32].hex(), "tag": sealed[32:].hex(), "wrapped": (bytes([fmt]) + version + iv + sealed).hex()})
+    first = positive[0]
+    whole, bound = bytes.fromhex(first["wrapped"]), bytes.fromhex(first["aad"])
+
+    def flip(data, at, bit=0x01):
+        return data[:at] + bytes([data[at] ^ bit]) + data[at + 1:]
+
+    for name, at in (("IV flipped", 9), ("first ciphertext bit flipped", 21), ("last ciphertext bit flipped", 52), ("tag flipped", 68)):
+        does_not_open.append({"name": name, "kek": first["kek"], "wrapped": flip(whole, at).hex(), "aad": bound.hex()})
+    other = aad(1, 1, bytes.fromhex(first["keyVersion"]), b"", context([("tenant", "st-mary"), ("table", "patient")]))
+    field = aad(2, 1, bytes.fromhex(first["keyVersion"]), draw("subject2", 16), context(SAMPLE))
+    bulk = aad(4, 1, bytes.fromhex(first["keyVersion"]), b"", context([]))
+    does_not_open += [
+        {"name": "another context", "kek": first["kek"], "wrapped": first["wrapped"], "aad": other.hex()},
+        {"name": "another purpose with a subject", "kek": first["kek"], "wrapped": first["wrapped"], "aad": field.hex()},
+        {"name": "submitted as a bulk key", "kek": first["kek"], "wrapped": first["wrapped"], "aad": bulk.hex()},
+        {"name": "another key", "kek": draw("kek9", 32).hex(), "wrapped": first["wrapped"], "aad": bound.hex()},
+    ]
+    malformed = [
+        ("nothing", b""), ("68 bytes", whole[:-1]), ("70 bytes", whole + b"\x00"), ("format 0x00", b"\x00" + whole[1:]),
+        ("format 0x02", b"\x02" + whole[1:]), ("format of a field token", b"\x11" + whole[1:]), ("key version zero", whole[:1] + bytes(8) + whole[9:]),
+    ]
+    return {"spec": "docs/spec/wrapped-data-key.md", "positive": positive, "doesNotOpen": does_not_open,
+            "malformed": [{"name": n, "wrapped": w.hex()} for n, w in malformed]}
+
+
+# ---------------------------------------------------------------- field token
+def xaes(key, nonce, plaintext, bound):
+    ecb = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    block = ecb.update(bytes(16))
+    k1 = (int.from_bytes(block, "big") << 1) & ((1 << 128) - 1)
+    if block[0] & 0x80:
+        k1 ^= 0x87
+    derived = b""
+    for counter in (1, 2):
+        message = bytes([0, counter, 0x58, 0]) + nonce[:12]
+        derived += ecb.update((int.from_bytes(message, "big") ^ k1).to_bytes(16, "big"))
+    sealed = AESGCM(derived).encrypt(nonce[12:], plaintext, bound)
+    return {"l": block.hex(), "k1": k1.to_bytes(16, "big").hex(), "derivedKey": derived.hex(), "derivedNonce": nonce[12:].hex()}, sealed
+
+
+def text(token):
+    return "ks1." + base64.urlsafe_b64encode(token).rstrip(b"=").decode()
+
+
+def make_field_token():
+    positive = []
+    plaintexts = [("empty", b""), ("16 bytes", b"1985-04-12T23:20"), ("a name", "Zoë Müller".encode()), ("100 bytes", draw("plain", 100)), ("1 KiB", draw("plain", 1024))]
+    for fmt in (0x11, 0x12):
+        for i, (name, plaintext) in enumerate(plaintexts):
+            key, nonce = draw(f"field{fmt}{i}", 32), draw(f"nonce{fmt}{i}", 24)
+            pairs = [] if i == 0 else SAMPLE + [("row", str(i))]
+            ident = draw(f"ident{fmt}", 8 if fmt == 0x11 else 16)
+            bound = aad(6, fmt, ident, b"", context(pairs)) if fmt == 0x11 else aad(7, fmt, bytes(8), ident, context(pairs))
+            steps, sealed = xaes(key, nonce, plaintext, bound)
+            token = bytes([fmt]) + ident + nonce + sealed
+            positive.append({
+                "name": f"format 0x{fmt:02x}, {name}", "format": fmt, "key": key.hex(),
+                "keyVersion" if fmt == 0x11 else "dataKeyId": ident.hex(), "context": [list(p) for p in pairs], "aad": bound.hex(),
+                "nonce": nonce.hex(), **steps, "plaintext": plaintext.hex(), "ciphertext": sealed[:-16].hex(), "tag": sealed[-16:].hex(),
+                "token": token.hex(), "text": text(token)})
+    does_not_open = []
+    for source in (positive[2], positive[7]):
+        token = bytes.fromhex(source["token"])
+        ident_end = 9 if source["format"] == 0x11 else 17
+        for name, at in (("identity flipped", ident_end - 1), ("first nonce half flipped", ident_end), ("second nonce half flipped", ident_end + 23),
+                         ("ciphertext flipped", ident_end + 24), ("tag flipped", len(token) - 1)):
+            bad = token[:at] + bytes([token[at] ^ 0x80]) + token[at + 1:]
+            does_not_open.append({"name": f"0x{source['format']:02x}: {name}", "key": source["key"], "context": source["context"], "token": bad.hex()})
+        does_not_open += [
+            {"name": f"0x{source['format']:02x}: cut by one byte", "key": source["key"], "context": source["context"], "token": token[:-1].hex()},
+            {"name": f"0x{source['format']:02x}: longer by one byte", "key": source["key"], "context": source["context"], "token": (token + b"\x00").hex()},
+            {"name": f"0x{source['format']:02x}: another context", "key": source["key"], "context": [["tenant", "st-mary"]], "token": token.hex()},
+            {"name": f"0x{source['format']:02x}: empty context", "key": source["key"], "context": [], "token": token.hex()},
+            {"name": f"0x{source['format']:02x}: another key", "key": draw("other", 32).hex(), "context": source["context"], "token": token.hex()},
+        ]
+    one, two = bytes.fromhex(positive[0]["token"]), bytes.fromhex(positive[5]["token"])
+    malformed = [
+        ("nothing", b""), ("format byte alone", b"\x11"), ("0x11 of 48 bytes", one[:-1]), ("0x12 of 56 bytes", two[:-1]),
+        ("0x12 as long as an empty 0x11", two[:49]), ("format 0x10", b"\x10" + one[1:]), ("format 0x13", b"\x13" + two[1:]),
+        ("wrapped data key", b"\x01" + bytes(68)), ("key version zero", one[:1] + bytes(8) + one[9:]),
+    ]
+    good = positive[1]["text"]
+    short = positive[0]["text"]  # 49 bytes: the last character carries 2 bits that must be zero
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    malformed_text = [
+        ("nothing", ""), ("prefix alone", "ks1."), ("no prefix", good[4:]), ("capital prefix", "KS1." + good[4:]), ("another version", "ks2." + good[4:]),
+        ("padding", short + "=="), ("space before", " " + good), ("space after", good + " "), ("line break inside", good[:20] + "\n" + good[20:]),
+        ("standard alphabet, plus", good[:10] + "+" + good[11:]), ("standard alphabet, slash", good[:10] + "/" + good[11:]),
+        ("bits beyond the last byte", short[:-1] + last[last.index(short[-1]) | 1]), ("length 1 modulo 4", "ks1." + "A" * 65),
+        ("not a token inside", "ks1." + base64.urlsafe_b64encode(b"\x13" + bytes(60)).rstrip(b"=").decode()), ("cut to 48 bytes", text(one[:-1])),
+    ]
+    return {"spec": "docs/spec/field-token.md", "positive": positive, "doesNotOpen": does_not_open,
+            "malformed": [{"name": n, "token": t.hex()} for n, t in malformed],
+            "malformedText": [{"name": n, "text": t} for n, t in malformed_text]}
+
+
+# ---------------------------------------------------------------- audit record
+AUDIT = {
+    "time": (1, 8), "slot": (2, 4), "sequence": (3, 8), "event": (4, 2), "type": (5, 1), "outcome": (6, 1), "principal": (7, None),
+    "principalType": (8, None), "authentication": (9, None), "onBehalfOf": (10, None), "source": (11, None), "device": (12, None), "key": (13, None),
+    "keyVersion": (14, "hex"), "contextDigest": (15, "hex"), "itemCount": (16, 8), "byteCount": (17, 8), "reason": (18, None), "traceId": (19, None),
+    "requestId": (20, None), "durationMicroseconds": (21, 8), "automated": (22, 1), "detail": (23, None),
+}
+
+
+def field(number, value):
+    return struct.pack(">HI", number, len(value)) + value
+
+
+def audit(fields):
+    out = b"\x01"
+    for name, (number, kind) in AUDIT.items():
+        if name not in fields:
+            continue
+        value = fields[name]
+        if kind is None:
+            value = value.encode()
+        elif kind == "hex":
+            value = bytes.fromhex(value)
+        else:
+            value = int(value).to_bytes(kind, "big", signed=name == "time")
+        out += field(number, value)
+    return out
+
+
+def make_audit_record():
+    least = {"time": "1795389600000000000", "slot": 0, "sequence": "0", "event": 1, "type": 4, "outcome": 1, "automated": 1}
+    full = {
+        "time": "1795389600123456789", "slot": 3, "sequence": "18446744073709551615", "event": 65535, "type": 1, "outcome": 1,
+        "principal": "ehr-database", "principalType": "service", "authentication": "mtls", "onBehalfOf": "dr.müller@st-mary.example",
+        "source": "192.0.2.17:50432", "device": "spiffe://st-mary.example/ehr", "key": "ehr/fields", "keyVersion": "00f1e2d3c4b5a697",
+        "contextDigest": hashlib.sha256(context(SAMPLE)).hexdigest(), "itemCount": "1000", "byteCount": "102400", "reason": "ACCESS_DENIED",
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "requestId": "018f3c5e-7a10-7c2e-8d55-2f6f4b1c9d00", "durationMicroseconds": "412",
+        "automated": 1, "detail": "batch",
+    }
+    refused = {"time": "-1", "slot": 4294967295, "sequence": "7", "event": 2, "type": 2, "outcome": 2, "source": "unix", "reason": "UNAUTHENTICATED",
+               "itemCount": "0", "automated": 0, "detail": "replacement \ufffd is text here"}
+    edge = dict(least, principal="p" * 512, detail="d" * 4096, outcome=5)
+    positive = [("least", least), ("every field", full), ("before 1970, refused, zero count", refused), ("longest texts", edge)]
+    whole = audit(least)
+    parts = [whole[1:15], whole[15:25], whole[25:39], whole[39:47], whole[47:54], whole[54:61], whole[61:68]]  # time .. automated
+    assert b"\x01" + b"".join(parts) == whole
+
+    def joined(*chosen):
+        return b"\x01" + b"".join(chosen)
+
+    head, automated = parts[:6], parts[6]
+    negative = [
+        ("nothing", b""), ("version 0x00", b"\x00" + whole[1:]), ("version 0x02", b"\x02" + whole[1:]), ("version alone", b"\x01"),
+        ("cut by one byte", whole[:-1]), ("a byte more", whole + b"\x00"), ("cut inside a field's header", whole[:-4]),
+        ("time missing", joined(*parts[1:])), ("sequence missing", joined(parts[0], parts[1], *parts[3:])), ("automated missing", joined(*head)),
+        ("two fields swapped", joined(parts[1], parts[0], *parts[2:])), ("a field twice", joined(parts[0], parts[0], *parts[1:])),
+        ("the last field twice", joined(*parts, automated)), ("unknown field 24", joined(*parts, field(24, b"x"))), ("unknown field 0", joined(field(0, b"x"), *parts)),
+        ("empty text", joined(*head, field(7, b""), automated)), ("bad UTF-8", joined(*head, field(7, b"\xff"), automated)),
+        ("surrogate in UTF-8", joined(*head, field(7, b"\xed\xa0\x80"), automated)), ("text of 513 bytes", joined(*head, field(7, b"p" * 513), automated)),
+        ("detail of 4097 bytes", joined(*parts, field(23, b"d" * 4097))), ("time of 7 bytes", joined(field(1, bytes(7)), *parts[1:])),
+        ("time of 9 bytes", joined(field(1, bytes(9)), *parts[1:])), ("type 0", joined(*parts[:4], field(5, b"\x00"), *parts[5:])),
+        ("type 5", joined(*parts[:4], field(5, b"\x05"), *parts[5:])), ("outcome 0", joined(*parts[:5], field(6, b"\x00"), automated)),
+        ("outcome 6", joined(*parts[:5], field(6, b"\x06"), automated)), ("automated 2", joined(*head, field(22, b"\x02"))),
+        ("key version zero", joined(*head, field(14, bytes(8)), automated)), ("digest of 31 bytes", joined(*head, field(15, bytes(31)), automated)),
+        ("digest of 0 bytes", joined(*head, field(15, b""), automated)), ("field after automated that belongs before it", joined(*parts, field(7, b"p"))),
+        ("length beyond the end", joined(*head, automated[:2] + struct.pack(">I", 2) + b"\x01")),
+        ("length of 4 GiB", joined(*head, automated[:2] + b"\xff\xff\xff\xff" + b"\x01")),
+    ]
+    return {"spec": "docs/spec/audit-record.md", "note": "64-bit numbers are decimal texts, because JSON readers round them.",
+            "positive": [{"name": n, "fields": f, "encoded": audit(f).hex(), "leafHash": hashlib.sha256(b"\x00" + audit(f)).hexdigest()} for n, f in positive],
+            "negative": [{"name": n, "encoded": e.hex()} for n, e in negative]}
+
+
+# ---------------------------------------------------------------- row MAC
+def make_row_mac():
+    def encode(table, columns):
+        out = b"keyservice/row/v1\x00" + struct.pack(">H", len(table)) + table.encode()
+        for kind, value in columns:
+            data = {"null": lambda: b"", "int64": lambda: int(value).to_bytes(8, "big", signed=True), "text": lambda: value.encode(),
+                    "bytes": lambda: bytes.fromhex(value)}[kind]()
+            out += bytes([["null", "int64", "text", "bytes"].index(kind)]) + struct.pack(">I", len(data)) + data
+        return out
+
+    key = draw("integrity", 32)
+    rows = [
+        ("no columns", "keys", []),
+        ("each type", "keys", [("text", "ehr/fields"), ("int64", "-1"), ("bytes", "00ff"), ("null", None)]),
+        ("empty is not null", "keys", [("text", ""), ("bytes", ""), ("null", None)]),
+        ("text and bytes differ", "grants", [("text", "a"), ("bytes", "61")]),
+        ("bounds", "key_versions", [("int64", "-9223372036854775808"), ("int64", "9223372036854775807"), ("text", "Zoë")]),
+    ]
+    return {"spec": "docs/spec/row-mac.md", "integrityKey": key.hex(),
+            "positive": [{"name": n, "table": t, "columns": [list(c) for c in cs], "encoded": encode(t, cs).hex(),
+                          "mac": hmac.new(key, encode(t, cs), hashlib.sha256).hexdigest()} for n, t, cs in rows]}
+
+
+for name, make in (("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
+                   ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac)):
+    with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:
+        json.dump(make(), out, indent=1)
+        out.write("\n")
