@@ -18,11 +18,8 @@ public enum HsmEventKind
     /// <summary>A call into the module did not come back in time.</summary>
     Hung = 5,
 
-    /// <summary>A session was closed after an unexpected code.</summary>
-    SessionDiscarded = 6,
-
     /// <summary>A key of the hierarchy was made.</summary>
-    KeyCreated = 7,
+    KeyCreated = 6,
 }
 
 /// <summary>An event of a token.</summary>

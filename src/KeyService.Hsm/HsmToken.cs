@@ -1,40 +1,171 @@
+using System.Collections.ObjectModel;
 using KeyService.Crypto;
+using KeyService.Hsm.Connection;
+using KeyService.Hsm.Guarantees;
+using KeyService.Hsm.Hierarchy;
+using KeyService.Hsm.Login;
+using KeyService.Hsm.Mechanisms;
+using KeyService.Hsm.Pkcs11;
+using KeyService.Hsm.Sessions;
+using Net.Pkcs11Interop.LowLevelAPI80;
 
 namespace KeyService.Hsm;
 
-/// <summary>One PKCS#11 token with its login, its key hierarchy and the KEKs loaded into it.</summary>
-public sealed class HsmToken : IAsyncDisposable
+/// <summary>
+/// One PKCS#11 token with its login, its key hierarchy and the KEKs loaded into it. Safe for concurrent use. A token that goes away makes calls fail
+/// with <see cref="HsmFault.Unavailable"/>; it is reconnected by the next call or probe, and keys are loaded again when they are next used.
+/// </summary>
+public sealed partial class HsmToken : IAsyncDisposable
 {
-    private HsmToken() => throw new NotImplementedException();
-    public static HsmToken Open(HsmConfiguration configuration, TimeProvider? timeProvider = null, Action<HsmEvent>? events = null) => throw new NotImplementedException();
-    public HsmModuleInfo Info => throw new NotImplementedException();
-    public string TokenId => throw new NotImplementedException();
-    public string? BackupKeyId => throw new NotImplementedException();
-    public IReadOnlyList<HsmGuarantee> Guarantees => throw new NotImplementedException();
-    public IReadOnlyList<HsmMechanismChoice> Mechanisms => throw new NotImplementedException();
-    public bool DevelopmentOnly => throw new NotImplementedException();
-    public bool HasHierarchy => throw new NotImplementedException();
-    public long Generation => throw new NotImplementedException();
-    public int LoadedKeks => throw new NotImplementedException();
+    private readonly TokenConnection connection;
+    private readonly TimeProvider time;
+    private readonly Action<HsmEvent> events;
+    private readonly KekRegister keks;
+    private StoredIntegrityKey? integrityKey;
+
+    private HsmToken(HsmConfiguration configuration, TimeProvider time, Action<HsmEvent> events)
+    {
+        this.time = time;
+        this.events = events;
+        keks = new KekRegister(configuration.MaxLoadedKeks);
+        connection = new TokenConnection(configuration, time, events);
+        try
+        {
+            var attachment = Attached;
+            Info = Describe(connection.Module, attachment.Token);
+            (Mechanisms, Guarantees) = Run(Examine);
+        }
+        catch
+        {
+            connection.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            throw;
+        }
+    }
+
+    /// <summary>What module and token say about themselves.</summary>
+    public HsmModuleInfo Info { get; }
+
+    /// <summary>Serial number of the token: names it in rows of wrapped keys.</summary>
+    public string TokenId => Info.TokenSerial;
+
+    /// <summary>Which backup key the token holds, 16 hexadecimal digits derived from its value; null when there is none.</summary>
+    public string? BackupKeyId => Attached.Keys.BackupKeyId;
+
+    /// <summary>The mechanisms in use and how each was tested when the token was opened.</summary>
+    public IReadOnlyList<HsmMechanismChoice> Mechanisms { get; }
+
+    /// <summary>What the module was seen to guarantee, tried on this token; empty until it has a hierarchy.</summary>
+    public IReadOnlyList<HsmGuarantee> Guarantees { get; private set; }
+
+    /// <summary>True for software modules, whose keys are files: never for patients' data. SoftHSM and NSS are known as such.</summary>
+    public bool DevelopmentOnly => Info is var info
+        && (IsSoftware(info.LibraryManufacturer) || IsSoftware(info.TokenManufacturer) || IsSoftware(info.TokenModel) || IsSoftware(info.LibraryDescription));
+
+    /// <summary>True when root key and backup key stand on the token.</summary>
+    public bool HasHierarchy => Attached.Keys.IsComplete;
+
+    /// <summary>Number of the module's life; grows by one with each reconnect.</summary>
+    public long Generation => connection.Module.Generation;
+
+    /// <summary>KEKs loaded in this generation.</summary>
+    public int LoadedKeks => keks.Count(Generation);
+
+    /// <summary>
+    /// Supplies the stored blob of a KEK that is needed and not known to the token (never loaded, or evicted). Without it such a call fails with
+    /// <see cref="HsmFault.KeyNotLoaded"/>. Must have verified the row it reads.
+    /// </summary>
     public Func<KeyVersionId, CancellationToken, ValueTask<StoredKek?>>? KekSource { get; set; }
-    public Task InitializeHierarchyAsync(string? backupKeyFile, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public Task ImportBackupKeyAsync(SecretBuffer value, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<NewKek> CreateKekAsync(KeyVersionId id, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask LoadKekAsync(KeyVersionId id, ReadOnlyMemory<byte> rootBlob, ReadOnlyMemory<byte> checkValue, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public bool IsLoaded(KeyVersionId id) => throw new NotImplementedException();
-    public ValueTask UnloadAsync(KeyVersionId id, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<NewIntegrityKey> CreateIntegrityKeyAsync(CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask LoadIntegrityKeyAsync(ReadOnlyMemory<byte> rootBlob, ReadOnlyMemory<byte> checkValue, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<byte[]> MacAsync(ReadOnlyMemory<byte> data, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<bool> VerifyMacAsync(ReadOnlyMemory<byte> data, ReadOnlyMemory<byte> mac, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask GenerateDataKeysAsync(KeyVersionId id, int count, Func<int, ReadOnlyMemory<byte>> aadOf, Memory<byte> plaintexts, Memory<byte> wrapped, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask WrapDataKeyAsync(KeyVersionId id, ReadOnlyMemory<byte> plaintext, ReadOnlyMemory<byte> aad, Memory<byte> wrapped, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<bool> UnwrapDataKeyAsync(KeyVersionId id, ReadOnlyMemory<byte> wrapped, ReadOnlyMemory<byte> aad, Memory<byte> plaintext, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask EncryptAsync(KeyVersionId id, ReadOnlyMemory<byte> plaintext, ReadOnlyMemory<byte> aad, Memory<byte> sealedMessage, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<bool> DecryptAsync(KeyVersionId id, ReadOnlyMemory<byte> sealedMessage, ReadOnlyMemory<byte> aad, Memory<byte> plaintext, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask RandomAsync(Memory<byte> destination, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<byte[]> SignAsync(string label, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<byte[]> GetSigningKeyAsync(string label, CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask<HsmHealth> ProbeAsync(CancellationToken cancellationToken = default) => throw new NotImplementedException();
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+
+    private Attachment Attached => connection.Recovery.Current ?? throw connection.Recovery.Loss switch
+    {
+        { } loss => HsmException.Lost(loss),
+        null => new HsmException(HsmFault.Unavailable, "The token is being reconnected."),
+    };
+
+    /// <summary>Loads the module, finds the token, logs in, tests mechanisms, verifies the hierarchy's attributes, probes guarantees.</summary>
+    /// <param name="configuration">Which module, token and PIN.</param>
+    /// <param name="timeProvider">Clock of timeouts and health; the system's by default.</param>
+    /// <param name="events">Told of losses, reconnects and the like, on the thread where they happen; must not block or throw.</param>
+    /// <exception cref="HsmException">Its fault and message say what to do.</exception>
+    public static HsmToken Open(HsmConfiguration configuration, TimeProvider? timeProvider = null, Action<HsmEvent>? events = null)
+    {
+        ArgumentNullException.ThrowIfNull(configuration);
+        Validate(configuration);
+        var report = events ?? (static _ => { });
+        var token = new HsmToken(configuration, timeProvider ?? TimeProvider.System, report);
+        report(new HsmEvent(HsmEventKind.Opened, $"Token '{token.Info.TokenLabel}' (serial {token.TokenId}) of {token.Info.ModulePath} is open."));
+        return token;
+    }
+
+    /// <summary>Asks the token whether it works: GetTokenInfo and the canary under the root key, watched. Reconnects a token that is lost.</summary>
+    public async ValueTask<HsmHealth> ProbeAsync(CancellationToken cancellationToken = default)
+    {
+        var start = time.GetTimestamp();
+        HsmException? failure = null;
+        try
+        {
+            await connection.ProbeAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (HsmException exception)
+        {
+            failure = exception;
+        }
+        var complete = connection.Recovery.Current?.Keys.IsComplete == true;
+        var state = failure is null ? (complete ? HsmState.Healthy : HsmState.NoHierarchy)
+            : connection.Watchdog.IsBarking ? HsmState.Hung : HsmState.Lost;
+        return new HsmHealth(state, time.GetUtcNow(), time.GetElapsedTime(start), Generation, LoadedKeks, failure, state switch
+        {
+            HsmState.Healthy => $"Token '{Info.TokenLabel}' answers under its root key.",
+            HsmState.NoHierarchy => $"Token '{Info.TokenLabel}' answers, but has no complete key hierarchy: run `keyservice init`.",
+            _ => failure!.Message,
+        });
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => connection.DisposeAsync();
+
+    private static bool IsSoftware(string text) =>
+        text.Contains("SoftHSM", StringComparison.OrdinalIgnoreCase) || text.Contains("Mozilla", StringComparison.OrdinalIgnoreCase)
+        || text.Contains("NSS", StringComparison.Ordinal);
+
+    private static void Validate(HsmConfiguration configuration)
+    {
+        Require(!string.IsNullOrEmpty(configuration.ModulePath), "hsm.module must name a PKCS#11 module.");
+        Require(configuration.MaxConcurrency is >= 1 and <= 256, "hsm.maxConcurrency must be 1 to 256.");
+        Require(configuration.MaxLoadedKeks is >= 1 and <= 1_000_000, "The bound of loaded KEKs must be 1 to 1,000,000.");
+        Require(configuration.WatchdogTimeout > TimeSpan.Zero, "The watchdog's time must be positive.");
+        Require(configuration.ReconnectInterval >= TimeSpan.Zero, "The reconnect interval must not be negative.");
+
+        static void Require(bool holds, string rule)
+        {
+            if (!holds)
+            {
+                throw new HsmException(HsmFault.Misconfigured, rule);
+            }
+        }
+    }
+
+    private static HsmModuleInfo Describe(Pkcs11Module module, TokenDescription token)
+    {
+        var info = new CK_INFO();
+        Pkcs11Module.Check(module.Library.C_GetInfo(ref info), "C_GetInfo", "the module does not describe itself.");
+        return new HsmModuleInfo(
+            module.Path, TokenLocator.Text(info.ManufacturerId), TokenLocator.Text(info.LibraryDescription), info.LibraryVersion.ToString(),
+            info.CryptokiVersion.ToString(), token.Label, token.Manufacturer, token.Model, token.Serial, token.FirmwareVersion, token.HardwareVersion);
+    }
+
+    private (ReadOnlyCollection<HsmMechanismChoice> Mechanisms, IReadOnlyList<HsmGuarantee> Guarantees) Examine(Attachment attachment, HsmSession session)
+    {
+        var mechanisms = MechanismProbe.Run(session).AsReadOnly();
+        connection.Recovery.KeepCanary(attachment, session);
+        return (mechanisms, GuaranteeProbe.Run(attachment));
+    }
+
+    /// <summary>Start-up only: nothing else runs yet, so waiting for the result blocks nobody.</summary>
+    private T Run<T>(Func<Attachment, HsmSession, T> operation) =>
+        connection.RunAsync(static (attachment, session, work) => work(attachment, session), operation, CancellationToken.None)
+            .AsTask().GetAwaiter().GetResult();
+
+    /// <summary>Blob and check value of the integrity key, to load it again after a reconnect.</summary>
+    private sealed record StoredIntegrityKey(byte[] RootBlob, byte[]? CheckValue);
 }

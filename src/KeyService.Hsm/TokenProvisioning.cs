@@ -1,9 +1,106 @@
+using System.Text;
+using KeyService.Crypto;
+using KeyService.Crypto.IO;
+using KeyService.Hsm.Login;
+using KeyService.Hsm.Pkcs11;
+using KeyService.Hsm.Sessions;
+
 namespace KeyService.Hsm;
 
-/// <summary>Makes a new token of an uninitialised slot, without a PIN ever standing in an argument list.</summary>
+/// <summary>
+/// Makes a new token in a free slot. The PINs are random, go from locked memory to the module and to files of mode 0600, and never stand in an argument list,
+/// as they must with softhsm2-util or pkcs11-tool.
+/// </summary>
 public static class TokenProvisioning
 {
-    /// <summary>Initialises a free slot as a token with the given label and random PINs, kept in files of mode 0600.
-    /// Returns the token's serial number. A token of that label that exists already is left alone and its serial returned.</summary>
-    public static string InitializeToken(string modulePath, string label, string pinFile, string securityOfficerPinFile) => throw new NotImplementedException();
+    private const int PinBytes = 16;
+    private const int MaxLabelLength = 32;
+
+    /// <summary>
+    /// Initialises a slot that holds no token yet. A token of that label that stands already is left alone. Can be repeated after a crash: the PIN files are
+    /// written first and used again.
+    /// </summary>
+    /// <param name="modulePath">The PKCS#11 module; SoftHSM finds its directory by SOFTHSM2_CONF.</param>
+    /// <param name="label">1 to 32 bytes of UTF-8.</param>
+    /// <param name="pinFile">Gets the user PIN: 32 hexadecimal digits, mode 0600.</param>
+    /// <param name="securityOfficerPinFile">Gets the security officer's PIN, likewise.</param>
+    /// <param name="nssParameters">Only for NSS modules.</param>
+    /// <returns>Serial number of the token.</returns>
+    /// <exception cref="HsmException">No free slot, or the module refuses.</exception>
+    public static string InitializeToken(
+        string modulePath, string label, string pinFile, string securityOfficerPinFile, string? nssParameters = null)
+    {
+        var labelBytes = Encoding.UTF8.GetBytes(label);
+        if (labelBytes.Length is 0 or > MaxLabelLength)
+        {
+            throw new ArgumentException($"A token label is 1 to {MaxLabelLength} bytes.", nameof(label));
+        }
+        var module = Pkcs11Module.Acquire(modulePath, nssParameters);
+        try
+        {
+            module.Gate.EnterAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
+            try
+            {
+                return FindReady(module, label) is { } ready
+                    ? ready.Token.Serial
+                    : Initialize(module, label, labelBytes, pinFile, securityOfficerPinFile);
+            }
+            finally
+            {
+                module.Gate.Exit();
+            }
+        }
+        finally
+        {
+            module.Release();
+        }
+    }
+
+    private static string Initialize(Pkcs11Module module, string label, byte[] labelBytes, string pinFile, string officerPinFile)
+    {
+        using var officerPin = ReadOrMakePin(officerPinFile);
+        using var userPin = ReadOrMakePin(pinFile);
+        if (Find(module, label) is not { } slot)
+        {
+            var free = TokenLocator.All(module).Where(entry => !entry.Token.IsInitialized).Select(entry => (ulong?)entry.SlotId).FirstOrDefault()
+                ?? throw new HsmException(HsmFault.TokenNotFound, $"{module.Path} has no slot without a token, so there is no room for '{label}'.");
+            HsmSession.InitializeToken(module, free, officerPin.DangerousSpan, labelBytes);
+            // SoftHSM derives the slot number from the serial it just gave: look again.
+            slot = Find(module, label)
+                ?? throw new HsmException(HsmFault.TokenNotFound, $"The token '{label}' was initialised but does not show up in any slot of {module.Path}.");
+        }
+        var session = new HsmSession(module, slot.SlotId, readWrite: true);
+        try
+        {
+            session.LoginSecurityOfficer(officerPin.DangerousSpan);
+            session.InitializeUserPin(userPin.DangerousSpan);
+            session.Logout();
+        }
+        finally
+        {
+            session.Close();
+        }
+        return slot.Token.Serial;
+    }
+
+    private static (ulong SlotId, TokenDescription Token)? FindReady(Pkcs11Module module, string label) =>
+        Find(module, label) is { Token.HasUserPin: true } ready ? ready : null;
+
+    private static (ulong SlotId, TokenDescription Token)? Find(Pkcs11Module module, string label) =>
+        TokenLocator.All(module).Where(entry => entry.Token.IsInitialized && entry.Token.Label == label)
+            .Select(entry => ((ulong, TokenDescription)?)entry).FirstOrDefault();
+
+    private static SecretBuffer ReadOrMakePin(string path)
+    {
+        if (File.Exists(path))
+        {
+            using var source = PinSource.Open(new HsmConfiguration { ModulePath = "", PinFile = path });
+            return source.Read();
+        }
+        using var random = SecretBuffer.Random(PinBytes);
+        var pin = new SecretBuffer(2 * PinBytes);
+        Convert.TryToHexStringLower(random.DangerousSpan, pin.DangerousSpan, out _);
+        DurableFile.WriteAllBytes(path, pin.DangerousSpan, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return pin;
+    }
 }

@@ -15,14 +15,14 @@ internal sealed class Attachment
     private readonly HsmSession keeper;
     private readonly Lock keeperLock = new();
 
-    private Attachment(Pkcs11Module module, ulong slotId, TokenDescription token, HsmSession keeper, Action<HsmSession> discarded)
+    private Attachment(Pkcs11Module module, ulong slotId, TokenDescription token, HsmSession keeper)
     {
         Module = module;
         SlotId = slotId;
         Token = token;
         this.keeper = keeper;
         Generation = module.Generation;
-        Pool = new SessionPool(() => new HsmSession(module, slotId, readWrite: false), discarded);
+        Pool = new SessionPool(() => new HsmSession(module, slotId, readWrite: false));
     }
 
     internal Pkcs11Module Module { get; }
@@ -49,14 +49,14 @@ internal sealed class Attachment
     internal bool IsCurrent => Module.IsInitialized && Module.Generation == Generation;
 
     /// <summary>Finds the token, logs in, finds and verifies the hierarchy. The caller holds the gate, either side.</summary>
-    internal static Attachment Open(Pkcs11Module module, HsmConfiguration configuration, PinSource pin, Action<HsmSession> discarded)
+    internal static Attachment Open(Pkcs11Module module, HsmConfiguration configuration, PinSource pin)
     {
         var (slotId, token) = TokenLocator.Find(module, configuration.TokenLabel, configuration.TokenSerial);
         var keeper = new HsmSession(module, slotId, readWrite: false);
         try
         {
             TokenLogin.LogIn(keeper, token, pin);
-            var attachment = new Attachment(module, slotId, token, keeper, discarded);
+            var attachment = new Attachment(module, slotId, token, keeper);
             attachment.Keys = HierarchyKeys.Find(keeper);
             return attachment;
         }

@@ -18,13 +18,11 @@ internal sealed class TokenConnection : IAsyncDisposable
     private readonly PinSource pin;
     private readonly SemaphoreSlim permits;
     private readonly TokenRecovery recovery;
-    private readonly Action<HsmEvent> events;
     private bool disposed;
 
     internal TokenConnection(HsmConfiguration configuration, TimeProvider time, Action<HsmEvent> events)
     {
         this.configuration = configuration;
-        this.events = events;
         Watchdog = new Watchdog(configuration.WatchdogTimeout, time);
         permits = new SemaphoreSlim(configuration.MaxConcurrency);
         pin = PinSource.Open(configuration);
@@ -39,7 +37,7 @@ internal sealed class TokenConnection : IAsyncDisposable
         }
         try
         {
-            recovery = new TokenRecovery(module, configuration, pin, Watchdog, time, Discarded, events);
+            recovery = new TokenRecovery(module, configuration, pin, Watchdog, time, events);
         }
         catch
         {
@@ -236,7 +234,4 @@ internal sealed class TokenConnection : IAsyncDisposable
             throw recovery.Hung();
         }
     }
-
-    private void Discarded(HsmSession session) =>
-        events(new HsmEvent(HsmEventKind.SessionDiscarded, $"Session {session.Handle} was closed after an unexpected code."));
 }

@@ -15,7 +15,6 @@ internal sealed class TokenRecovery : IDisposable
     private readonly PinSource pin;
     private readonly Watchdog watchdog;
     private readonly TimeProvider time;
-    private readonly Action<HsmSession> discarded;
     private readonly Action<HsmEvent> events;
     private readonly SemaphoreSlim single = new(1, 1);
     private volatile Attachment? current;
@@ -25,20 +24,19 @@ internal sealed class TokenRecovery : IDisposable
 
     internal TokenRecovery(
         Pkcs11Module module, HsmConfiguration configuration, PinSource pin, Watchdog watchdog, TimeProvider time,
-        Action<HsmSession> discarded, Action<HsmEvent> events)
+        Action<HsmEvent> events)
     {
         this.module = module;
         this.configuration = configuration;
         this.pin = pin;
         this.watchdog = watchdog;
         this.time = time;
-        this.discarded = discarded;
         this.events = events;
         // Inside the gate: another token of this module may be reconnecting at this very moment.
         module.Gate.EnterAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
         try
         {
-            current = Attachment.Open(module, configuration, pin, discarded);
+            current = Attachment.Open(module, configuration, pin);
         }
         finally
         {
@@ -125,7 +123,7 @@ internal sealed class TokenRecovery : IDisposable
                     module.Reinitialize();
                 }
                 current = null;
-                var attachment = Attachment.Open(module, configuration, pin, discarded);
+                var attachment = Attachment.Open(module, configuration, pin);
                 try
                 {
                     RequireSameRoot(attachment);

@@ -30,8 +30,11 @@ internal static class KeyTemplates
         new AttributeTemplate().Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY).Add(CKA.CKA_TOKEN, true).Add(CKA.CKA_LABEL, label);
 
     /// <summary>A key at the one moment when it may be wrapped.</summary>
-    internal static AttributeTemplate Extractable(WrappedKeyKind kind) =>
-        Session(kind, extractable: true).Add(CKA.CKA_VALUE_LEN, KeyLength);
+    internal static AttributeTemplate Extractable(WrappedKeyKind kind, bool withLength = true)
+    {
+        var template = Session(kind, extractable: true);
+        return withLength ? template.Add(CKA.CKA_VALUE_LEN, KeyLength) : template;
+    }
 
     /// <summary>The same key as it comes back to stay. No CKA_VALUE_LEN: SoftHSM refuses it in an unwrap template.</summary>
     internal static AttributeTemplate Unwrapped(WrappedKeyKind kind) => Session(kind, extractable: false);

@@ -127,6 +127,7 @@ internal sealed unsafe class Pkcs11Module
             throw new HsmException(HsmFault.ModuleNotFound,
                 $"{path} is a shared library but no PKCS#11 module: it exports no C_GetFunctionList. Correct hsm.module in the configuration.");
         }
+        DynamicLoader.Prepare();
         Pkcs11Library library;
         try
         {

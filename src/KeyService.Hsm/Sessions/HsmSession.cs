@@ -156,6 +156,22 @@ internal sealed unsafe partial class HsmSession
         return native.Encrypt(Handle, block, 16, block + 16, &length);
     }
 
+    /// <summary>Whether the key may encrypt at all. Only the guarantee probe asks, in a session it throws away.</summary>
+    internal CKR TryEncryptInit(KeyHandle key) => TryInit(native.EncryptInit, key);
+
+    /// <summary>Whether the key may decrypt at all.</summary>
+    internal CKR TryDecryptInit(KeyHandle key) => TryInit(native.DecryptInit, key);
+
+    private CKR TryInit(delegate* unmanaged[Cdecl]<ulong, NativeCalls.Mechanism*, ulong, ulong> init, KeyHandle key)
+    {
+        var iv = stackalloc byte[GcmIvLength];
+        var parameters = Gcm(iv, null, 0);
+        var mechanism = GcmMechanism(&parameters);
+        var code = init(Handle, &mechanism, Use(key));
+        IsBroken |= code == ReturnCodes.Ok; // an operation is active now
+        return (CKR)(uint)code;
+    }
+
     private static NativeCalls.GcmParameters Gcm(byte* iv, byte* associatedData, int associatedDataLength) => new()
     {
         Iv = iv,

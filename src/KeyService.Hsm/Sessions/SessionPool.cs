@@ -6,7 +6,7 @@ namespace KeyService.Hsm.Sessions;
 /// Idle sessions of one attachment. How many are out at once is bounded by the token's permits, so no more than that ever exist; a broken one is
 /// closed instead of kept.
 /// </summary>
-internal sealed class SessionPool(Func<HsmSession> open, Action<HsmSession> discarded)
+internal sealed class SessionPool(Func<HsmSession> open)
 {
     private readonly ConcurrentStack<HsmSession> idle = new();
 
@@ -17,7 +17,6 @@ internal sealed class SessionPool(Func<HsmSession> open, Action<HsmSession> disc
         if (session.IsBroken)
         {
             session.Close();
-            discarded(session);
             return;
         }
         idle.Push(session);

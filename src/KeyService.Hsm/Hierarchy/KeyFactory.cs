@@ -1,0 +1,115 @@
+using KeyService.Crypto;
+using KeyService.Hsm.Connection;
+using KeyService.Hsm.Pkcs11;
+using KeyService.Hsm.Sessions;
+using Net.Pkcs11Interop.Common;
+
+namespace KeyService.Hsm.Hierarchy;
+
+/// <summary>
+/// Makes KEKs and the integrity key: extractable for one moment, wrapped under root and backup key, destroyed, and unwrapped again to stay. What comes out is
+/// what a restart would load, so a wrap that cannot be read back is noticed before anything is encrypted under it.
+/// </summary>
+internal static class KeyFactory
+{
+    internal static (byte[] RootBlob, byte[] BackupBlob, KeyHandle Key, string BackupKeyId) Create(
+        Attachment attachment, HsmSession session, WrappedKeyKind kind, string what)
+    {
+        var (root, backup, backupKeyId) = attachment.Keys.Require();
+        using var template = KeyTemplates.Extractable(kind);
+        var extractable = session.GenerateKey(
+            kind == WrappedKeyKind.Integrity ? CKM.CKM_GENERIC_SECRET_KEY_GEN : CKM.CKM_AES_KEY_GEN, template, what);
+        byte[] rootBlob;
+        byte[] backupBlob;
+        try
+        {
+            rootBlob = KeyBlob.FromWrapped(session.Wrap(CKM.CKM_AES_KEY_WRAP, root, extractable, what));
+            backupBlob = KeyBlob.FromWrapped(session.Wrap(CKM.CKM_AES_KEY_WRAP, backup, extractable, what));
+        }
+        catch
+        {
+            session.DestroyQuietly(extractable);
+            throw;
+        }
+        session.Destroy(extractable); // loudly: an extractable key that stays is what must not happen
+        return (rootBlob, backupBlob, Unwrap(attachment, rootBlob, kind, what), backupKeyId);
+    }
+
+    /// <summary>Unwraps a blob to a protected session key of the keeper.</summary>
+    internal static KeyHandle Unwrap(Attachment attachment, ReadOnlySpan<byte> rootBlob, WrappedKeyKind kind, string what)
+    {
+        var root = attachment.Keys.RequireRoot();
+        var wrapped = KeyBlob.ToWrapped(rootBlob, what);
+        try
+        {
+            return attachment.WithKeeper(keeper =>
+            {
+                using var template = KeyTemplates.Unwrapped(kind);
+                var key = keeper.Unwrap(CKM.CKM_AES_KEY_WRAP, root, wrapped, template, what);
+                try
+                {
+                    KeyAttributes.RequireProtected(keeper, key, what);
+                    return key;
+                }
+                catch
+                {
+                    keeper.DestroyQuietly(key);
+                    throw;
+                }
+            });
+        }
+        catch (HsmException exception) when (ReturnCodes.IsAmbiguous(exception.ReturnCode) && attachment.IsWell())
+        {
+            // The same root unwraps the canary at this moment: it is the blob.
+            throw new HsmException(HsmFault.IntegrityFailure, exception.Function, exception.ReturnCode,
+                $"{what} does not unwrap under this token's root key. It was damaged, or wrapped by another token.", exception);
+        }
+    }
+
+    internal static KeyHandle LoadKek(Attachment attachment, HsmSession session, KeyVersionId id, byte[] rootBlob, byte[] checkValue)
+    {
+        var key = Unwrap(attachment, rootBlob, WrappedKeyKind.Kek, $"The KEK of key version {id}");
+        try
+        {
+            if (!KeyCheckValue.Matches(session, key, id, checkValue))
+            {
+                RequireWell(attachment);
+                throw new HsmException(HsmFault.IntegrityFailure,
+                    $"The stored blob of key version {id} unwraps to another key than its check value says. Restore the row from a backup.");
+            }
+            return key;
+        }
+        catch
+        {
+            attachment.Destroy([key]);
+            throw;
+        }
+    }
+
+    internal static KeyHandle LoadIntegrityKey(Attachment attachment, HsmSession session, byte[] rootBlob, byte[]? checkValue)
+    {
+        var key = Unwrap(attachment, rootBlob, WrappedKeyKind.Integrity, "The integrity key");
+        try
+        {
+            if (checkValue is not null && !KeyCheckValue.MakeIntegrity(session, key).AsSpan().SequenceEqual(checkValue))
+            {
+                throw new HsmException(HsmFault.IntegrityFailure,
+                    "The stored blob of the integrity key unwraps to another key than its check value says. Restore the row from a backup.");
+            }
+            return key;
+        }
+        catch
+        {
+            attachment.Destroy([key]);
+            throw;
+        }
+    }
+
+    private static void RequireWell(Attachment attachment)
+    {
+        if (!attachment.IsWell())
+        {
+            throw new HsmException(HsmFault.Unavailable, "The device failed while a KEK was checked.");
+        }
+    }
+}
