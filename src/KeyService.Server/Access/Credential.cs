@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text;
+
 namespace KeyService.Server.Access;
 
 /// <summary>How a connection proves to be a principal; frozen numbers.</summary>
@@ -14,4 +17,24 @@ internal enum CredentialKind : byte
 }
 
 /// <summary>One credential: what was presented by a connection, or what a principal is registered with.</summary>
-internal readonly record struct Credential(CredentialKind Kind, string Value);
+internal readonly record struct Credential(CredentialKind Kind, string Value)
+{
+    private const int MaxUriLength = 512;
+
+    public static Credential OfUid(uint uid) => new(CredentialKind.UnixUid, uid.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>An absolute URI of 1 to 512 printable ASCII characters.</summary>
+    public static bool TryOfSanUri(string uri, out Credential credential)
+    {
+        credential = new Credential(CredentialKind.CertificateSanUri, uri);
+        return uri.Length is > 0 and <= MaxUriLength && Ascii.IsValid(uri) && !uri.Any(c => char.IsControl(c) || c == ' ')
+            && Uri.TryCreate(uri, UriKind.Absolute, out _);
+    }
+
+    /// <summary>64 hexadecimal digits, of either case.</summary>
+    public static bool TryOfPublicKeySha256(string hexadecimal, out Credential credential)
+    {
+        credential = new Credential(CredentialKind.CertificatePublicKeySha256, hexadecimal.ToLowerInvariant());
+        return hexadecimal.Length == 64 && hexadecimal.All(char.IsAsciiHexDigit);
+    }
+}

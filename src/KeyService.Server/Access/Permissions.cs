@@ -11,6 +11,9 @@ internal static class Permissions
     private static readonly FrozenDictionary<string, Permission> ByName =
         Names.ToFrozenDictionary(pair => pair.Value, pair => pair.Key, StringComparer.Ordinal);
 
+    /// <summary>Every name that a grant may hold.</summary>
+    public static IEnumerable<string> AllNames => Names.OrderBy(pair => pair.Key).Select(pair => pair.Value);
+
     /// <summary>For example "generate-data-key".</summary>
     public static string NameOf(Permission permission) => Names[permission];
 
@@ -27,4 +30,8 @@ internal static class Permissions
 
     /// <summary>Hands data keys out; never to an AI system (R11).</summary>
     public static bool HandsOutDataKeys(Permission permission) => permission is Permission.GenerateDataKey or Permission.UnwrapDataKey;
+
+    /// <summary>Concerns one key at a time, so a grant of it may name a key pattern.</summary>
+    public static bool ConcernsKeys(Permission permission) => Uses(permission)
+        || permission is Permission.CreateKey or Permission.ReadKey or Permission.RotateKey;
 }

@@ -1,0 +1,140 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using KeyService.Server.Pipeline;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Access;
+
+/// <summary>
+/// Changes of principals and grants. One at a time, from before the change begins until the register in memory has taken it over: two changes that share a
+/// commit would otherwise each be judged without the other, and separation of duties could be passed by in the middle.
+/// </summary>
+internal sealed class AccessAdministration(AccessRegister register, RowAuthenticator rows, TimeProvider time) : IDisposable
+{
+    private readonly AccessRows _table = new(rows);
+    private readonly SemaphoreSlim _turn = new(1);
+
+    /// <summary>Runs one commit that calls the methods below.</summary>
+    public async Task<T> InTurnAsync<T>(Func<Task<T>> commit, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            return await commit();
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    public async Task<Principal> CreatePrincipalAsync(IStoreTransaction transaction, string name, PrincipalType type, Credential credential)
+    {
+        if (register.Current.Principals.ContainsKey(name))
+        {
+            throw Refusal.AlreadyExists($"Principal '{name}'");
+        }
+
+        // Disabled owners count: a leaver's credential must not come to life again under another name.
+        if (register.Current.ByCredential.TryGetValue(credential, out var owner))
+        {
+            throw Refusal.InvalidArgument("credential", $"it is registered for principal '{owner.Name}' and cannot stand for a second one");
+        }
+
+        var principal = new Principal
+        {
+            Name = name, Type = type, Credential = credential, Disabled = false, CreateTime = transaction.Time, Revision = 1,
+        };
+        await _table.InsertAsync(transaction, principal);
+        transaction.OnCommitted(() => register.Apply(principal));
+        return principal;
+    }
+
+    /// <summary>Disabling a disabled principal changes nothing and answers it.</summary>
+    public async Task<Principal> DisablePrincipalAsync(IStoreTransaction transaction, string name)
+    {
+        var before = Known(name);
+        if (before.Disabled)
+        {
+            return before;
+        }
+
+        var after = before with { Disabled = true, Revision = before.Revision + 1 };
+        DemandAnAdministrator(register.Current.With(after), "name");
+        await _table.UpdateAsync(transaction, after);
+        transaction.OnCommitted(() => register.Apply(after));
+        return after;
+    }
+
+    public async Task<Grant> CreateGrantAsync(IStoreTransaction transaction, GrantRequest request)
+    {
+        var principal = Known(request.Principal);
+        if (AccessRules.Violation(register.Current, principal, request, time.GetUtcNow()) is { } rule)
+        {
+            throw Refusal.InvalidArgument("permissions", rule);
+        }
+
+        var grant = new Grant
+        {
+            Id = NewId(),
+            Principal = request.Principal,
+            Permissions = request.Permissions,
+            KeyPattern = request.KeyPattern,
+            ContextConstraint = request.ContextConstraint,
+            ExpireTime = request.ExpireTime,
+            CreateTime = transaction.Time,
+            Revoked = false,
+            Revision = 1,
+        };
+        await _table.InsertAsync(transaction, grant);
+        transaction.OnCommitted(() => register.Apply(grant));
+        return grant;
+    }
+
+    /// <summary>Revoking a revoked grant changes nothing and answers it.</summary>
+    public async Task<Grant> RevokeGrantAsync(IStoreTransaction transaction, ulong id, string idText)
+    {
+        if (!register.Current.Grants.TryGetValue(id, out var before))
+        {
+            throw Refusal.NotFound($"Grant '{idText}'");
+        }
+
+        if (before.Revoked)
+        {
+            return before;
+        }
+
+        var after = before with { Revoked = true, Revision = before.Revision + 1 };
+        DemandAnAdministrator(register.Current.With(after), "id");
+        await _table.UpdateAsync(transaction, after);
+        transaction.OnCommitted(() => register.Apply(after));
+        return after;
+    }
+
+    public void Dispose() => _turn.Dispose();
+
+    private Principal Known(string name) =>
+        register.Current.Principals.TryGetValue(name, out var principal) ? principal : throw Refusal.NotFound($"Principal '{name}'");
+
+    private void DemandAnAdministrator(AccessSnapshot after, string field)
+    {
+        if (!AccessRules.LeavesAnAdministrator(after, time.GetUtcNow()))
+        {
+            throw Refusal.InvalidArgument(field, "nobody would be left who can administer access; create another administrator first");
+        }
+    }
+
+    // 64 random bits, never 0; a collision among all grants ever made is refused by the table's primary key.
+    internal static ulong NewId()
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        ulong id;
+        do
+        {
+            RandomNumberGenerator.Fill(bytes);
+            id = BinaryPrimitives.ReadUInt64BigEndian(bytes);
+        }
+        while (id == 0);
+        return id;
+    }
+}

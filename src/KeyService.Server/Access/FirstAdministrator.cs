@@ -1,0 +1,60 @@
+using KeyService.Crypto;
+using KeyService.Server.Audit;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Access;
+
+/// <summary>Makes an installation with the one principal that can register all others: once, by <c>init</c>, past the RPCs because nobody can call them yet.</summary>
+internal static class FirstAdministrator
+{
+    /// <summary>Administers and reads; separation of duties keeps every permission that uses keys from it.</summary>
+    private static readonly Permission[] All =
+    [
+        Permission.CreateKey, Permission.ReadKey, Permission.RotateKey, Permission.AdministerAccess, Permission.ReadAudit, Permission.ReadSystem,
+    ];
+
+    /// <summary>Installation, administrator, grant and their audit record in one commit.</summary>
+    /// <param name="rows">By the integrity key that <paramref name="blobs"/> hold, which the HSM has loaded.</param>
+    /// <param name="installationId">16 random bytes.</param>
+    /// <exception cref="ArgumentException">The name breaks its rule.</exception>
+    /// <exception cref="InvalidOperationException">The store holds an installation already.</exception>
+    public static Task<CommitReceipt> CreateInstallationAsync(
+        IStore store, RowAuthenticator rows, byte[] installationId, IReadOnlyList<IntegrityKeyBlob> blobs,
+        string name, PrincipalType type, Credential credential, CancellationToken cancellationToken)
+    {
+        if (!Principal.IsName(name))
+        {
+            throw new ArgumentException("A principal's name is 1 to 64 characters of [a-z0-9._-] and begins with a letter or digit.", nameof(name));
+        }
+
+        var record = new AuditRecordDraft(AuditEvent.InstallationCreated)
+        {
+            Authentication = "console",
+            Detail = $"first administrator {name}, {credential.Kind} {credential.Value}",
+        };
+        return store.CommitAsync(
+            record,
+            async transaction =>
+            {
+                await Installation.CreateAsync(transaction, rows, installationId, blobs);
+                var table = new AccessRows(rows);
+                await table.InsertAsync(transaction, new Principal
+                {
+                    Name = name, Type = type, Credential = credential, Disabled = false, CreateTime = transaction.Time, Revision = 1,
+                });
+                await table.InsertAsync(transaction, new Grant
+                {
+                    Id = AccessAdministration.NewId(),
+                    Principal = name,
+                    Permissions = All,
+                    KeyPattern = KeyPattern.All,
+                    ContextConstraint = EncryptionContext.Empty,
+                    ExpireTime = null,
+                    CreateTime = transaction.Time,
+                    Revoked = false,
+                    Revision = 1,
+                });
+            },
+            cancellationToken);
+    }
+}
