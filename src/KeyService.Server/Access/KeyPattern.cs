@@ -1,12 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
+using KeyService.Server.Keys;
 
 namespace KeyService.Server.Access;
 
 /// <summary>Which keys a grant covers: one name, a group (<c>ehr/*</c>: every name that begins with <c>ehr/</c>), or all (<c>*</c>).</summary>
 internal readonly record struct KeyPattern
 {
-    private const int MaxKeyNameLength = 128;
-
     private KeyPattern(string text) => Text = text;
 
     public static KeyPattern All { get; } = new("*");
@@ -32,39 +31,18 @@ internal readonly record struct KeyPattern
     public static bool TryParse([NotNullWhen(true)] string? text, out KeyPattern pattern)
     {
         pattern = default;
-        if (text is null || text.Length is 0 or > MaxKeyNameLength)
+        if (text is null || text.Length is 0 or > KeyName.MaxLength)
         {
             return false;
         }
 
         var name = text.EndsWith("/*", StringComparison.Ordinal) ? text[..^2] : text;
-        if (text != "*" && !IsKeyName(name))
+        if (text != "*" && !KeyName.TryParse(name, out _))
         {
             return false;
         }
 
         pattern = new KeyPattern(text);
-        return true;
-    }
-
-    private static bool IsKeyName(string name)
-    {
-        foreach (var segment in name.Split('/'))
-        {
-            if (segment.Length == 0 || !char.IsAsciiLetterLower(segment[0]) && !char.IsAsciiDigit(segment[0]))
-            {
-                return false;
-            }
-
-            foreach (var c in segment)
-            {
-                if (!char.IsAsciiLetterLower(c) && !char.IsAsciiDigit(c) && c is not ('.' or '_' or '-'))
-                {
-                    return false;
-                }
-            }
-        }
-
         return true;
     }
 }

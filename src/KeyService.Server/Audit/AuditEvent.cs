@@ -56,4 +56,7 @@ internal enum AuditEvent : ushort
 
     AuditTailOpened = 600,
     AuditTailClosed = 601,
+
+    /// <summary>The service marked how far its log reaches (<see cref="AuditMark"/>).</summary>
+    AuditLogMarked = 602,
 }

@@ -34,6 +34,7 @@ internal static class AuditEvents
         AuditEvent.EncryptStreamOpened or AuditEvent.EncryptStreamClosed => AuditEventType.Modify,
         AuditEvent.DecryptStreamOpened or AuditEvent.DecryptStreamClosed => AuditEventType.Read,
         AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditEventType.Read,
+        AuditEvent.AuditLogMarked => AuditEventType.Administer,
         _ => throw new InvalidOperationException($"Audit event {auditEvent} has no type."),
     };
 }

@@ -1,3 +1,8 @@
+using KeyService.Server.Access;
+using KeyService.Server.Audit;
+using KeyService.Server.Pipeline;
+using KeyService.Server.Storage;
+
 namespace KeyService.Server.Hosting;
 
 /// <summary>
@@ -6,9 +11,17 @@ namespace KeyService.Server.Hosting;
 /// </summary>
 internal static class Capabilities
 {
-    public static IServiceCollection AddCapabilities(this IServiceCollection services) => services;
+    public static IServiceCollection AddCapabilities(this IServiceCollection services)
+    {
+        services.AddStorage();
+        services.AddAccess();
+        services.AddAudit();
+        return services;
+    }
 
     public static void MapCapabilities(this IEndpointRouteBuilder endpoints)
     {
+        endpoints.MapRpc<AccessService>();
+        endpoints.MapRpc<AuditService>();
     }
 }

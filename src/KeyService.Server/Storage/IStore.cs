@@ -22,6 +22,9 @@ internal interface IStore : IAsyncDisposable
     /// <exception cref="StoreOverloadedException">The queue of the writer is full; nothing was recorded.</exception>
     Task<CommitReceipt> CommitAsync(AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken);
 
+    /// <summary>The log slot that this server writes.</summary>
+    int Slot { get; }
+
     /// <summary>The last durable record of this server's slot, -1 when there is none.</summary>
     long LastSequence { get; }
 

@@ -11,6 +11,9 @@ internal interface IStoreTransaction
     /// <summary>To hand to Dapper beside the connection; null where the store's driver needs none.</summary>
     DbTransaction? Transaction { get; }
 
+    /// <summary>The log slot that the change's record goes to.</summary>
+    int Slot { get; }
+
     /// <summary>Time of the commit in UTC; the record gets the same.</summary>
     DateTimeOffset Time { get; }
 

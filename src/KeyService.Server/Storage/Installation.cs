@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
+using KeyService.Server.Audit;
 
 namespace KeyService.Server.Storage;
 
@@ -17,7 +18,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
     private const string Table = "installation";
 
     /// <summary>Registers whose rows are counted; a row of each is made with the installation.</summary>
-    private static readonly string[] Registers = ["principals", "grants", "keys", "approvals"];
+    private static readonly string[] Registers = ["principals", "grants", "keys", "approvals", "audit_slots"];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>
     public static Task<Installation?> ReadAsync(IStore store, CancellationToken cancellationToken) => store.ReadAsync(
@@ -62,6 +63,8 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         {
             await state.CreateAsync(transaction, register);
         }
+
+        await AuditMark.CreateAsync(transaction, rows);
     }
 
     private static Task<Row?> SelectAsync(DbConnection connection) => connection.QuerySingleOrDefaultAsync<Row>(

@@ -112,7 +112,7 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
         try
         {
             // Blocks this thread on purpose: changes run one after another, and SQLite answers synchronously anyway.
-            commit.Change!(new SqliteTransactionScope(writer.Connection, now, commit)).GetAwaiter().GetResult();
+            commit.Change!(new SqliteTransactionScope(writer.Connection, options.Slot, now, commit)).GetAwaiter().GetResult();
             AddRecord(writer, commit, ref sequence, now);
             if (commit.Failure is null)
             {

@@ -20,6 +20,7 @@ internal sealed class SqliteStore : IStore
 
     private SqliteStore(SqliteStoreOptions options, StoreLock? held, CommitQueue queue, GroupCommit? writer, StorePosition position)
     {
+        Slot = options.Slot;
         _lock = held;
         _readers = new SqliteReaders(options.Path, options.Readers);
         _queue = queue;
@@ -31,6 +32,9 @@ internal sealed class SqliteStore : IStore
             _thread.Start();
         }
     }
+
+    /// <inheritdoc/>
+    public int Slot { get; }
 
     /// <inheritdoc/>
     public long LastSequence => _position.Last;

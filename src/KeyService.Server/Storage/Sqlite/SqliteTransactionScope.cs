@@ -3,12 +3,14 @@ using System.Data.Common;
 namespace KeyService.Server.Storage.Sqlite;
 
 /// <summary>What one change sees of the open transaction.</summary>
-internal sealed class SqliteTransactionScope(DbConnection connection, DateTimeOffset time, PendingCommit commit) : IStoreTransaction
+internal sealed class SqliteTransactionScope(DbConnection connection, int slot, DateTimeOffset time, PendingCommit commit) : IStoreTransaction
 {
     public DbConnection Connection { get; } = connection;
 
     /// <summary>SQLite's transaction belongs to the connection, and the driver did not open this one.</summary>
     public DbTransaction? Transaction => null;
+
+    public int Slot { get; } = slot;
 
     public DateTimeOffset Time { get; } = time;
 

@@ -5,10 +5,10 @@ using KeyService.Server.Storage;
 namespace KeyService.Server.Access;
 
 /// <summary>Makes an installation with the one principal that can register all others: once, by <c>init</c>, past the RPCs because nobody can call them yet.</summary>
-internal static class FirstAdministrator
+internal static class NewInstallation
 {
     /// <summary>Administers and reads; separation of duties keeps every permission that uses keys from it.</summary>
-    private static readonly Permission[] All =
+    private static readonly Permission[] AdministratorPermissions =
     [
         Permission.CreateKey, Permission.ReadKey, Permission.RotateKey, Permission.AdministerAccess, Permission.ReadAudit, Permission.ReadSystem,
     ];
@@ -18,7 +18,7 @@ internal static class FirstAdministrator
     /// <param name="installationId">16 random bytes.</param>
     /// <exception cref="ArgumentException">The name breaks its rule.</exception>
     /// <exception cref="InvalidOperationException">The store holds an installation already.</exception>
-    public static Task<CommitReceipt> CreateInstallationAsync(
+    public static Task<CommitReceipt> CreateAsync(
         IStore store, RowAuthenticator rows, byte[] installationId, IReadOnlyList<IntegrityKeyBlob> blobs,
         string name, PrincipalType type, Credential credential, CancellationToken cancellationToken)
     {
@@ -46,7 +46,7 @@ internal static class FirstAdministrator
                 {
                     Id = AccessAdministration.NewId(),
                     Principal = name,
-                    Permissions = All,
+                    Permissions = AdministratorPermissions,
                     KeyPattern = KeyPattern.All,
                     ContextConstraint = EncryptionContext.Empty,
                     ExpireTime = null,

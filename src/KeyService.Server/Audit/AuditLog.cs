@@ -1,0 +1,32 @@
+using Dapper;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Audit;
+
+/// <summary>One row of a log: its number, the canonical record, the leaf hash beside it. Nothing of it is verified yet.</summary>
+internal sealed record AuditLogEntry(long Sequence, byte[] Record, byte[] LeafHash);
+
+/// <summary>Reading the log of this server's slot, oldest first.</summary>
+internal sealed class AuditLog(IStore store)
+{
+    /// <summary>Rows a read; about 300 KB, so that no reading connection is held for long.</summary>
+    public const int PageSize = 1000;
+
+    public int Slot => store.Slot;
+
+    /// <summary>-1 when the log is empty.</summary>
+    public long LastSequence => store.LastSequence;
+
+    /// <summary>Up to <see cref="PageSize"/> entries from <paramref name="from"/> to <paramref name="last"/>, both included.</summary>
+    public Task<List<AuditLogEntry>> ReadAsync(long from, long last, CancellationToken cancellationToken) => store.ReadAsync(
+        async connection => (await connection.QueryAsync<AuditLogEntry>(
+            """
+            SELECT sequence AS Sequence, record AS Record, leaf_hash AS LeafHash FROM audit_records
+            WHERE slot = @slot AND sequence BETWEEN @from AND @last ORDER BY sequence LIMIT @limit
+            """,
+            new { slot = store.Slot, from, last, limit = PageSize })).AsList(),
+        cancellationToken);
+
+    /// <summary>Completes with the last sequence number when that is greater than <paramref name="sequence"/>; woken by commits.</summary>
+    public ValueTask<long> WaitForMoreAsync(long sequence, CancellationToken cancellationToken) => store.WaitForRecordAsync(sequence, cancellationToken);
+}

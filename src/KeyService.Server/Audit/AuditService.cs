@@ -1,0 +1,83 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using KeyService.Protocol.V1;
+using KeyService.Server.Access;
+using KeyService.Server.Pipeline;
+using KeyService.Server.Storage;
+using CanonicalRecord = KeyService.Crypto.AuditRecord;
+using Wire = KeyService.Protocol.V1;
+
+namespace KeyService.Server.Audit;
+
+/// <summary>The RPC of audit.proto.</summary>
+internal sealed class AuditService(AuditLog log) : Wire.Audit.AuditBase
+{
+    [Rpc(Permission.ReadAudit, AuditEvent.AuditTailClosed, Opened = AuditEvent.AuditTailOpened)]
+    public override async Task Tail(TailRequest request, IServerStreamWriter<TailResponse> responseStream, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        var last = log.LastSequence;
+        var next = request.Start >= 0 ? request.Start : Math.Max(0, last + 1 + Math.Max(request.Start, -last - 1));
+        while (true)
+        {
+            while (next <= last)
+            {
+                next = await SendPageAsync(next, last, responseStream, call);
+            }
+
+            if (!request.Follow)
+            {
+                return;
+            }
+
+            last = await log.WaitForMoreAsync(Math.Max(last, next - 1), call.CancellationToken);
+        }
+    }
+
+    private async Task<long> SendPageAsync(long next, long last, IServerStreamWriter<TailResponse> responses, Call call)
+    {
+        var page = await log.ReadAsync(next, last, call.CancellationToken);
+        foreach (var entry in page)
+        {
+            // A gap would otherwise look like a log that never had these records.
+            if (entry.Sequence != next)
+            {
+                break;
+            }
+
+            await responses.WriteAsync(new TailResponse { Record = ToMessage(entry) }, call.CancellationToken);
+            call.Record.ItemCount++;
+            next++;
+        }
+
+        return page.Count > 0 && page[^1].Sequence == next - 1
+            ? next
+            : throw new StoreTamperedException("audit_records", $"{log.Slot}/{next}", "the record is missing");
+    }
+
+    private AuditRecord ToMessage(AuditLogEntry entry)
+    {
+        var message = new AuditRecord { LogSlot = log.Slot, Sequence = entry.Sequence, Canonical = UnsafeByteOperations.UnsafeWrap(entry.Record) };
+        if (!CanonicalRecord.LeafHash(entry.Record).AsSpan().SequenceEqual(entry.LeafHash) || !CanonicalRecord.TryParse(entry.Record, out var record))
+        {
+            throw new StoreTamperedException("audit_records", $"{log.Slot}/{entry.Sequence}", "the record is not the one that its leaf hash was made of");
+        }
+
+        message.Time = Timestamp.FromDateTimeOffset(UnixTime.FromNanoseconds(record!.TimeUnixNanoseconds));
+        message.EventId = record.EventId;
+        message.Event = AuditEvents.NameOf((AuditEvent)record.EventId);
+        message.Type = (AuditType)record.Type;
+        message.Outcome = (Wire.AuditOutcome)record.Outcome;
+        message.Principal = record.Principal ?? "";
+        message.Source = record.Source ?? "";
+        message.Key = record.Key ?? "";
+        message.KeyVersion = record.KeyVersion?.ToString() ?? "";
+        message.ItemCount = (long)(record.ItemCount ?? 0);
+        message.Reason = record.Reason ?? "";
+        message.TraceId = record.TraceId ?? "";
+        message.RequestId = record.RequestId ?? "";
+        return message;
+    }
+}

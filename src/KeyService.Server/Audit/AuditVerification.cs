@@ -1,0 +1,121 @@
+using KeyService.Crypto;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Audit;
+
+/// <summary>Something wrong with a log. <paramref name="Sequence"/> is where it begins.</summary>
+internal sealed record AuditFinding(long Sequence, string Finding);
+
+/// <summary>What a walk over a log found.</summary>
+/// <param name="Records">Rows seen.</param>
+/// <param name="Root">RFC 6962 root over the leaf hashes seen, 32 bytes.</param>
+/// <param name="MarkedSize">Records that the last mark covers; what comes after them could have been rewritten by whoever can write the database.</param>
+/// <param name="Findings">At most <see cref="AuditVerification.MaxFindings"/>; empty when the log is whole.</param>
+internal sealed record AuditReport(int Slot, long Records, byte[] Root, long MarkedSize, IReadOnlyList<AuditFinding> Findings);
+
+/// <summary>
+/// Walks the whole log: sequence without gaps, each leaf hash that of its record, each record canonical and in its own place, everything below the last
+/// mark as it was marked. For <c>doctor</c>; reads while the service writes, up to where the log stood at the beginning.
+/// </summary>
+internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthenticator rows)
+{
+    public const int MaxFindings = 100;
+
+    private readonly List<AuditFinding> _findings = [];
+    private readonly MerkleFrontier _seen = new();
+
+    public async Task<AuditReport> RunAsync(CancellationToken cancellationToken)
+    {
+        // The mark first: records that come in between only lengthen the log.
+        var mark = await ReadMarkAsync(cancellationToken);
+        var last = log.LastSequence;
+        long expected = 0;
+        if (mark.Frontier.Size == 0)
+        {
+            CompareWithMark(mark);
+        }
+
+        while (expected <= last && _findings.Count < MaxFindings)
+        {
+            var page = await log.ReadAsync(expected, last, cancellationToken);
+            foreach (var entry in page)
+            {
+                Check(entry, expected);
+                _seen.Append(entry.LeafHash);
+                expected = entry.Sequence + 1;
+                if (expected == mark.Frontier.Size)
+                {
+                    CompareWithMark(mark);
+                }
+            }
+
+            if (page.Count == 0)
+            {
+                Add(expected, $"{last - expected + 1} records are missing");
+                break;
+            }
+        }
+
+        if (last + 1 < mark.Frontier.Size)
+        {
+            Add(last + 1, $"the log ends before record {mark.Frontier.Size - 1}, which stood on {mark.Time:u}: it was cut");
+        }
+
+        return new AuditReport(log.Slot, _seen.Size, _seen.Root(), mark.Frontier.Size, _findings);
+    }
+
+    private void Check(AuditLogEntry entry, long expected)
+    {
+        if (entry.Sequence != expected)
+        {
+            Add(expected, $"{entry.Sequence - expected} records are missing");
+        }
+
+        if (!AuditRecord.LeafHash(entry.Record).AsSpan().SequenceEqual(entry.LeafHash))
+        {
+            Add(entry.Sequence, "the record is not the one that its leaf hash was made of");
+        }
+
+        if (!AuditRecord.TryParse(entry.Record, out var record))
+        {
+            Add(entry.Sequence, "the record is not in canonical form");
+        }
+        else if (record!.Sequence != (ulong)entry.Sequence || record.Slot != (uint)log.Slot)
+        {
+            Add(entry.Sequence, $"the record says of itself that it is number {record.Sequence} of slot {record.Slot}");
+        }
+        else if (Enum.IsDefined((AuditEvent)record.EventId) && record.Type != AuditEvents.TypeOf((AuditEvent)record.EventId))
+        {
+            Add(entry.Sequence, $"event {record.EventId} is not of type {record.Type}");
+        }
+    }
+
+    private void CompareWithMark(AuditMark mark)
+    {
+        if (_seen.Size != mark.Frontier.Size || !_seen.ToArray().AsSpan().SequenceEqual(mark.Frontier.ToArray()))
+        {
+            Add(0, $"the first {mark.Frontier.Size} records are not those that stood on {mark.Time:u}");
+        }
+    }
+
+    private async Task<AuditMark> ReadMarkAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.ReadAsync(connection => AuditMark.ReadAsync(connection, rows, log.Slot, cancellationToken), cancellationToken);
+        }
+        catch (StoreTamperedException e)
+        {
+            Add(0, e.Message);
+            return new AuditMark(log.Slot, new MerkleFrontier(), DateTimeOffset.UnixEpoch, 0);
+        }
+    }
+
+    private void Add(long sequence, string finding)
+    {
+        if (_findings.Count < MaxFindings)
+        {
+            _findings.Add(new AuditFinding(sequence, finding));
+        }
+    }
+}

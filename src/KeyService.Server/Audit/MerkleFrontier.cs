@@ -1,0 +1,78 @@
+using System.Numerics;
+using System.Security.Cryptography;
+
+namespace KeyService.Server.Audit;
+
+/// <summary>
+/// The right edge of an RFC 6962 tree that grows: the roots of its perfect subtrees from left to right, one for each bit of the size. 32 bytes each, at most
+/// 64; enough to append and to give the root without the leaves.
+/// </summary>
+internal sealed class MerkleFrontier
+{
+    public const int HashLength = 32;
+
+    private readonly List<byte[]> _roots = [];
+
+    /// <summary>Number of leaves.</summary>
+    public long Size { get; private set; }
+
+    public void Append(ReadOnlySpan<byte> leafHash)
+    {
+        var hash = leafHash.ToArray();
+        // As in binary counting: each trailing one bit of the size is a subtree as large as the new one, and joins it.
+        for (var rest = Size; (rest & 1) != 0; rest >>= 1)
+        {
+            hash = Node(_roots[^1], hash);
+            _roots.RemoveAt(_roots.Count - 1);
+        }
+
+        _roots.Add(hash);
+        Size++;
+    }
+
+    /// <summary>The tree's root; of no leaves SHA-256 of nothing, as RFC 6962 has it.</summary>
+    public byte[] Root()
+    {
+        if (_roots.Count == 0)
+        {
+            return SHA256.HashData([]);
+        }
+
+        var hash = _roots[^1];
+        for (var i = _roots.Count - 2; i >= 0; i--)
+        {
+            hash = Node(_roots[i], hash);
+        }
+
+        return hash;
+    }
+
+    public byte[] ToArray() => [.. _roots.SelectMany(root => root)];
+
+    /// <summary>False when the bytes are not those of a tree of this size.</summary>
+    public static bool TryParse(long size, ReadOnlySpan<byte> bytes, out MerkleFrontier frontier)
+    {
+        frontier = new MerkleFrontier();
+        if (size < 0 || bytes.Length != BitOperations.PopCount((ulong)size) * HashLength)
+        {
+            return false;
+        }
+
+        frontier.Size = size;
+        for (; !bytes.IsEmpty; bytes = bytes[HashLength..])
+        {
+            frontier._roots.Add(bytes[..HashLength].ToArray());
+        }
+
+        return true;
+    }
+
+    private static byte[] Node(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right)
+    {
+        Span<byte> input = stackalloc byte[1 + 2 * HashLength];
+        input[0] = 0x01;
+        left.CopyTo(input[1..]);
+        right.CopyTo(input[(1 + HashLength)..]);
+        return SHA256.HashData(input);
+    }
+}
