@@ -1,1 +1,5 @@
-return 0;
+using KeyService.Cli.CommandLine;
+using KeyService.Crypto;
+
+ProcessHardening.DisableCoreDumps();
+return await CommandRunner.RunAsync(args).ConfigureAwait(false);

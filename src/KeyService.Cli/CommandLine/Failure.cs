@@ -1,0 +1,63 @@
+using KeyService.Cli.Processes;
+using KeyService.Client;
+using KeyService.Crypto;
+using KeyService.Crypto.Archives;
+
+namespace KeyService.Cli.CommandLine;
+
+/// <summary>An error as people and programs see it.</summary>
+internal sealed record Failure(int ExitCode, string Reason, string Message, string Advice, string? TraceId = null)
+{
+    /// <summary>What an exception means to the person at the terminal. The one place that knows the exit codes.</summary>
+    public static Failure Of(Exception exception) => exception switch
+    {
+        CliError e => new(e.ExitCode, e.Reason, e.Message, e.Advice),
+        KeyServiceException e => new(CodeOf(e.Reason), e.Reason, e.Message, e.Advice, e.TraceId),
+        ArchiveException e => new(CodeOf(e.Fault), ReasonOf(e.Fault), e.Message, AdviceOf(e.Fault)),
+        InvalidContextException e => new(CommandLine.ExitCode.Usage, "INVALID_CONTEXT", e.Message,
+            "Give at most 16 pairs KEY=VALUE of valid UTF-8, no key twice, at most 4 KiB together."),
+        ProducerFailedException e => new(CommandLine.ExitCode.ProducerFailed, "PRODUCER_FAILED", e.Message,
+            "No archive was sealed. Make the producer work on its own first; what it said is above."),
+        OperationCanceledException => new(CommandLine.ExitCode.Interrupted, "INTERRUPTED", "Interrupted.", "Nothing was left behind; start again."),
+        IOException or UnauthorizedAccessException => new(CommandLine.ExitCode.Failed, "IO", exception.Message,
+            "Check path, permissions and free space, and start again."),
+        _ => new(CommandLine.ExitCode.Failed, "DEFECT", $"A defect in this command ({exception.GetType().Name}).",
+            "Set KEYSERVICE_DEBUG=1, run it again and report what it says."),
+    };
+
+    private static int CodeOf(string reason) => reason switch
+    {
+        "ACCESS_DENIED" or "UNKNOWN_PRINCIPAL" => CommandLine.ExitCode.Refused,
+        "DECRYPTION_FAILED" => CommandLine.ExitCode.NotVerified,
+        "INVALID_ARGUMENT" or "INVALID_CONTEXT" or "BATCH_TOO_LARGE" or ClientReason.Configuration => CommandLine.ExitCode.Usage,
+        "ALREADY_EXISTS" or "NOT_FOUND" or "REQUEST_ID_REUSED" => CommandLine.ExitCode.Conflict,
+        "HSM_UNAVAILABLE" or "STORE_UNAVAILABLE" or "AUDIT_UNAVAILABLE" or "SHUTTING_DOWN" or "OVERLOADED" or "STREAM_IDLE"
+            or ClientReason.Unreachable or ClientReason.TlsFailed or ClientReason.DeadlineExceeded => CommandLine.ExitCode.Unavailable,
+        _ => CommandLine.ExitCode.Failed,
+    };
+
+    private static int CodeOf(ArchiveFault fault) =>
+        fault is ArchiveFault.TooLong or ArchiveFault.HeaderChanged ? CommandLine.ExitCode.Failed : CommandLine.ExitCode.NotVerified;
+
+    private static string ReasonOf(ArchiveFault fault) => fault switch
+    {
+        ArchiveFault.Empty => "ARCHIVE_EMPTY",
+        ArchiveFault.NotAnArchive => "NOT_AN_ARCHIVE",
+        ArchiveFault.UnsupportedVersion => "ARCHIVE_VERSION",
+        ArchiveFault.Truncated => "ARCHIVE_TRUNCATED",
+        ArchiveFault.Damaged => "ARCHIVE_DAMAGED",
+        ArchiveFault.VerificationFailed => "ARCHIVE_NOT_VERIFIED",
+        ArchiveFault.TooLong => "ARCHIVE_TOO_LONG",
+        ArchiveFault.HeaderChanged => "ARCHIVE_CHANGED",
+        _ => "ARCHIVE_DAMAGED",
+    };
+
+    private static string AdviceOf(ArchiveFault fault) => fault switch
+    {
+        ArchiveFault.Empty or ArchiveFault.NotAnArchive => "Name a .ksa file that keyservice encrypt made; keyservice inspect says what a file is.",
+        ArchiveFault.UnsupportedVersion => "Use a newer keyservice.",
+        ArchiveFault.TooLong => "Split the input.",
+        ArchiveFault.HeaderChanged => "Start again.",
+        _ => "Fetch another copy of the archive; of this one nothing may be used.",
+    };
+}

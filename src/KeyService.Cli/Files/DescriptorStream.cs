@@ -1,0 +1,125 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+
+namespace KeyService.Cli.Files;
+
+/// <summary>
+/// Standard input or output by read(2) and write(2). FileStream would use pread and pwrite with an offset of its own when
+/// the shell has redirected to a file, and of two commands that share it the second would overwrite the first;
+/// Console's streams copy every piece once more.
+/// </summary>
+internal sealed partial class DescriptorStream : Stream
+{
+    private const int Interrupted = 4;
+    private const int BrokenPipe = 32;
+    private const int SetPipeSize = 1031;
+
+    /// <summary>Bytes that a pipe may hold: what Linux allows everybody. The default of 64 KiB halves the rate.</summary>
+    private const int PipeSize = 1024 * 1024;
+
+    private readonly int descriptor;
+    private readonly bool reads;
+
+    private DescriptorStream(int descriptor, bool reads)
+    {
+        this.descriptor = descriptor;
+        this.reads = reads;
+        WidenPipe(descriptor);
+    }
+
+    public override bool CanRead => reads;
+
+    public override bool CanWrite => !reads;
+
+    public override bool CanSeek => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    public static DescriptorStream StandardInput() => new(0, reads: true);
+
+    public static DescriptorStream StandardOutput() => new(1, reads: false);
+
+    /// <summary>Asks for a larger pipe buffer; no harm when it is refused, or no pipe.</summary>
+    public static void WidenPipe(int descriptor)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            _ = Fcntl(descriptor, SetPipeSize, PipeSize);
+        }
+    }
+
+    public override int Read(Span<byte> buffer)
+    {
+        nint length;
+        while ((length = SysRead(descriptor, ref MemoryMarshal.GetReference(buffer), buffer.Length)) < 0)
+        {
+            ThrowUnlessInterrupted("Cannot read standard input");
+        }
+        return (int)length;
+    }
+
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        while (buffer.Length > 0)
+        {
+            var length = SysWrite(descriptor, in MemoryMarshal.GetReference(buffer), buffer.Length);
+            if (length >= 0)
+            {
+                buffer = buffer[(int)length..];
+            }
+            else
+            {
+                ThrowUnlessInterrupted("Cannot write standard output");
+            }
+        }
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    // A pipe cannot be awaited: a thread of the pool waits in it, and the caller goes on.
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        new(Task.Run(() => Read(buffer.Span), cancellationToken));
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+        new(Task.Run(() => Write(buffer.Span), cancellationToken));
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    private static void ThrowUnlessInterrupted(string what)
+    {
+        var error = Marshal.GetLastPInvokeError();
+        if (error == BrokenPipe)
+        {
+            throw new IOException("Whoever reads standard output has closed it.", new Win32Exception(error));
+        }
+        if (error != Interrupted)
+        {
+            throw new IOException($"{what}: {Marshal.GetPInvokeErrorMessage(error)}.", new Win32Exception(error));
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    private static partial nint SysRead(int descriptor, ref byte buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    private static partial nint SysWrite(int descriptor, in byte buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Fcntl(int descriptor, int command, int argument);
+}

@@ -1,0 +1,69 @@
+using System.CommandLine;
+using KeyService.Cli.CommandLine;
+using KeyService.Cli.Output;
+
+namespace KeyService.Cli.Keys;
+
+/// <summary><c>keyservice key …</c></summary>
+internal static class KeyCommands
+{
+    public static Command Create() => new("key", "Create, list and rotate keys") { New(), Get(), List(), Rotate(), Versions() };
+
+    private static Command New()
+    {
+        var name = Name();
+        var days = new Option<int?>("--rotation-days") { Description = "Rotation period, 90 to 180 days (90)", HelpName = "DAYS" };
+        var requestId = GlobalOptions.RequestId();
+        return new Command("create", "Make a key with its first version") { name, days, requestId }.Runs(async run =>
+        {
+            using var client = run.Connect();
+            var period = run.Get(days) is { } count ? TimeSpan.FromDays(count) : (TimeSpan?)null;
+            run.Report.Write(KeyRecords.Of(await client.Keys.CreateAsync(run.Get(name), period, run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
+        });
+    }
+
+    private static Command Get()
+    {
+        var name = Name();
+        return new Command("get", "Show a key") { name }.Runs(async run =>
+        {
+            using var client = run.Connect();
+            run.Report.Write(KeyRecords.Of(await client.Keys.GetAsync(run.Get(name), run.Cancellation).ConfigureAwait(false)));
+        });
+    }
+
+    private static Command List()
+    {
+        var prefix = new Option<string>("--prefix") { Description = "Only names that begin so", HelpName = "TEXT", DefaultValueFactory = _ => "" };
+        return new Command("list", "List keys by name") { prefix }.Runs(async run =>
+        {
+            using var client = run.Connect();
+            await run.Report.WriteListAsync(
+                client.Keys.ListAsync(run.Required(prefix), run.Cancellation).Select(KeyRecords.Of), "No keys.", run.Cancellation).ConfigureAwait(false);
+        });
+    }
+
+    private static Command Rotate()
+    {
+        var name = Name();
+        var requestId = GlobalOptions.RequestId();
+        return new Command("rotate", "Make and activate a new version; older ones go on decrypting") { name, requestId }.Runs(async run =>
+        {
+            using var client = run.Connect();
+            run.Report.Write(KeyRecords.Of(await client.Keys.RotateAsync(run.Get(name), run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
+        });
+    }
+
+    private static Command Versions()
+    {
+        var name = Name();
+        return new Command("versions", "List the versions of a key, newest first") { name }.Runs(async run =>
+        {
+            using var client = run.Connect();
+            await run.Report.WriteListAsync(
+                client.Keys.ListVersionsAsync(run.Get(name), run.Cancellation).Select(KeyRecords.Of), "No versions.", run.Cancellation).ConfigureAwait(false);
+        });
+    }
+
+    private static Argument<string> Name() => new("NAME") { Description = "Name of the key: [a-z0-9._-], grouped by /" };
+}

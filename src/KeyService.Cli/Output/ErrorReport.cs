@@ -1,0 +1,56 @@
+using KeyService.Cli.CommandLine;
+
+namespace KeyService.Cli.Output;
+
+/// <summary>Errors on stderr: a sentence that says what happened and one that says what to do; never a stack trace.</summary>
+internal sealed class ErrorReport(bool json)
+{
+    private const string DebugVariable = "KEYSERVICE_DEBUG";
+
+    /// <summary>Writes the error and answers its exit code.</summary>
+    public int Write(Exception exception)
+    {
+        var failure = Failure.Of(exception);
+        using var error = Console.OpenStandardError();
+        try
+        {
+            error.Write(json ? Json(failure) : Text(failure));
+            if (Environment.GetEnvironmentVariable(DebugVariable) == "1")
+            {
+                error.Write(System.Text.Encoding.UTF8.GetBytes($"{exception}\n"));
+            }
+        }
+        catch (IOException)
+        {
+            // Nobody reads stderr: the exit code still says it.
+        }
+        return failure.ExitCode;
+    }
+
+    private static byte[] Json(Failure failure) => JsonLines.Line(new Record
+    {
+        ["error"] = new Record
+        {
+            ["reason"] = failure.Reason,
+            ["message"] = failure.Message,
+            ["advice"] = failure.Advice,
+            ["exit_code"] = failure.ExitCode,
+            ["trace_id"] = failure.TraceId,
+        },
+    });
+
+    private static byte[] Text(Failure failure)
+    {
+        // A terminal shows ^C in the line that is being drawn.
+        var start = failure.ExitCode == ExitCode.Interrupted && Terminal.IsError ? "\r" : "";
+        var trace = failure.TraceId is null ? "" : $" (trace {failure.TraceId})";
+        return System.Text.Encoding.UTF8.GetBytes(
+            $"{start}keyservice: {Sentence(failure.Message)}{trace}\n  {Sentence(failure.Advice)}\n");
+    }
+
+    private static string Sentence(string text)
+    {
+        text = Terminal.Printable(text.ReplaceLineEndings(" ").Trim());
+        return text.Length > 0 && text[^1] is not ('.' or '?' or '!') && !text.EndsWith("--help", StringComparison.Ordinal) ? text + "." : text;
+    }
+}
