@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Net.Client;
 
@@ -24,6 +25,21 @@ internal static class GrpcClients
             MaxReceiveMessageSize = 8 << 20,
         });
     }
+
+    /// <summary>Over the Unix socket: who calls is this process's uid.</summary>
+    public static GrpcChannel ConnectUnix(string path) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+    {
+        HttpHandler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellation) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        },
+        DisposeHttpClient = true,
+    });
 
     public static GrpcChannel ConnectAs(this ServiceFixture service, string name)
     {

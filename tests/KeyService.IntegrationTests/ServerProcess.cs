@@ -1,17 +1,17 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
 
 namespace KeyService.IntegrationTests;
 
-/// <summary>A running server process, from "it accepts connections" to its exit code.</summary>
+/// <summary>A running server process, from the line that says it serves to its exit code.</summary>
 internal sealed partial class ServerProcess
 {
+    private const string Ready = "keyservice: serving on ";
     private const int SigTerm = 15;
     private readonly Process process;
     private readonly StringBuilder log = new();
+    private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private ServerProcess(Process process)
     {
@@ -23,6 +23,7 @@ internal sealed partial class ServerProcess
         AppDomain.CurrentDomain.ProcessExit += (_, _) => KillIfAlive();
     }
 
+    /// <summary>What it wrote to stdout and stderr so far.</summary>
     public string Log
     {
         get
@@ -34,17 +35,19 @@ internal sealed partial class ServerProcess
         }
     }
 
-    /// <summary>Starts <c>serve</c> and returns when the port accepts; fails the test with the server's words when it ends before that.</summary>
-    public static async Task<ServerProcess> StartAsync(string configPath, IReadOnlyDictionary<string, string?> environment, int port)
+    public int Id => process.Id;
+
+    /// <summary>Starts <c>serve</c> and returns when it serves; fails the test with the server's words when it ends before that.</summary>
+    public static async Task<ServerProcess> StartAsync(string configPath, IReadOnlyDictionary<string, string?> environment)
     {
         var start = Command.StartInfo(Executables.Server, ["serve", "--config", configPath], environment, Path.GetDirectoryName(configPath));
         var server = new ServerProcess(Process.Start(start) ?? throw new InvalidOperationException("The server did not start."));
-        var begun = Stopwatch.GetTimestamp();
-        while (!await AcceptsAsync(port))
+        using var limit = new CancellationTokenSource(Command.Limit);
+        var ended = server.process.WaitForExitAsync(limit.Token);
+        if (await Task.WhenAny(server.ready.Task, ended) != server.ready.Task)
         {
-            Assert.False(server.process.HasExited, $"The server ended before it listened:\n{server.Log}");
-            Assert.True(Stopwatch.GetElapsedTime(begun) < Command.Limit, $"The server does not listen:\n{server.Log}");
-            await Task.Delay(25);
+            server.KillIfAlive();
+            Assert.Fail(ended.IsCanceled ? $"The server does not get ready:\n{server.Log}" : $"The server ended before it served:\n{server.Log}");
         }
         return server;
     }
@@ -66,25 +69,15 @@ internal sealed partial class ServerProcess
         await process.WaitForExitAsync();
     }
 
-    private static async Task<bool> AcceptsAsync(int port)
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            await socket.ConnectAsync(IPAddress.Loopback, port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
-
     private void Collect(object sender, DataReceivedEventArgs line)
     {
         lock (log)
         {
             log.AppendLine(line.Data);
+        }
+        if (line.Data?.StartsWith(Ready, StringComparison.Ordinal) == true)
+        {
+            ready.TrySetResult();
         }
     }
 

@@ -73,7 +73,7 @@ public sealed class ServiceFixture : IAsyncLifetime
             ServerEnvironment)).ExpectExit(0);
     }
 
-    internal async Task StartAsync() => server = await ServerProcess.StartAsync(ConfigPath, ServerEnvironment, Port);
+    internal async Task StartAsync() => server = await ServerProcess.StartAsync(ConfigPath, ServerEnvironment);
 
     /// <summary>Asks the server to end (SIGTERM) and waits for it.</summary>
     internal async Task<int> StopAsync()
