@@ -27,8 +27,10 @@ umask 077
 root=$PWD
 dev=$root/.dev
 log=$dev/quickstart.log
+socket=$dev/keyservice.sock
+# A socket's path is limited to 107 bytes.
+[ ${#socket} -le 107 ] || socket=/tmp/keyservice-$(printf '%s' "$dev" | sha256sum | cut -c1-12).sock
 server=''
-fragment=keyservice
 
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' plain=$'\e[0m'; else bold='' dim='' green='' plain=''; fi
 title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
@@ -55,7 +57,7 @@ prepare() {
   mkdir -p "$dev"
   : > "$log"
   exec 9>"$dev/lock"
-  flock -n 9 || broken "Another quickstart.sh is at work in this directory: use ./keyservice while it serves, or end it with Ctrl-C in its terminal."
+  flock -n 9 || broken "Another quickstart.sh is already at work in this directory: use ./keyservice while it serves, or end it with Ctrl-C in its terminal."
 }
 
 # ---------------------------------------------------------------- build
@@ -99,10 +101,10 @@ profile() { # NAME ENDPOINT: mutual TLS with the client certificate of that name
 
 provision() {
   begin "SoftHSM token with random PINs"
-  local had='' before
-  [ ! -s "$dev/pin" ] || had=yes
+  local state=made before
+  [ ! -s "$dev/pin" ] || state=reused
   hsm-sim/softhsm-token.sh "$dev" keyservice-development 2>>"$log" || broken "The token could not be made." "$log"
-  ok "${had:+reused}${had:-made}" | sed 's/reusedyes/reused/'
+  ok $state
   begin "Development CA, server, three clients (365 days at most)"
   before=$(cat "$dev"/pki/*.crt 2>/dev/null | sha256sum)
   dev/pki.sh "$dev/pki" 2>>"$log" || broken "The certificates could not be made." "$log"
@@ -110,14 +112,12 @@ provision() {
 }
 
 configure() {
-  local wanted=8443 config=$dev/server.json socket=$dev/keyservice.sock
+  local wanted=8443 config=$dev/server.json
   [ ! -s "$config" ] || wanted=$(sed -n 's/.*"tcp": *"127.0.0.1:\([0-9]*\)".*/\1/p' "$config")
   port=$(free_port "${wanted:-8443}")
   [ "$port" = "${wanted:-8443}" ] || line "${dim}Port $wanted is taken by another program; using $port.$plain"
-  # A socket's path is limited to 107 bytes.
-  [ ${#socket} -le 100 ] || socket=/tmp/keyservice-$(printf %s "$dev" | sha256sum | cut -c1-12).sock
   if [ -s "$config" ]; then
-    sed -i "s/\"tcp\": *\"127.0.0.1:[0-9]*\"/\"tcp\": \"127.0.0.1:$port\"/" "$config"
+    sed -i -e "s#\"tcp\": *\"127.0.0.1:[0-9]*\"#\"tcp\": \"127.0.0.1:$port\"#" -e "s#\"unixSocket\": *\"[^\"]*\"#\"unixSocket\": \"$socket\"#" "$config"
   else
     cat > "$config" <<JSON
 {
@@ -136,6 +136,7 @@ JSON
   profile database "https://localhost:$port"
   profile backup "https://localhost:$port"
   printf '{\n  "endpoint": "unix:%s",\n  "serverConfig": "../server.json"\n}\n' "$socket" > "$dev/profiles/local.json"
+  sed 's#"\.\./#"#' "$dev/profiles/backup.json" > "$dev/profile.json"
   command_script > keyservice
   chmod 0755 keyservice
 }
@@ -153,9 +154,9 @@ if [ -z "${KEYSERVICE_PROFILE-}" ]; then
   for argument in "$@"; do
     case $argument in
       --) break ;;
-      key|principal|grant|audit|status|hsm|doctor|config|init|serve) profile=administrator; break ;;
-      data-key|field|whoami) profile=database; break ;;
-      encrypt|decrypt|inspect|verify|rewrap|completion) break ;;
+      key|principal|grant|audit|whoami|status|doctor|config|init|serve) profile=administrator; break ;;
+      data-key|field) profile=database; break ;;
+      encrypt|decrypt|inspect|verify|completion) break ;;
     esac
   done
   export KEYSERVICE_PROFILE=$here/.dev/profiles/$profile.json
@@ -184,7 +185,7 @@ start() {
   trap stop EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+  until grep -q '^keyservice: serving on ' "$dev/server.log"; do
     kill -0 "$server" 2>/dev/null || broken "The service did not start ($dev/server.log)." "$dev/server.log"
     [ $(($(now) - started)) -lt 60000000000 ] || broken "The service does not listen after a minute ($dev/server.log)." "$dev/server.log"
     sleep 0.05
@@ -197,6 +198,13 @@ stop() {
   [ -n "$server" ] || return 0
   kill -TERM "$server" 2>/dev/null || true
   wait "$server" 2>/dev/null || true
+}
+
+# Runs the command without a word, unless it fails.
+quietly() {
+  local complaint=$1
+  shift
+  ./keyservice "$@" >>"$log" 2>&1 || broken "$complaint" "$log"
 }
 
 # Runs the command, which may find that what it is to make exists already.
@@ -236,17 +244,54 @@ main_job() {
 
 data_key_job() {
   begin "A data key: 32 bytes to use, 69 wrapped to keep"
-  ./keyservice data-key generate --key ehr/patients --context table=patients --plaintext "$1/key" --wrapped "$1/wrapped" >>"$log" 2>&1 ||
-    broken "No data key was issued." "$log"
-  ./keyservice data-key unwrap --wrapped "$1/wrapped" --context table=patients --plaintext "$1/again" >>"$log" 2>&1 ||
-    broken "The data key was not unwrapped." "$log"
+  quietly "No data key was issued." data-key generate --key ehr/patients -c table=patients -o "$1/wrapped" --plaintext "$1/key"
+  quietly "The data key was not unwrapped." data-key unwrap "$1/wrapped" -c table=patients -o "$1/again"
   cmp -s "$1/key" "$1/again" || broken "The unwrapped data key is another one."
   ok "unwrapped: the same"
 }
 
-field_job() { :; }
+# One field a patient: the family name, bound to the patient's row; and one of them moved to another row, which must not open.
+field_job() {
+  local file row name count=0
+  begin "Fields: family names, each bound to its patient's row"
+  for file in tests/data/fhir/patient-*.json; do
+    row=$(basename "$file" .json)
+    name=$(sed -n 's/.*"family": "\([^"]*\)".*/\1/p' "$file" | head -n 1)
+    [ -n "$name" ] || continue
+    printf '%s' "$name" | ./keyservice field encrypt --key ehr/patients -c table=patients -c row="$row" > "$1/token" 2>>"$log" ||
+      broken "A field was not encrypted." "$log"
+    [ "$(./keyservice field decrypt -c table=patients -c row="$row" < "$1/token" 2>>"$log")" = "$name" ] ||
+      broken "A field did not come back." "$log"
+    count=$((count + 1))
+  done
+  if ./keyservice field decrypt -c table=patients -c row=another < "$1/token" >/dev/null 2>>"$log"; then
+    broken "A field opened in another row."
+  fi
+  ok "$count came back, none in another row"
+}
 
-archive_job() { :; }
+# The sample is small: it is archived many times over, so that the rate says something.
+archive_job() {
+  local copies=1000 records=$1/records.ndjson
+  begin "An archive: the FHIR records, $copies times over"
+  cat tests/data/fhir/*.json > "$1/once"
+  for _ in {1..100}; do cat "$1/once"; done > "$1/hundred"
+  for _ in {1..10}; do cat "$1/hundred"; done > "$records"
+  rm "$1/once" "$1/hundred"
+  ok "$(($(stat -c %s "$records") / 1000000)) MB"
+  measured encrypt --key ehr-backup -c job=quickstart -o "$1/records.ksa" "$records"
+  measured decrypt -o "$1/back" "$1/records.ksa"
+  begin "Compared byte for byte"
+  cmp -s "$records" "$1/back" || broken "The archive did not come back as it was."
+  ok "the same"
+}
+
+# The command's own progress and rate, in front of the user.
+measured() {
+  printf '  %s' "$dim"
+  ./keyservice "$@" || broken "keyservice $1 failed."
+  printf '%s' "$plain"
+}
 
 # ---------------------------------------------------------------- all of it
 
@@ -278,5 +323,5 @@ if [ "$once" = yes ]; then
   line "Everything came back byte for byte. Stopped, as --once asks."
   exit 0
 fi
-title "Serving https://localhost:$port and $dev/keyservice.sock; Ctrl-C ends it"
+title "Serving https://localhost:$port and $socket; Ctrl-C ends it"
 wait "$server"
