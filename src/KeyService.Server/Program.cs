@@ -1,3 +1,3 @@
-var builder = WebApplication.CreateSlimBuilder(args);
-await using var app = builder.Build();
-await app.RunAsync();
+using KeyService.Server.Hosting;
+
+return await ServerCommandLine.RunAsync(args);

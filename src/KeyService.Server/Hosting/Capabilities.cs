@@ -2,6 +2,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
+using KeyService.Server.SystemStatus;
 
 namespace KeyService.Server.Hosting;
 
@@ -16,6 +17,7 @@ internal static class Capabilities
         services.AddStorage();
         services.AddAccess();
         services.AddAudit();
+        services.AddSystemStatus();
         return services;
     }
 
@@ -23,5 +25,6 @@ internal static class Capabilities
     {
         endpoints.MapRpc<AccessService>();
         endpoints.MapRpc<AuditService>();
+        endpoints.MapSystemStatus();
     }
 }

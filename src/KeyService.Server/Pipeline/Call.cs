@@ -3,9 +3,11 @@ using Google.Protobuf;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using KeyService.Crypto;
+using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Storage;
+using Principal = KeyService.Server.Access.Principal;
 
 namespace KeyService.Server.Pipeline;
 
@@ -19,11 +21,13 @@ internal delegate bool AccessCheck(Principal principal, Permission permission, s
 internal sealed class Call
 {
     private const int MaxKeyNameLength = 128;
+    private const int RequestIdLength = 36;
     private readonly AccessCheck _access;
     private readonly IStore _store;
+    private readonly RequestLedger _requests;
 
     internal Call(RpcAttribute rpc, string method, Principal principal, AuditRecordDraft record, long started,
-        AccessCheck access, IStore store)
+        AccessCheck access, IStore store, RequestLedger requests)
     {
         Rpc = rpc;
         Method = method;
@@ -32,6 +36,7 @@ internal sealed class Call
         Started = started;
         _access = access;
         _store = store;
+        _requests = requests;
     }
 
     /// <summary>The call that the pipeline made for <paramref name="context"/>.</summary>
@@ -116,14 +121,26 @@ internal sealed class Call
         where TResponse : class, IMessage<TResponse>, new()
     {
         DemandAuthorized();
-        ArgumentNullException.ThrowIfNull(request);
+        if (requestId.Length != RequestIdLength || !Guid.TryParseExact(requestId, "D", out _))
+            throw Refusal.InvalidArgument("request_id", "must be a UUID of 36 characters, the same again only for the same request");
+        var digest = SHA256.HashData(request.ToByteArray());
         Record.RequestId = requestId;
         TResponse? response = null;
         // Not cancelled by the caller's deadline: once in the queue, change and record stand or fall together, and the same
         // request_id tells the caller which.
         await _store.CommitAsync(Record, async transaction =>
         {
+            var (finding, kept) = await _requests.FindAsync(transaction, Principal.Name, requestId, Method, digest);
+            if (finding == RequestFinding.Reused)
+                throw new Refusal(Reason.RequestIdReused, "This request_id came before with another request. Make a new one for each request.");
+            if (finding == RequestFinding.Repeated)
+            {
+                response = new MessageParser<TResponse>(() => new TResponse()).ParseFrom(kept);
+                Record.Detail = "answered again what the same request_id got before";
+                return;
+            }
             response = await change(transaction);
+            await _requests.RememberAsync(transaction, Principal.Name, requestId, Method, digest, response.ToByteArray());
         }, CancellationToken.None);
         Recorded = true;
         return response!;

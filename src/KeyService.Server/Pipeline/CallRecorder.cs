@@ -7,6 +7,12 @@ namespace KeyService.Server.Pipeline;
 /// <summary>Makes the record of a call durable. Nothing is answered before it returned.</summary>
 internal sealed class CallRecorder(IStore store, TimeProvider time)
 {
+    /// <summary>Why the last record could not be made durable; null when it could, or none was tried.</summary>
+    public string? LastFailure { get; private set; }
+
+    /// <summary>How long the last record waited for its commit.</summary>
+    public TimeSpan LastLatency { get; private set; }
+
     /// <summary>For the start of a call: what its duration is counted from.</summary>
     public long Start() => time.GetTimestamp();
 
@@ -16,13 +22,18 @@ internal sealed class CallRecorder(IStore store, TimeProvider time)
     /// <exception cref="Refusal">AUDIT_UNAVAILABLE, OVERLOADED: the call must not be answered with anything else.</exception>
     public async Task<CommitReceipt> RecordAsync(AuditRecordDraft record, long started)
     {
-        record.Duration = time.GetElapsedTime(started);
+        var begun = time.GetTimestamp();
+        record.Duration = time.GetElapsedTime(started, begun);
         try
         {
-            return await store.CommitAsync(record, change: null, CancellationToken.None);
+            var receipt = await store.CommitAsync(record, change: null, CancellationToken.None);
+            LastFailure = null;
+            LastLatency = time.GetElapsedTime(begun);
+            return receipt;
         }
         catch (StoreUnavailableException exception)
         {
+            LastFailure = exception.Message;
             ServiceTelemetry.AuditFailures.Add(1);
             throw Refusal.AuditUnavailable(exception);
         }

@@ -50,6 +50,19 @@ internal sealed partial class StoreLock : IDisposable
         return new StoreLock(handle);
     }
 
+    /// <summary>Whether a process holds the file now. For inspection only: the next moment may differ.</summary>
+    public static bool IsHeld(string storePath)
+    {
+        var path = storePath + ".lock";
+        if (!File.Exists(path))
+        {
+            return false;
+        }
+
+        using var handle = OpenPrivate(path);
+        return FileLock(handle, LockExclusive | LockNonBlocking) != 0;
+    }
+
     public void Dispose() => _handle.Dispose();
 
     private static SafeFileHandle OpenPrivate(string path)

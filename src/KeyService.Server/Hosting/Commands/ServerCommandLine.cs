@@ -1,0 +1,72 @@
+using System.CommandLine;
+
+namespace KeyService.Server.Hosting;
+
+/// <summary>The server binary's arguments: serve, init, config check, doctor. Failures are one line on stderr and an exit code.</summary>
+internal static class ServerCommandLine
+{
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var root = new RootCommand("KeyService: keys from an HSM, fields and archives encrypted.") { Serve(), Init(), Config(), Doctor() };
+        // A failure is ours to say, in one line; the library would print a stack.
+        var settings = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+        try
+        {
+            var parsed = root.Parse(arguments);
+            if (parsed.Errors.Count > 0)
+            {
+                await Console.Error.WriteLineAsync($"keyservice: {string.Join(' ', parsed.Errors.Select(error => error.Message))} See --help.");
+                return (int)ExitCode.Configuration;
+            }
+            return await parsed.InvokeAsync(settings);
+        }
+        catch (Exception exception) when (StartUpFailure.Of(exception) is { } failure)
+        {
+            await Console.Error.WriteLineAsync($"keyservice: {failure.Message}");
+            return (int)failure.Code;
+        }
+    }
+
+    private static Option<string> ConfigOption() => new("--config", "-c") { Description = "The server's configuration file (JSON).", Required = true };
+
+    private static Command Serve()
+    {
+        var config = ConfigOption();
+        var command = new Command("serve", "Serve until SIGTERM or Ctrl-C.") { config };
+        command.SetAction(async (parsed, cancellation) => (int)await ServeCommand.RunAsync(parsed.GetRequiredValue(config), cancellation));
+        return command;
+    }
+
+    private static Command Init()
+    {
+        var config = ConfigOption();
+        var name = new Option<string>("--admin-name") { Description = "Name of the first administrator.", Required = true };
+        var uri = new Option<string?>("--admin-certificate-uri") { Description = "URI in the certificate's subject alternative names." };
+        var hash = new Option<string?>("--admin-certificate-sha256") { Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits." };
+        var uid = new Option<uint?>("--admin-unix-uid") { Description = "User id on the Unix socket." };
+        var command = new Command("init", "Make key hierarchy, store and first administrator.") { config, name, uri, hash, uid };
+        command.SetAction(async (parsed, cancellation) => (int)await InitCommand.RunAsync(
+            parsed.GetRequiredValue(config),
+            FirstAdministrator.Of(parsed.GetRequiredValue(name), parsed.GetValue(uri), parsed.GetValue(hash), parsed.GetValue(uid)),
+            cancellation));
+        return command;
+    }
+
+    private static Command Config()
+    {
+        var config = ConfigOption();
+        var check = new Command("check", "Read the configuration strictly and say what is wrong with it.") { config };
+        check.SetAction(parsed => (int)ConfigCheckCommand.Run(parsed.GetRequiredValue(config)));
+        return new Command("config", "About the configuration file.") { check };
+    }
+
+    private static Command Doctor()
+    {
+        var config = ConfigOption();
+        var json = new Option<bool>("--json") { Description = "Findings as JSON." };
+        var command = new Command("doctor", "Check certificates, clock, token, store, grants and addresses, with a fix for each finding.") { config, json };
+        command.SetAction(async (parsed, cancellation) =>
+            (int)await DoctorCommand.RunAsync(parsed.GetRequiredValue(config), parsed.GetValue(json), cancellation));
+        return command;
+    }
+}

@@ -1,0 +1,162 @@
+using System.Net;
+using System.Text.Json;
+using KeyService.Hsm;
+
+namespace KeyService.Server.Hosting;
+
+/// <summary>Reads the configuration file, strictly: an unknown key, a wrong type or a missing one is an error with its name.</summary>
+internal static class ConfigurationFile
+{
+    private const int MaxBytes = 1024 * 1024;
+
+    /// <exception cref="ConfigurationException">With every finding.</exception>
+    public static ServerConfiguration Load(string path)
+    {
+        path = Path.GetFullPath(path);
+        string text;
+        try
+        {
+            if (new FileInfo(path) is { Exists: true, Length: > MaxBytes })
+                throw new ConfigurationException(path, ["The file is larger than 1 MiB."]);
+            text = File.ReadAllText(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException(path, [$"The file cannot be read: {exception.Message}"]);
+        }
+        return Parse(path, text);
+    }
+
+    /// <param name="path">Where the text stands: relative paths count from there.</param>
+    /// <param name="text">JSON; comments and trailing commas are allowed.</param>
+    /// <exception cref="ConfigurationException">With every finding.</exception>
+    public static ServerConfiguration Parse(string path, string text)
+    {
+        JsonDocument document;
+        try
+        {
+            document = JsonDocument.Parse(text, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        }
+        catch (JsonException exception)
+        {
+            throw new ConfigurationException(path, [$"Not JSON, line {exception.LineNumber + 1}: {exception.Message}"]);
+        }
+        using (document)
+        {
+            var findings = new List<string>();
+            var root = new ConfigurationSection("", document.RootElement, Path.GetDirectoryName(path)!, findings);
+            var configuration = Read(path, root);
+            root.Finish();
+            return findings.Count == 0 ? configuration : throw new ConfigurationException(path, findings);
+        }
+    }
+
+    private static ServerConfiguration Read(string path, ConfigurationSection root)
+    {
+        var profile = root.Choice("profile", ServerProfile.Development,
+            ("development", ServerProfile.Development), ("production", ServerProfile.Production));
+        if (profile == ServerProfile.Production)
+            root.Find("profile", "cannot be \"production\" yet: that needs PostgreSQL, which this version does not have; use \"development\"");
+        var listen = ReadListen(root.Section("listen"));
+        if (listen is { Tcp: null, UnixSocket: null })
+            root.Find("listen", "names neither \"tcp\" nor \"unixSocket\": nobody could call");
+        if (listen.Tcp is not null && !root.Has("tls"))
+            root.Find("tls", "is missing: TCP is always mutual TLS");
+        var tls = root.Section("tls");
+        return new ServerConfiguration
+        {
+            FilePath = path,
+            Profile = profile,
+            DataDirectory = root.File("dataDirectory") ?? Path.GetDirectoryName(path)!,
+            Listen = listen,
+            Tls = root.Has("tls") ? ReadTls(tls) : null,
+            Hsm = ReadHsm(root.Section("hsm")),
+            SqlitePath = ReadStore(root.Section("store")),
+            Telemetry = ReadTelemetry(root.Section("telemetry")),
+            Limits = ReadLimits(root.Section("limits")),
+        };
+    }
+
+    private static ListenConfiguration ReadListen(ConfigurationSection section)
+    {
+        IPEndPoint? tcp = null;
+        if (section.Text("tcp") is { } text && (!IPEndPoint.TryParse(text, out tcp) || !text.Contains(':', StringComparison.Ordinal) || tcp.Port == 0))
+            section.Find("tcp", "must be an address and a port, for example \"127.0.0.1:8443\" or \"[::]:8443\"");
+        var socket = section.File("unixSocket");
+        var mode = section.Choice("unixSocketMode", UnixModes.OwnerAndGroup,
+            ("0600", UnixModes.Owner), ("0660", UnixModes.OwnerAndGroup), ("0666", UnixModes.Everybody));
+        section.Finish();
+        return new ListenConfiguration(tcp, socket, mode);
+    }
+
+    private static TlsConfiguration ReadTls(ConfigurationSection section)
+    {
+        var tls = new TlsConfiguration(section.RequiredFile("certificate"), section.RequiredFile("privateKey"), section.RequiredFile("clientCa"));
+        section.Finish();
+        return tls;
+    }
+
+    private static HsmConfiguration ReadHsm(ConfigurationSection section)
+    {
+        var label = section.Text("tokenLabel");
+        var serial = section.Text("tokenSerial");
+        if (label is null && serial is null)
+            section.Find("tokenLabel", "is missing (or give \"tokenSerial\")");
+        var pinFile = section.File("pinFile");
+        var pinDescriptor = section.OptionalWhole("pinDescriptor", 0, 1023);
+        if (pinFile is null == pinDescriptor is null)
+            section.Find("pinFile", "or \"pinDescriptor\": give one of the two");
+        var hsm = new HsmConfiguration
+        {
+            ModulePath = section.RequiredFile("module"),
+            TokenLabel = label,
+            TokenSerial = serial,
+            PinFile = pinFile,
+            PinDescriptor = pinDescriptor,
+            NssParameters = section.Text("nssParameters"),
+            MaxConcurrency = section.Whole("maxConcurrency", 1, 256, 2),
+            MaxLoadedKeks = section.Whole("maxLoadedKeks", 1, 1_000_000, 10_000),
+            WatchdogTimeout = TimeSpan.FromSeconds(section.Whole("watchdogSeconds", 1, 600, 10)),
+        };
+        section.Finish();
+        return hsm;
+    }
+
+    private static string ReadStore(ConfigurationSection section)
+    {
+        var path = section.RequiredFile("sqlite");
+        section.Finish();
+        return path;
+    }
+
+    private static TelemetryConfiguration ReadTelemetry(ConfigurationSection section)
+    {
+        Uri? endpoint = null;
+        if (section.Text("otlpEndpoint") is { } text
+            && (!Uri.TryCreate(text, UriKind.Absolute, out endpoint) || endpoint.Scheme is not ("http" or "https")))
+        {
+            section.Find("otlpEndpoint", "must be a URL, for example \"http://127.0.0.1:4317\"");
+        }
+        var telemetry = new TelemetryConfiguration(
+            endpoint,
+            section.Choice("otlpProtocol", OtlpTransport.Grpc, ("grpc", OtlpTransport.Grpc), ("http/protobuf", OtlpTransport.HttpProtobuf)),
+            section.Ratio("traceRatio", 1),
+            TimeSpan.FromSeconds(section.Whole("metricSeconds", 1, 3600, 30)));
+        section.Finish();
+        return telemetry;
+    }
+
+    private static LimitsConfiguration ReadLimits(ConfigurationSection section)
+    {
+        var defaults = new LimitsConfiguration();
+        var limits = new LimitsConfiguration
+        {
+            ConcurrentCalls = section.Whole("concurrentCalls", 1, 100_000, defaults.ConcurrentCalls),
+            ConcurrentStreams = section.Whole("concurrentStreams", 1, 10_000, defaults.ConcurrentStreams),
+            StreamIdleSeconds = section.Whole("streamIdleSeconds", 1, 86_400, defaults.StreamIdleSeconds),
+            ShutdownSeconds = section.Whole("shutdownSeconds", 0, 600, defaults.ShutdownSeconds),
+        };
+        section.Finish();
+        return limits;
+    }
+}

@@ -1,0 +1,129 @@
+using System.Text.Json;
+
+namespace KeyService.Server.Hosting;
+
+/// <summary>
+/// One JSON object of the configuration, read key by key. What is asked for becomes known; what is left over is refused by
+/// name. Findings are collected, so that one run shows them all.
+/// </summary>
+internal sealed class ConfigurationSection
+{
+    private readonly string _path;
+    private readonly string _baseDirectory;
+    private readonly List<string> _findings;
+    private readonly Dictionary<string, JsonElement> _values = new(StringComparer.Ordinal);
+    private readonly List<string> _known = [];
+
+    public ConfigurationSection(string path, JsonElement json, string baseDirectory, List<string> findings)
+    {
+        _path = path;
+        _baseDirectory = baseDirectory;
+        _findings = findings;
+        if (json.ValueKind != JsonValueKind.Object)
+        {
+            findings.Add($"{(path.Length == 0 ? "The file" : $"\"{path}\"")} must be a JSON object.");
+            return;
+        }
+        foreach (var property in json.EnumerateObject())
+        {
+            if (!_values.TryAdd(property.Name, property.Value))
+                findings.Add($"\"{Full(property.Name)}\" stands there twice.");
+        }
+    }
+
+    /// <summary>True when the key stands there and is not null.</summary>
+    public bool Has(string key) => _values.TryGetValue(key, out var value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>The section of that name; an empty one when it is absent.</summary>
+    public ConfigurationSection Section(string key)
+    {
+        var value = Take(key);
+        return new ConfigurationSection(Full(key), value ?? JsonDocument.Parse("{}").RootElement, _baseDirectory, _findings);
+    }
+
+    public string? Text(string key)
+    {
+        if (Take(key) is not { } value)
+            return null;
+        if (value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text)
+            return text;
+        Find(key, "must be a text that is not empty");
+        return null;
+    }
+
+    public string RequiredText(string key)
+    {
+        if (!Has(key))
+            Find(key, "is missing");
+        return Text(key) ?? "";
+    }
+
+    /// <summary>A path, made absolute from the configuration file's directory.</summary>
+    public string? File(string key) => Text(key) is { } path ? Path.GetFullPath(path, _baseDirectory) : null;
+
+    /// <inheritdoc cref="File"/>
+    public string RequiredFile(string key) => RequiredText(key) is { Length: > 0 } path ? Path.GetFullPath(path, _baseDirectory) : "";
+
+    public int Whole(string key, int least, int most, int otherwise)
+    {
+        if (Take(key) is not { } value)
+            return otherwise;
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= least && number <= most)
+            return number;
+        Find(key, $"must be a whole number from {least} to {most}");
+        return otherwise;
+    }
+
+    public int? OptionalWhole(string key, int least, int most) => Has(key) ? Whole(key, least, most, least) : TakeNothing(key);
+
+    public double Ratio(string key, double otherwise)
+    {
+        if (Take(key) is not { } value)
+            return otherwise;
+        if (value.ValueKind == JsonValueKind.Number && value.GetDouble() is >= 0 and <= 1 and var ratio)
+            return ratio;
+        Find(key, "must be a number from 0 to 1");
+        return otherwise;
+    }
+
+    /// <summary>One of a few words.</summary>
+    public T Choice<T>(string key, T otherwise, params (string Word, T Value)[] words)
+    {
+        if (Text(key) is not { } given)
+            return otherwise;
+        foreach (var (word, value) in words)
+        {
+            if (word == given)
+                return value;
+        }
+        Find(key, $"must be one of {string.Join(", ", words.Select(word => $"\"{word.Word}\""))}");
+        return otherwise;
+    }
+
+    /// <summary>Records that a key breaks its rule.</summary>
+    public void Find(string key, string rule) => _findings.Add($"\"{Full(key)}\" {rule}.");
+
+    /// <summary>Refuses what nobody asked for.</summary>
+    public void Finish()
+    {
+        foreach (var unknown in _values.Keys.Except(_known))
+        {
+            var hint = NearestName.Of(unknown, _known) is { } near ? $"did you mean \"{Full(near)}\"?" : $"known are {string.Join(", ", _known)}.";
+            _findings.Add($"\"{Full(unknown)}\" is not a key of this configuration: {hint}");
+        }
+    }
+
+    private JsonElement? Take(string key)
+    {
+        _known.Add(key);
+        return Has(key) ? _values[key] : null;
+    }
+
+    private int? TakeNothing(string key)
+    {
+        _known.Add(key);
+        return null;
+    }
+
+    private string Full(string key) => _path.Length == 0 ? key : $"{_path}.{key}";
+}

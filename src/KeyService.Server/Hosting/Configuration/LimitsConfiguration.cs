@@ -1,0 +1,17 @@
+namespace KeyService.Server.Hosting;
+
+/// <summary>Section "limits" of the configuration file.</summary>
+internal sealed record LimitsConfiguration
+{
+    /// <summary>Unary calls in progress at once, 1 to 100,000.</summary>
+    public int ConcurrentCalls { get; init; } = 1024;
+
+    /// <summary>Streams in progress at once, 1 to 10,000. Each may hold a flow-control window of 8 MiB.</summary>
+    public int ConcurrentStreams { get; init; } = 64;
+
+    /// <summary>Seconds a stream may be silent, 1 to 86,400.</summary>
+    public int StreamIdleSeconds { get; init; } = 300;
+
+    /// <summary>Seconds that calls in progress get to end when the server stops, 0 to 600.</summary>
+    public int ShutdownSeconds { get; init; } = 20;
+}

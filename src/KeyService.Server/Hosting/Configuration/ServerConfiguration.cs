@@ -1,0 +1,58 @@
+using System.Net;
+using KeyService.Hsm;
+
+namespace KeyService.Server.Hosting;
+
+/// <summary>What the server runs by: one strict JSON file, every key in docs/spec/configuration.md. Paths are absolute here.</summary>
+internal sealed record ServerConfiguration
+{
+    /// <summary>The file it was read from.</summary>
+    public required string FilePath { get; init; }
+
+    public required ServerProfile Profile { get; init; }
+
+    /// <summary>Where the server keeps what it makes beside the store.</summary>
+    public required string DataDirectory { get; init; }
+
+    public required ListenConfiguration Listen { get; init; }
+
+    /// <summary>Null only when nothing listens on TCP.</summary>
+    public required TlsConfiguration? Tls { get; init; }
+
+    public required HsmConfiguration Hsm { get; init; }
+
+    /// <summary>The embedded store's file.</summary>
+    public required string SqlitePath { get; init; }
+
+    public required TelemetryConfiguration Telemetry { get; init; }
+
+    public required LimitsConfiguration Limits { get; init; }
+
+    /// <summary>
+    /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.
+    /// </summary>
+    public string DevelopmentBackupKeyPath => Path.Combine(DataDirectory, "backup-key.DEVELOPMENT-ONLY");
+}
+
+/// <summary>Embedded and for development, or for real use.</summary>
+internal enum ServerProfile
+{
+    Development,
+    Production,
+}
+
+/// <summary>Section "listen": at least one of the two.</summary>
+internal sealed record ListenConfiguration(IPEndPoint? Tcp, string? UnixSocket, UnixFileMode UnixSocketMode);
+
+/// <summary>Section "tls": PEM files.</summary>
+internal sealed record TlsConfiguration(string CertificatePath, string PrivateKeyPath, string ClientCaPath);
+
+/// <summary>Section "telemetry": off while the endpoint is null.</summary>
+internal sealed record TelemetryConfiguration(Uri? OtlpEndpoint, OtlpTransport Protocol, double TraceRatio, TimeSpan MetricInterval);
+
+/// <summary>How OTLP travels.</summary>
+internal enum OtlpTransport
+{
+    Grpc,
+    HttpProtobuf,
+}

@@ -1,0 +1,152 @@
+using Dapper;
+using KeyService.Crypto;
+using KeyService.Hsm;
+using KeyService.Server.Access;
+using KeyService.Server.Storage;
+using KeyService.Server.Storage.Sqlite;
+
+namespace KeyService.Server.Hosting;
+
+/// <summary>
+/// Token, store and grants as a start would find them, without changing anything: the store is opened for reading beside a
+/// running server. A wrong PIN is tried once, as a start would.
+/// </summary>
+internal sealed class InstallationCheck(ServerConfiguration configuration, TimeProvider time)
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromDays(30);
+    private readonly List<Finding> _findings = [];
+
+    /// <summary>Time of the newest audit record, once the store was read.</summary>
+    public DateTimeOffset? NewestRecord { get; private set; }
+
+    /// <summary>Whether another process holds the store, once it was looked at.</summary>
+    public bool ServerRuns { get; private set; }
+
+    public async Task<IReadOnlyList<Finding>> RunAsync(CancellationToken cancellation)
+    {
+        var hsm = OpenHsm();
+        try
+        {
+            await using var store = OpenStore();
+            if (store is not null)
+                await LookIntoAsync(store, hsm, cancellation);
+        }
+        finally
+        {
+            if (hsm is not null)
+                await hsm.DisposeAsync();
+        }
+        return _findings;
+    }
+
+    private HsmToken? OpenHsm()
+    {
+        const string check = "hsm";
+        try
+        {
+            var hsm = HsmToken.Open(configuration.Hsm, time);
+            _findings.Add(Finding.Good(check, $"Token {hsm.Info.TokenLabel} ({hsm.TokenId}) opened with {hsm.Info.ModulePath}."));
+            if (hsm.DevelopmentOnly)
+                _findings.Add(Finding.Warning(check, "DEVELOPMENT ONLY: this module keeps its keys in files of this host.", "Use a hardware token for real data."));
+            if (!hsm.HasHierarchy)
+                _findings.Add(Finding.Problem(check, "The token holds no root key.", $"Run init --config {configuration.FilePath} once."));
+            foreach (var broken in hsm.Guarantees.Where(guarantee => guarantee.State == HsmGuaranteeState.Broken))
+            {
+                _findings.Add(Finding.Warning(check, $"The module does not hold {broken.Name}: {broken.Evidence}",
+                    broken.RequiredInProduction ? "The production profile will refuse this module." : "Know it; nothing depends on it alone."));
+            }
+            return hsm;
+        }
+        catch (HsmException exception)
+        {
+            _findings.Add(Finding.Problem(check, exception.Message, FixOf(exception.Fault)));
+            return null;
+        }
+    }
+
+    private SqliteStore? OpenStore()
+    {
+        try
+        {
+            ServerRuns = File.Exists(configuration.SqlitePath) && StoreLock.IsHeld(configuration.SqlitePath);
+            return SqliteStore.Open(new SqliteStoreOptions { Path = configuration.SqlitePath, Mode = SqliteStoreMode.ReadOnly }, time);
+        }
+        catch (StoreOpenException exception)
+        {
+            _findings.Add(Finding.Problem("store", exception.Message, $"Run init --config {configuration.FilePath} once, or correct store.sqlite."));
+            return null;
+        }
+    }
+
+    private async Task LookIntoAsync(SqliteStore store, HsmToken? hsm, CancellationToken cancellation)
+    {
+        try
+        {
+            NewestRecord = await ReadNewestAsync(store, cancellation);
+            if (await Installation.ReadAsync(store, cancellation) is not { } installation)
+            {
+                _findings.Add(Finding.Problem("store", $"{configuration.SqlitePath} holds no installation.", $"Run init --config {configuration.FilePath} once."));
+                return;
+            }
+            if (hsm is null)
+            {
+                _findings.Add(Finding.Warning("store", $"{configuration.SqlitePath} can be read; without the token its rows cannot be verified.", "Mend the token first."));
+                return;
+            }
+            if (installation.IntegrityKeyBlobs.FirstOrDefault(blob => blob.TokenId == hsm.TokenId) is not { } blob)
+            {
+                _findings.Add(Finding.Problem("store", $"{configuration.SqlitePath} belongs to another token.", "Correct hsm.tokenLabel, hsm.tokenSerial or store.sqlite."));
+                return;
+            }
+            await hsm.LoadIntegrityKeyAsync(blob.Blob, blob.CheckValue, cancellation);
+            var rows = new RowAuthenticator(hsm.MacAsync);
+            await Installation.VerifyAsync(store, rows, cancellation);
+            var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
+            _findings.Add(Finding.Good("store", $"{configuration.SqlitePath} can be read and its rows verify."));
+            LookAtGrants(access.Current);
+        }
+        catch (StoreTamperedException exception)
+        {
+            _findings.Add(Finding.Problem("store", exception.Message, "Restore the store from a backup and find out who changed it."));
+        }
+        catch (StoreUnavailableException exception)
+        {
+            _findings.Add(Finding.Problem("store", exception.Message, "Look at the disk and the file's permissions."));
+        }
+        catch (HsmException exception)
+        {
+            _findings.Add(Finding.Problem("hsm", exception.Message, FixOf(exception.Fault)));
+        }
+    }
+
+    private void LookAtGrants(AccessSnapshot access)
+    {
+        var now = time.GetUtcNow();
+        var valid = access.Grants.Values.Where(grant => !grant.Revoked && (grant.ExpireTime is null || grant.ExpireTime > now)).ToList();
+        var enabled = access.Principals.Values.Where(principal => !principal.Disabled).Select(principal => principal.Name).ToHashSet(StringComparer.Ordinal);
+        var administrators = valid.Where(grant => grant.Permissions.Contains(Permission.AdministerAccess) && enabled.Contains(grant.Principal))
+            .Select(grant => grant.Principal).Distinct().ToList();
+        _findings.Add(administrators.Count > 0
+            ? Finding.Good("grants", $"{enabled.Count} principals, {valid.Count} grants; administrators: {string.Join(", ", administrators)}.")
+            : Finding.Problem("grants", "No enabled principal may administer access: nobody can grant anything.", "Restore the store from a backup that has an administrator."));
+        foreach (var grant in valid.Where(grant => grant.ExpireTime is { } end && end - now < Soon))
+            _findings.Add(Finding.Warning("grants", $"The grant {grant.Id:x16} of {grant.Principal} ends {grant.ExpireTime:u}.", "Make a new one in time."));
+    }
+
+    private static async Task<DateTimeOffset?> ReadNewestAsync(SqliteStore store, CancellationToken cancellation)
+    {
+        var bytes = await store.ReadAsync(connection => connection.QueryFirstOrDefaultAsync<byte[]>(
+            "SELECT record FROM audit_records ORDER BY sequence DESC LIMIT 1"), cancellation);
+        return bytes is not null && AuditRecord.TryParse(bytes, out var record) && record is not null ? UnixTime.FromNanoseconds(record.TimeUnixNanoseconds) : null;
+    }
+
+    private static string FixOf(HsmFault fault) => fault switch
+    {
+        HsmFault.PinIncorrect => "Put the right PIN into hsm.pinFile. Do not try again and again: tokens lock.",
+        HsmFault.PinLocked => "A security officer must unlock the user PIN.",
+        HsmFault.PinUnavailable => "Put the PIN into the first line of hsm.pinFile, mode 0600.",
+        HsmFault.TokenNotFound => "Correct hsm.tokenLabel or hsm.tokenSerial, plug the token in, or (SoftHSM) set SOFTHSM2_CONF.",
+        HsmFault.ModuleNotFound => "Correct hsm.module: the path of the PKCS#11 library.",
+        _ => "Look at the token and its driver.",
+    };
+}

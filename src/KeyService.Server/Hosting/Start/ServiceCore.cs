@@ -1,0 +1,98 @@
+using KeyService.Hsm;
+using KeyService.Server.Access;
+using KeyService.Server.Storage;
+using KeyService.Server.Storage.Sqlite;
+
+namespace KeyService.Server.Hosting;
+
+/// <summary>
+/// What stands below the RPCs, opened in the one order that works: token, store, integrity key, installation, access register.
+/// Each failure is a sentence with what to do and an exit code of its own.
+/// </summary>
+internal sealed class ServiceCore : IAsyncDisposable
+{
+    private ServiceCore(HsmToken hsm, IStore store, RowAuthenticator rows, AccessRegister access)
+    {
+        Hsm = hsm;
+        Store = store;
+        Rows = rows;
+        Access = access;
+    }
+
+    public HsmToken Hsm { get; }
+
+    public IStore Store { get; }
+
+    public RowAuthenticator Rows { get; }
+
+    public AccessRegister Access { get; }
+
+    /// <exception cref="StartUpException">HSM absent, wrong PIN, store in use, not initialised, tampered, …</exception>
+    public static async Task<ServiceCore> OpenAsync(
+        ServerConfiguration configuration, TimeProvider time, Action<HsmEvent>? hsmEvents, CancellationToken cancellation)
+    {
+        IStore? store = null;
+        HsmToken? hsm = null;
+        try
+        {
+            // The store first: a second server on the same file must not even log in to the token.
+            store = OpenStore(configuration, SqliteStoreMode.ReadWrite, time);
+            hsm = OpenHsm(configuration, time, hsmEvents);
+            if (!hsm.HasHierarchy)
+            {
+                throw new StartUpException(ExitCode.NotInitialised,
+                    $"The token {hsm.Info.TokenLabel} ({hsm.TokenId}) holds no root key. Run init with this configuration first.");
+            }
+            var rows = await LoadIntegrityKeyAsync(store, hsm, configuration, cancellation);
+            var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
+            return new ServiceCore(hsm, store, rows, access);
+        }
+        catch (Exception exception)
+        {
+            if (store is not null)
+                await store.DisposeAsync();
+            if (hsm is not null)
+                await hsm.DisposeAsync();
+            if (StartUpFailure.Of(exception) is { } failure)
+                throw failure;
+            throw;
+        }
+    }
+
+    internal static HsmToken OpenHsm(ServerConfiguration configuration, TimeProvider time, Action<HsmEvent>? events)
+    {
+        try
+        {
+            return HsmToken.Open(configuration.Hsm, time, events);
+        }
+        catch (HsmException exception)
+        {
+            throw StartUpFailure.Of(exception)!;
+        }
+    }
+
+    internal static IStore OpenStore(ServerConfiguration configuration, SqliteStoreMode mode, TimeProvider time) =>
+        SqliteStore.Open(new SqliteStoreOptions { Path = configuration.SqlitePath, Mode = mode }, time);
+
+    private static async Task<RowAuthenticator> LoadIntegrityKeyAsync(
+        IStore store, HsmToken hsm, ServerConfiguration configuration, CancellationToken cancellation)
+    {
+        var installation = await Installation.ReadAsync(store, cancellation)
+            ?? throw new StartUpException(ExitCode.NotInitialised, $"The store {configuration.SqlitePath} is empty. Run init with this configuration first.");
+        var blob = installation.IntegrityKeyBlobs.FirstOrDefault(candidate => candidate.TokenId == hsm.TokenId)
+            ?? throw new StartUpException(ExitCode.Configuration,
+                $"The store {configuration.SqlitePath} belongs to another token ({string.Join(", ", installation.IntegrityKeyBlobs.Select(known => known.TokenId))}); "
+                + $"the configuration names {hsm.Info.TokenLabel} ({hsm.TokenId}). Correct hsm.tokenLabel or store.sqlite.");
+        await hsm.LoadIntegrityKeyAsync(blob.Blob, blob.CheckValue, cancellation);
+        var rows = new RowAuthenticator(hsm.MacAsync);
+        await Installation.VerifyAsync(store, rows, cancellation);
+        return rows;
+    }
+
+    /// <summary>The store last: what ends before still writes its records.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Store.DisposeAsync();
+        await Hsm.DisposeAsync();
+    }
+}

@@ -1,0 +1,41 @@
+using System.Net.Sockets;
+using KeyService.Hsm;
+using KeyService.Server.Storage;
+using Microsoft.AspNetCore.Connections;
+
+namespace KeyService.Server.Hosting;
+
+/// <summary>What can go wrong at a start, as one sentence each with an exit code.</summary>
+internal static class StartUpFailure
+{
+    /// <summary>The failure that <paramref name="exception"/> is; null when nobody foresaw it.</summary>
+    public static StartUpException? Of(Exception exception) => exception switch
+    {
+        StartUpException failure => failure,
+        ConfigurationException configuration => new StartUpException(ExitCode.Configuration, configuration.Message, configuration),
+        TlsMaterialException tls => new StartUpException(ExitCode.Configuration, tls.Message, tls),
+        HsmException hsm => Of(hsm),
+        StoreOpenException store => new StartUpException(IsInUse(store) ? ExitCode.InUse : ExitCode.Unavailable, store.Message, store),
+        StoreUnavailableException store => new StartUpException(ExitCode.Unavailable, store.Message, store),
+        StoreTamperedException store => new StartUpException(ExitCode.Tampered, store.Message, store),
+        AddressInUseException address => InUse(address),
+        IOException { InnerException: AddressInUseException address } => InUse(address),
+        IOException { InnerException: SocketException socket } io => new StartUpException(ExitCode.Configuration, $"{io.Message} {socket.Message}", io),
+        SocketException socket => new StartUpException(ExitCode.Configuration, $"The server cannot listen: {socket.Message}", socket),
+        _ => null,
+    };
+
+    private static StartUpException Of(HsmException exception) => new(exception.Fault switch
+    {
+        HsmFault.PinIncorrect or HsmFault.PinLocked or HsmFault.PinUnavailable => ExitCode.PinRefused,
+        HsmFault.Misconfigured => ExitCode.Configuration,
+        HsmFault.IntegrityFailure => ExitCode.Tampered,
+        HsmFault.HierarchyMissing => ExitCode.NotInitialised,
+        _ => ExitCode.Unavailable,
+    }, exception.Message, exception);
+
+    private static StartUpException InUse(AddressInUseException exception) => new(ExitCode.InUse,
+        $"{exception.Message.TrimEnd('.')}. Stop what listens there, or give listen.tcp another port.", exception);
+
+    private static bool IsInUse(StoreOpenException exception) => exception.Message.Contains("in use", StringComparison.Ordinal);
+}

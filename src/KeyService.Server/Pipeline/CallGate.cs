@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using Grpc.AspNetCore.Server;
+using Grpc.Core;
+using KeyService.Server.Access;
+using KeyService.Server.Audit;
+using KeyService.Server.Hosting;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Pipeline;
+
+/// <summary>
+/// First half of the way of a call, before a byte of the request is read: is there room, and who calls. What ends here or in
+/// the transport (no principal, unknown method, malformed message) is recorded here, the rest by <see cref="CallPipeline"/>.
+/// </summary>
+internal sealed class CallGate(
+    CallRecorder recorder, CallAdmission admission, AccessRegister access, IStore store, RequestLedger requests, TimeProvider time,
+    IHostApplicationLifetime lifetime, CallLog log) : IMiddleware
+{
+    private const int MaxRecordedMethodLength = 128;
+
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        var metadata = context.GetEndpoint()?.Metadata;
+        if (metadata?.GetMetadata<OutsideAuditAttribute>() is not null)
+        {
+            await next(context);
+            return;
+        }
+        var started = recorder.Start();
+        var isStream = metadata?.GetMetadata<GrpcMethodMetadata>()?.Method.Type is { } type and not MethodType.Unary;
+        if (!admission.TryEnter(isStream))
+        {
+            // Not recorded one by one: a record each would make refusing as dear as doing (docs/adr/0041).
+            log.Overloaded(context.Request.Path.Value);
+            TrailersOnly.Write(context.Response, Refusal.Overloaded(CallAdmission.RetryAfter).ToRpcException());
+            return;
+        }
+        try
+        {
+            await AdmittedAsync(context, metadata?.GetMetadata<RpcAttribute>(), started, next);
+        }
+        finally
+        {
+            admission.Leave(isStream);
+        }
+    }
+
+    private async Task AdmittedAsync(HttpContext context, RpcAttribute? rpc, long started, RequestDelegate next)
+    {
+        var method = context.Request.Path.Value ?? "";
+        var record = new AuditRecordDraft(rpc?.AuditEvent ?? AuditEvent.UnknownMethodCalled)
+        {
+            TraceId = (Activity.Current?.TraceId ?? ActivityTraceId.CreateRandom()).ToHexString(),
+        };
+        try
+        {
+            var principal = Authenticate(context, record);
+            if (lifetime.ApplicationStopping.IsCancellationRequested)
+                throw Refusal.ShuttingDown();
+            if (rpc is null)
+            {
+                record.Detail = method.Length <= MaxRecordedMethodLength ? method : method[..MaxRecordedMethodLength];
+                throw Refusal.Unimplemented(record.Detail);
+            }
+            var call = new Call(rpc, method, principal, record, started, access.Allows, store, requests) { CancellationToken = context.RequestAborted };
+            context.Features.Set(call);
+            await next(context);
+            if (!call.Concluded)
+                throw TransportRefusal.Of(context.Response);
+        }
+        catch (Refusal refusal)
+        {
+            await RefuseAsync(context, record, started, refusal);
+        }
+    }
+
+    private Principal Authenticate(HttpContext context, AuditRecordDraft record)
+    {
+        var peer = PeerOfConnection.Of(context);
+        record.Source = peer.Source;
+        record.Authentication = peer.Authentication;
+        if (access.Find(peer.Credentials) is { } principal && time.GetUtcNow() < peer.NotAfter)
+        {
+            record.Principal = principal.Name;
+            record.PrincipalType = principal.Type;
+            record.Automated = principal.Type != PrincipalType.Person;
+            return principal;
+        }
+        record.Event = AuditEvent.AuthenticationRefused;
+        if (peer.Credentials.Length > 0)
+            record.Source = $"{peer.Source} {peer.Credentials[0].Value}";
+        record.Detail = context.Request.Path.Value is { Length: <= MaxRecordedMethodLength } path ? path : "";
+        throw Refusal.UnknownPrincipal();
+    }
+
+    private async Task RefuseAsync(HttpContext context, AuditRecordDraft record, long started, Refusal refusal)
+    {
+        var failure = Failure.Of(refusal, record.TraceId, cutOff: null);
+        record.Outcome = failure.Outcome;
+        record.Reason = failure.ReasonName;
+        var answer = failure.Answer;
+        try
+        {
+            await recorder.RecordAsync(record, started);
+        }
+        catch (Refusal unrecorded)
+        {
+            log.NotRecorded(record.TraceId, unrecorded);
+            answer = unrecorded.ToRpcException();
+        }
+        if (!context.Response.HasStarted)
+            TrailersOnly.Write(context.Response, answer);
+    }
+}

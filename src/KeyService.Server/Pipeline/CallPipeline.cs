@@ -1,0 +1,132 @@
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using KeyService.Server.Audit;
+using KeyService.Server.Hosting;
+
+namespace KeyService.Server.Pipeline;
+
+/// <summary>
+/// Second half of the way of a call: the implementation runs, its record is made durable, then the answer leaves. All four
+/// kinds of call; what goes wrong becomes a status with a reason and is recorded as well.
+/// </summary>
+internal sealed class CallPipeline(
+    CallRecorder recorder, LimitsConfiguration limits, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log) : Interceptor
+{
+    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
+    {
+        var call = Enter(context);
+        TResponse response;
+        try
+        {
+            response = await continuation(request, context);
+            call.DemandAuthorized();
+        }
+        catch (Exception exception)
+        {
+            throw await FailAsync(call, context, exception, idle: null);
+        }
+        await SucceedAsync(call);
+        return response;
+    }
+
+    public override async Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream, ServerCallContext context, ClientStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        var call = Enter(context);
+        await using var idle = new IdleWatch(call, limits, time);
+        TResponse response;
+        try
+        {
+            response = await continuation(new WatchedReader<TRequest>(requestStream, idle), context);
+            call.DemandAuthorized();
+        }
+        catch (Exception exception)
+        {
+            throw await FailAsync(call, context, exception, idle);
+        }
+        await SucceedAsync(call);
+        return response;
+    }
+
+    public override Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context,
+        ServerStreamingServerMethod<TRequest, TResponse> continuation) =>
+        StreamAsync(context, responseStream, endsAtShutdown: true, (_, writer) => continuation(request, writer, context));
+
+    public override Task DuplexStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream, IServerStreamWriter<TResponse> responseStream, ServerCallContext context,
+        DuplexStreamingServerMethod<TRequest, TResponse> continuation) =>
+        StreamAsync(context, responseStream, endsAtShutdown: false,
+            (idle, writer) => continuation(new WatchedReader<TRequest>(requestStream, idle), writer, context));
+
+    private async Task StreamAsync<TResponse>(
+        ServerCallContext context, IServerStreamWriter<TResponse> responses, bool endsAtShutdown,
+        Func<IdleWatch, IServerStreamWriter<TResponse>, Task> run)
+    {
+        var call = Enter(context);
+        await using var idle = new IdleWatch(call, limits, time, endsAtShutdown ? lifetime.ApplicationStopping : default);
+        try
+        {
+            await run(idle, new RecordedWriter<TResponse>(responses, call, recorder, idle));
+            call.DemandAuthorized();
+        }
+        catch (Exception exception)
+        {
+            throw await FailAsync(call, context, exception, idle);
+        }
+        await SucceedAsync(call);
+    }
+
+    private static Call Enter(ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.CancellationToken = context.CancellationToken;
+        return call;
+    }
+
+    private async Task SucceedAsync(Call call)
+    {
+        call.Concluded = true;
+        if (call.Recorded)
+            return;
+        try
+        {
+            await recorder.RecordAsync(call.Record, call.Started);
+        }
+        catch (Refusal unrecorded)
+        {
+            log.NotRecorded(call.TraceId, unrecorded);
+            throw unrecorded.ToRpcException();
+        }
+    }
+
+    private async Task<RpcException> FailAsync(Call call, ServerCallContext context, Exception exception, IdleWatch? idle)
+    {
+        call.Concluded = true;
+        var failure = Failure.Of(idle?.Ended ?? exception, call.TraceId, CutOff(context));
+        if (failure.IsDefect)
+            log.Defect(call.Method, call.TraceId, exception);
+        else if (failure.Outcome == AuditOutcome.Failed)
+            log.Failed(call.Method, failure.ReasonName, call.TraceId, exception);
+        call.Record.Outcome = failure.Outcome;
+        call.Record.Reason = failure.ReasonName;
+        try
+        {
+            await recorder.RecordAsync(call.Record, call.Started);
+        }
+        catch (Refusal unrecorded)
+        {
+            log.NotRecorded(call.TraceId, unrecorded);
+            return unrecorded.ToRpcException();
+        }
+        return failure.Answer;
+    }
+
+    private StatusCode? CutOff(ServerCallContext context)
+    {
+        if (!context.CancellationToken.IsCancellationRequested)
+            return null;
+        return context.Deadline <= time.GetUtcNow().UtcDateTime ? StatusCode.DeadlineExceeded : StatusCode.Cancelled;
+    }
+}

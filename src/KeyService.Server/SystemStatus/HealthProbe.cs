@@ -1,0 +1,125 @@
+using Grpc.Health.V1;
+using Grpc.HealthCheck;
+using KeyService.Hsm;
+using KeyService.Server.Hosting;
+using KeyService.Server.Pipeline;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.SystemStatus;
+
+/// <summary>
+/// Looks at token, store and audit every few seconds and tells grpc.health.v1: SERVING only while all are well. A probe that
+/// does not come back within its limit counts as failed; the next one is tried only after it did.
+/// </summary>
+internal sealed class HealthProbe(
+    HsmToken hsm, IStore store, CallRecorder recorder, TlsFiles? tls, HealthServiceImpl health, TimeProvider time, HealthLog log) : BackgroundService
+{
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan ExpiryWarning = TimeSpan.FromDays(30);
+
+    private readonly Dictionary<string, Task<ComponentHealth>> _running = [];
+    private volatile IReadOnlyList<ComponentHealth> _components = [];
+
+    /// <summary>The services whose health is told, beside "" for the whole server.</summary>
+    public IReadOnlyList<string> Services { get; } =
+        ["", "keyservice.v1.Keys", "keyservice.v1.DataKeys", "keyservice.v1.Cipher", "keyservice.v1.Access", "keyservice.v1.Audit", "keyservice.v1.System"];
+
+    /// <summary>What the last round saw; empty before the first.</summary>
+    public IReadOnlyList<ComponentHealth> Components => _components;
+
+    /// <summary>One round now.</summary>
+    public async Task<bool> LookAsync()
+    {
+        var components = await Task.WhenAll(
+            ProbeAsync("hsm", ProbeHsmAsync), ProbeAsync("store", ProbeStoreAsync), ProbeAsync("audit", ProbeAuditAsync), Task.FromResult(LookAtTls()));
+        var before = _components;
+        _components = components;
+        foreach (var component in components)
+        {
+            var known = before.FirstOrDefault(old => old.Name == component.Name);
+            if (known is not null && known.Healthy != component.Healthy)
+                log.Changed(component);
+        }
+        var serving = components.All(component => component.Healthy);
+        Tell(serving);
+        return serving;
+    }
+
+    /// <summary>Before the server stops listening, so that a load balancer sends nothing more.</summary>
+    public override Task StopAsync(CancellationToken cancellationToken)
+    {
+        Tell(serving: false);
+        return base.StopAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Every, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+                await LookAsync();
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The server stops.
+        }
+    }
+
+    private void Tell(bool serving)
+    {
+        var status = serving ? HealthCheckResponse.Types.ServingStatus.Serving : HealthCheckResponse.Types.ServingStatus.NotServing;
+        foreach (var service in Services)
+            health.SetStatus(service, status);
+    }
+
+    // The watchdog: whatever a component does, the round ends.
+    private async Task<ComponentHealth> ProbeAsync(string name, Func<Task<ComponentHealth>> probe)
+    {
+        if (_running.TryGetValue(name, out var before) && !before.IsCompleted)
+            return new ComponentHealth(name, false, "The probe before has not come back.", Limit);
+        var task = _running[name] = Task.Run(probe);
+        try
+        {
+            return await task.WaitAsync(Limit, time);
+        }
+        catch (TimeoutException)
+        {
+            return new ComponentHealth(name, false, $"No answer within {Limit.TotalSeconds:0} s.", Limit);
+        }
+        catch (Exception exception)
+        {
+            return new ComponentHealth(name, false, exception.Message, TimeSpan.Zero);
+        }
+    }
+
+    private async Task<ComponentHealth> ProbeHsmAsync()
+    {
+        var found = await hsm.ProbeAsync(CancellationToken.None);
+        return new ComponentHealth("hsm", found.State == HsmState.Healthy, found.Message, found.Duration);
+    }
+
+    private async Task<ComponentHealth> ProbeStoreAsync()
+    {
+        var found = await store.ProbeAsync(CancellationToken.None);
+        return new ComponentHealth("store", found.Healthy, found.Detail, found.ProbeLatency);
+    }
+
+    // The store's probe goes the way of a record; here it counts whether the last real record got through.
+    private Task<ComponentHealth> ProbeAuditAsync() => Task.FromResult(
+        new ComponentHealth("audit", recorder.LastFailure is null, recorder.LastFailure ?? "", recorder.LastLatency));
+
+    private ComponentHealth LookAtTls()
+    {
+        if (tls is null)
+            return new ComponentHealth("tls", true, "No TCP listener.", TimeSpan.Zero);
+        var end = new DateTimeOffset(tls.Current.Certificate.NotAfter.ToUniversalTime());
+        var left = end - time.GetUtcNow();
+        if (left <= TimeSpan.Zero)
+            return new ComponentHealth("tls", false, $"The server certificate ended {end:u}. Put a new one there; it is read without a restart.", TimeSpan.Zero);
+        if (tls.Rejected is { } rejected)
+            return new ComponentHealth("tls", true, $"The changed files cannot be used, the ones before stay: {rejected}", TimeSpan.Zero);
+        return new ComponentHealth("tls", true, left < ExpiryWarning ? $"The server certificate ends {end:u}: renew it." : "", TimeSpan.Zero);
+    }
+}

@@ -1,0 +1,26 @@
+using Grpc.HealthCheck;
+using KeyService.Server.Pipeline;
+
+namespace KeyService.Server.SystemStatus;
+
+/// <summary>Registers status RPCs, health and reflection.</summary>
+internal static class SystemStatusHosting
+{
+    public static IServiceCollection AddSystemStatus(this IServiceCollection services)
+    {
+        services.AddSingleton(provider => new ServerStart(provider.GetRequiredService<TimeProvider>().GetUtcNow()));
+        services.AddSingleton<HealthLog>();
+        services.AddSingleton<HealthServiceImpl>();
+        services.AddSingleton<HealthProbe>();
+        services.AddHostedService(provider => provider.GetRequiredService<HealthProbe>());
+        services.AddGrpcReflection();
+        return services;
+    }
+
+    public static void MapSystemStatus(this IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapRpc<SystemRpcs>();
+        endpoints.MapGrpcService<HealthServiceImpl>().WithMetadata(new OutsideAuditAttribute());
+        endpoints.MapGrpcReflectionService().WithMetadata(new OutsideAuditAttribute());
+    }
+}
