@@ -1,5 +1,8 @@
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Ciphering;
+using KeyService.Server.DataKeys;
+using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
 using KeyService.Server.SystemStatus;
@@ -18,6 +21,9 @@ internal static class Capabilities
         services.AddAccess();
         services.AddAudit();
         services.AddSystemStatus();
+        services.AddKeys();
+        services.AddDataKeys();
+        services.AddCiphering();
         return services;
     }
 
@@ -26,5 +32,8 @@ internal static class Capabilities
         endpoints.MapRpc<AccessService>();
         endpoints.MapRpc<AuditService>();
         endpoints.MapSystemStatus();
+        endpoints.MapRpc<KeysService>();
+        endpoints.MapRpc<DataKeysService>();
+        endpoints.MapRpc<CipherService>();
     }
 }

@@ -47,11 +47,7 @@ internal sealed class KeyRing : IDisposable
     /// <exception cref="StoreTamperedException">A row of it, or the register of keys, was changed outside the service.</exception>
     public async ValueTask<Key?> FindForProtectionAsync(string name, CancellationToken cancellationToken)
     {
-        if (!_registerVerified)
-        {
-            await VerifyRegisterAsync(cancellationToken);
-        }
-
+        await DemandRegisterAsync(cancellationToken);
         return await FindAsync(name, cancellationToken);
     }
 
@@ -62,9 +58,12 @@ internal sealed class KeyRing : IDisposable
             ? new ValueTask<KeyVersion?>(version)
             : new ValueTask<KeyVersion?>(ReadVersionAsync(id, cancellationToken));
 
-    /// <summary>Compares the keys that are there with those that were ever made.</summary>
+    /// <summary>Compares, once, the keys that are there with those that were ever made.</summary>
     /// <exception cref="StoreTamperedException">Some are missing or were put back.</exception>
-    public async Task VerifyRegisterAsync(CancellationToken cancellationToken)
+    public ValueTask DemandRegisterAsync(CancellationToken cancellationToken) =>
+        _registerVerified ? ValueTask.CompletedTask : new ValueTask(VerifyRegisterAsync(cancellationToken));
+
+    private async Task VerifyRegisterAsync(CancellationToken cancellationToken)
     {
         await _store.ReadAsync(
             async connection =>

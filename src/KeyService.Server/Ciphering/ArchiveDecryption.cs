@@ -1,0 +1,136 @@
+using Grpc.Core;
+using KeyService.Crypto;
+using KeyService.Crypto.Archives;
+using KeyService.Protocol.Bulk;
+using KeyService.Protocol.V1;
+using KeyService.Server.DataKeys;
+using KeyService.Server.Keys;
+using KeyService.Server.Pipeline;
+using DataKeyBinding = KeyService.Server.DataKeys.DataKeyBinding;
+using KeyVersion = KeyService.Server.Keys.KeyVersion;
+
+namespace KeyService.Server.Ciphering;
+
+/// <summary>DecryptStream: answers verified plaintext only, and the summary only when the archive was whole.</summary>
+internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
+{
+    public async Task RunAsync(IAsyncStreamReader<StreamRequest<DecryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers, Call call)
+    {
+        try
+        {
+            await DecryptAsync(new StreamMessages<DecryptStreamStart>(requests, call.CancellationToken), answers, call);
+        }
+        catch (ArchiveException exception)
+        {
+            // Failed verification has one sentence whatever its cause; the others say what the archive's length or first bytes show anybody.
+            throw new Refusal(Reason.DecryptionFailed, exception.Message, exception);
+        }
+    }
+
+    private async Task DecryptAsync(StreamMessages<DecryptStreamStart> messages, IServerStreamWriter<StreamResponse> answers, Call call)
+    {
+        var start = await messages.ReadStartAsync();
+        var expected = start.ExpectedContext is null ? null : RequestContexts.Require(start.ExpectedContext, "start.expected_context");
+        call.Record.ItemCount = 1;
+
+        var headerReader = new ArchiveHeaderReader();
+        ChunkDecryptor? decryptor = null;
+        var version = default(KeyVersion);
+        using var output = new PieceBuffer();
+        try
+        {
+            while (true)
+            {
+                using var message = await messages.ReadNextAsync();
+                if (message.Kind == StreamMessageKind.Finish)
+                {
+                    break;
+                }
+
+                var archive = message.Data;
+                if (decryptor is null)
+                {
+                    archive = archive[headerReader.Write(archive.Span)..];
+                    if (headerReader.Header is not { } header)
+                    {
+                        continue;
+                    }
+
+                    (decryptor, version) = await OpenAsync(header, expected, call);
+                }
+
+                decryptor.Write(archive.Span, output);
+                call.Record.ByteCount = decryptor.PlaintextBytes;
+                await output.SendAsync(answers, all: false);
+            }
+
+            var headerLength = headerReader.Finish().Length;
+            decryptor!.Finish(output);
+            call.Record.ByteCount = decryptor.PlaintextBytes;
+            await output.SendAsync(answers, all: true);
+            await answers.WriteAsync(StreamResponse.OfSummary(new StreamSummary
+            {
+                PlaintextBytes = (ulong)decryptor.PlaintextBytes,
+                ArchiveBytes = (ulong)(headerLength + decryptor.PayloadBytes),
+                Key = version!.KeyName,
+                KeyVersion = version.IdText,
+            }));
+        }
+        finally
+        {
+            decryptor?.Dispose();
+        }
+    }
+
+    /// <summary>Unwraps the archive's data key by the first of its slots whose key version is known here and granted to the caller.</summary>
+    /// <exception cref="Refusal">DECRYPTION_FAILED, ACCESS_DENIED, KEY_STATE.</exception>
+    private async Task<(ChunkDecryptor Decryptor, KeyVersion Version)> OpenAsync(ArchiveHeader header, EncryptionContext? expected, Call call)
+    {
+        call.Record.ContextDigest = header.Context.ComputeDigest();
+        if (expected is not null && !expected.Equals(header.Context))
+        {
+            throw Refusal.DecryptionFailed();
+        }
+
+        var binding = new DataKeyBinding(AadPurpose.DataKeyArchive, header.ArchiveId.ToArray(), header.Context);
+        var granted = false;
+        foreach (var slot in header.WrappedDataKeys)
+        {
+            if (await FindGrantedAsync(slot, header.Context, call) is not { } version)
+            {
+                continue;
+            }
+
+            granted = true;
+            using var plaintext = new PlaintextKeys(1);
+            if (await maker.TryUnwrapAsync(version, binding, slot, plaintext, call.CancellationToken))
+            {
+                call.Record.KeyVersion = version.Id;
+                call.Authorize(version.KeyName, header.Context);
+                using var dataKey = SecretBuffer.CopyOf(plaintext[0].Span);
+                return (new ChunkDecryptor(header, dataKey), version);
+            }
+        }
+
+        throw granted ? Refusal.DecryptionFailed() : Refusal.AccessDenied();
+    }
+
+    private async Task<KeyVersion?> FindGrantedAsync(ReadOnlyMemory<byte> slot, EncryptionContext context, Call call)
+    {
+        if (!WrappedDataKey.TryParse(slot.Span, out var wrapped)
+            || await keys.FindVersionAsync(wrapped.VersionId, call.CancellationToken) is not { } version)
+        {
+            return null;
+        }
+
+        call.Record.Key = version.KeyName;
+        call.Record.KeyVersion = version.Id;
+        if (!call.Covers(version.KeyName, context))
+        {
+            return null;
+        }
+
+        DataKeyRewrapping.DemandProcessing(version);
+        return version;
+    }
+}

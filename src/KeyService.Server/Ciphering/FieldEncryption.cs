@@ -1,0 +1,66 @@
+using KeyService.Crypto;
+using KeyService.Protocol.Bulk;
+using KeyService.Server.Keys;
+using KeyService.Server.Pipeline;
+
+namespace KeyService.Server.Ciphering;
+
+/// <summary>Encrypt and EncryptBatch: from the request's memory straight into the answer's, under the active version's bulk key.</summary>
+internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
+{
+    private const int VersionFieldLength = 2 + KeyVersionId.TextLength;
+
+    public async Task<FieldResponse> RunAsync(FieldRequest request, Call call)
+    {
+        using var _ = request;
+        FieldRequestChecks.DemandWorkable(request);
+        var name = KeyName.Require(request.Key, "key");
+        var shared = RequestContexts.Require(request.SharedContext, "context");
+        call.Record.ItemCount = request.ItemCount;
+        ItemAuthorization.Authorize(call, name.Value, shared, request);
+        var answerLength = AnswerLength(request);
+        FieldRequestChecks.DemandAnswerFits(answerLength);
+
+        var key = await keys.FindForProtectionAsync(name.Value, call.CancellationToken) ?? throw Refusal.AccessDenied();
+        var version = key.ForProtection(time.GetUtcNow());
+        call.Record.KeyVersion = version.Id;
+        call.Record.ByteCount = FieldRequestChecks.DataLength(request);
+        var cipher = await version.CipherAsync(call.CancellationToken);
+        return Encrypt(request, shared, cipher, version.IdText, (int)answerLength);
+    }
+
+    private static long AnswerLength(FieldRequest request)
+    {
+        long length = VersionFieldLength;
+        for (var item = 0; item < request.ItemCount; item++)
+        {
+            length += FieldResponseBuilder.ResultLength(request.Data(item).Length + FieldToken.Overhead1);
+        }
+
+        return length;
+    }
+
+    private static FieldResponse Encrypt(FieldRequest request, EncryptionContext shared, FieldCipher cipher, string version, int answerLength)
+    {
+        var contexts = new ItemContexts(
+            shared, stackalloc byte[EncryptionContext.MaxEncodedLength], stackalloc ContextEncoder.Entry[EncryptionContext.MaxPairs],
+            stackalloc byte[EncryptionContext.MaxEncodedLength]);
+        var batch = FieldRequestChecks.IsBatch(request);
+        using var answer = new FieldResponseBuilder(answerLength);
+        for (var item = 0; item < request.ItemCount; item++)
+        {
+            var plaintext = request.Data(item);
+            var length = cipher.TokenLength(plaintext.Length);
+            try
+            {
+                cipher.Encrypt(contexts.Of(request.ItemContext(item)), plaintext, batch ? answer.BeginData(length) : answer.BeginSingle(length));
+            }
+            catch (InvalidContextException exception)
+            {
+                throw RequestContexts.Refused(FieldRequestChecks.ContextField(request, item), exception);
+            }
+        }
+
+        return batch ? answer.Build(version) : answer.BuildSingle(key: null, version);
+    }
+}

@@ -1,0 +1,78 @@
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Keys;
+
+/// <summary>A version's row with what stands beside it.</summary>
+internal sealed record KeyVersionFacts(KeyVersionRow Row, long WrapsReserved);
+
+/// <summary>A key's row with its active version.</summary>
+internal sealed record KeyFacts(KeyRow Row, KeyVersionFacts Primary);
+
+/// <summary>Reads keys for people: always from the store, never from memory, so that an edited row shows at once.</summary>
+internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
+{
+    private readonly KeyTables _keys = new(rows);
+    private readonly KeyMaterialTables _material = new(rows);
+
+    /// <summary>A key; null when there is none.</summary>
+    /// <exception cref="StoreTamperedException">A row of it was changed outside the service.</exception>
+    public Task<KeyFacts?> FindAsync(string name, CancellationToken cancellationToken) => store.ReadAsync<KeyFacts?>(
+        async connection =>
+        {
+            var key = await _keys.FindKeyAsync(connection, null, name, cancellationToken);
+            if (key is null)
+            {
+                return null;
+            }
+
+            var primary = await _keys.FindVersionAsync(connection, null, key.PrimaryVersion, cancellationToken)
+                ?? throw new StoreTamperedException("key_versions", key.PrimaryVersion.ToString(), "the active version of a key is missing");
+            var wraps = await _material.GetWrapCountAsync(connection, null, primary.Id, cancellationToken);
+            return new KeyFacts(key, new KeyVersionFacts(primary, wraps.Reserved));
+        },
+        cancellationToken);
+
+    /// <summary>Names after a place, in byte order: where to look, not yet verified.</summary>
+    public Task<IReadOnlyList<string>> ListNamesAsync(string prefix, string after, int limit, CancellationToken cancellationToken) =>
+        store.ReadAsync(connection => KeyTables.ListNamesAsync(connection, prefix, after, limit), cancellationToken);
+
+    /// <summary>Versions of a key, newest first, older than the given place.</summary>
+    public Task<IReadOnlyList<KeyVersionFacts>> ListVersionsAsync(
+        string keyName, KeyVersionPlace before, int limit, CancellationToken cancellationToken) => store.ReadAsync<IReadOnlyList<KeyVersionFacts>>(
+        async connection =>
+        {
+            var list = new List<KeyVersionFacts>();
+            foreach (var row in await _keys.ListVersionsAsync(connection, keyName, before.CreatedAt, before.Id, limit, cancellationToken))
+            {
+                var wraps = await _material.GetWrapCountAsync(connection, null, row.Id, cancellationToken);
+                list.Add(new KeyVersionFacts(row, wraps.Reserved));
+            }
+
+            return list;
+        },
+        cancellationToken);
+}
+
+/// <summary>A place in the list of versions: creation time in nanoseconds, then the id's 64 bits.</summary>
+internal readonly record struct KeyVersionPlace(long CreatedAt, long Id)
+{
+    /// <summary>Before the newest.</summary>
+    public static KeyVersionPlace Start { get; } = new(long.MaxValue, long.MaxValue);
+
+    public static KeyVersionPlace Of(KeyVersionRow row) => new(UnixTime.Nanoseconds(row.CreateTime), KeyTables.Signed(row.Id));
+
+    public static bool TryParse(string text, out KeyVersionPlace place)
+    {
+        var parts = text.Split('.');
+        place = default;
+        if (parts.Length != 2 || !long.TryParse(parts[0], out var createdAt) || !long.TryParse(parts[1], out var id))
+        {
+            return false;
+        }
+
+        place = new KeyVersionPlace(createdAt, id);
+        return true;
+    }
+
+    public override string ToString() => $"{CreatedAt}.{Id}";
+}
