@@ -102,7 +102,12 @@ public ref struct ContextEncoder
 
     internal readonly byte[] Finish()
     {
-        var encoded = new byte[_used];
+        int length = 2;
+        foreach (Entry entry in _entries[..Count])
+        {
+            length += 4 + entry.KeyLength + entry.ValueLength;
+        }
+        var encoded = new byte[length];
         WriteTo(encoded);
         return encoded;
     }
@@ -130,7 +135,7 @@ public ref struct ContextEncoder
         {
             throw new InvalidContextException($"A context {what} is not valid UTF-8.");
         }
-        if (!ContextText.IsAllowed(text))
+        if (ContextText.HasForbidden(text))
         {
             throw new InvalidContextException($"A context {what} holds U+0000 or U+FFFD, which are refused.");
         }
@@ -164,7 +169,7 @@ public ref struct ContextEncoder
         {
             throw new InvalidContextException($"A context {what} has {min} to {max} bytes of UTF-8.");
         }
-        if (!ContextText.IsAllowed(room.Slice(2, length)))
+        if (ContextText.HasForbidden(room.Slice(2, length)))
         {
             throw new InvalidContextException($"A context {what} holds U+0000 or U+FFFD, which are refused.");
         }
@@ -190,20 +195,18 @@ public ref struct ContextEncoder
     {
         var entry = new Entry(_used - 4 - keyLength - valueLength, keyLength, valueLength);
         int at = Count;
-        while (at > 0)
+        int order = -1;
+        // First the place, then the move: after a refusal the entries are what they were, and ReturnTo can go on with them.
+        while (at > 0 && (order = Key(_entries[at - 1]).SequenceCompareTo(Key(entry))) > 0)
         {
-            int order = Key(_entries[at - 1]).SequenceCompareTo(Key(entry));
-            if (order == 0)
-            {
-                throw new InvalidContextException("A context key stands twice.");
-            }
-            if (order < 0)
-            {
-                break;
-            }
-            _entries[at] = _entries[at - 1];
             at--;
         }
+        if (at > 0 && order == 0)
+        {
+            _used = entry.Offset;
+            throw new InvalidContextException("A context key stands twice.");
+        }
+        _entries[at..Count].CopyTo(_entries[(at + 1)..]);
         _entries[at] = entry;
         Count++;
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -55,6 +56,7 @@ public sealed class EncryptionContext : IEquatable<EncryptionContext>
 
     /// <summary>Makes a context of pairs in any order.</summary>
     /// <exception cref="InvalidContextException">A rule is broken.</exception>
+    [SkipLocalsInit]
     public static EncryptionContext Create(IEnumerable<KeyValuePair<string, string>> pairs)
     {
         ArgumentNullException.ThrowIfNull(pairs);
@@ -87,6 +89,7 @@ public sealed class EncryptionContext : IEquatable<EncryptionContext>
 
     /// <summary>The pairs of both.</summary>
     /// <exception cref="InvalidContextException">A key stands in both, or the whole is too large.</exception>
+    [SkipLocalsInit]
     public EncryptionContext Merge(EncryptionContext other)
     {
         ArgumentNullException.ThrowIfNull(other);
