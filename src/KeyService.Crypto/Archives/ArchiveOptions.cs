@@ -6,7 +6,10 @@ public sealed record ArchiveOptions
     /// <summary>The defaults.</summary>
     public static ArchiveOptions Default { get; } = new();
 
-    /// <summary>Workers, 1 to 64; each holds two segments of 1 MiB. Default: the processors, at most 8.</summary>
+    /// <summary>Workers at most.</summary>
+    public const int MaxWorkers = 64;
+
+    /// <summary>Workers, 1 to 64; memory is about 2 MiB for each and 4 MiB more. Default: the processors, at most 8.</summary>
     public int Workers { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 8);
 
     /// <summary>Told the plaintext bytes done so far after each segment, in order, from a worker's thread.</summary>

@@ -1,24 +1,27 @@
-using System.Security.Cryptography;
+using System.Runtime.ExceptionServices;
 
 namespace KeyService.Crypto.Archives;
 
 /// <summary>
-/// All cores on one stream: each worker in turn reads the next segment, works on it beside the others, and writes it when its
-/// turn comes. A segment stays with one worker, so its bytes stay in that core's cache, and memory is workers times two segments
-/// whatever the length. A segment that fails says so in its turn: everything before it was written, nothing after it.
+/// All cores on one stream. Each worker takes a free segment, reads into it in turn, works on it beside the others and puts it down as
+/// done; whoever then finds the next one due writes, as far as they are done in order. Nobody waits for a slower neighbour while a
+/// segment is free, a segment's bytes stay with one worker and in one core's cache, and memory is flat at any length.
+/// A segment that fails says so in its turn: everything before it was written, nothing after it.
 /// </summary>
 internal sealed class SegmentPipeline : IDisposable
 {
-    private readonly SegmentSource _source;
-    private readonly SegmentSink _sink;
+    private readonly Stream _input;
+    private readonly Stream _output;
     private readonly Func<SegmentCipher> _newCipher;
-    private readonly int _inputLength;
-    private readonly int _outputLength;
     private readonly ArchiveOptions _options;
     private readonly SemaphoreSlim _reading = new(1);
-    private readonly SemaphoreSlim[] _turns;
-    private long _nextSegment;
+    private readonly SegmentPool _pool;
+    private readonly Lock _gate = new();
+    private readonly Segment?[] _done;
+    private long _nextToRead;
+    private long _nextToWrite;
     private bool _ended;
+    private bool _writing;
     private long _inputBytes;
     private long _outputBytes;
 
@@ -32,14 +35,16 @@ internal sealed class SegmentPipeline : IDisposable
         Stream input, Stream output, Func<SegmentCipher> newCipher, int inputLength, int outputLength, ArchiveOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Workers, 64);
-        _source = new SegmentSource(input);
-        _sink = new SegmentSink(output);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Workers, ArchiveOptions.MaxWorkers);
+        _input = input;
+        _output = output;
         _newCipher = newCipher;
-        _inputLength = inputLength;
-        _outputLength = outputLength;
         _options = options;
-        _turns = [.. Enumerable.Range(0, options.Workers).Select(i => new SemaphoreSlim(i == 0 ? 1 : 0))];
+
+        // Two more than workers: one to be written and one to be read while all work.
+        int segments = options.Workers == 1 ? 1 : options.Workers + 2;
+        _pool = new SegmentPool(segments, inputLength, outputLength);
+        _done = new Segment?[segments];
     }
 
     /// <returns>Bytes read and bytes written.</returns>
@@ -62,12 +67,12 @@ internal sealed class SegmentPipeline : IDisposable
             }
         }
 
-        Task all = Task.WhenAll(_turns.Select(_ => Task.Run(Guarded, CancellationToken.None)));
+        Task all = Task.WhenAll(Enumerable.Range(0, _options.Workers).Select(_ => Task.Run(Guarded, CancellationToken.None)));
         await all.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (first is not null)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(first);
+            ExceptionDispatchInfo.Throw(first);
         }
 
         return (_inputBytes, _outputBytes);
@@ -76,81 +81,90 @@ internal sealed class SegmentPipeline : IDisposable
     public void Dispose()
     {
         _reading.Dispose();
-        Array.ForEach(_turns, turn => turn.Dispose());
+        _pool.Dispose();
     }
 
     private async Task WorkAsync(CancellationToken cancellationToken)
     {
         using SegmentCipher cipher = _newCipher();
-        byte[] input = GC.AllocateUninitializedArray<byte>(_inputLength, pinned: true);
-        byte[] output = GC.AllocateUninitializedArray<byte>(_outputLength, pinned: true);
-        try
+        while (await ReadAsync(cancellationToken).ConfigureAwait(false) is { } segment)
         {
-            bool last;
-            do
+            segment.Transform(cipher);
+            if (PutDown(segment))
             {
-                (long segment, int length, last) = await ReadAsync(input, cancellationToken).ConfigureAwait(false);
-                if (segment < 0)
-                {
-                    return;
-                }
-
-                int written = 0;
-                Exception? failure = null;
-                try
-                {
-                    written = cipher.Transform(
-                        (ulong)segment * SegmentCipher.ChunksPerSegment, input.AsSpan(0, length), last, output);
-                }
-                catch (ArchiveException e)
-                {
-                    failure = e;
-                }
-
-                await _turns[segment % _turns.Length].WaitAsync(cancellationToken).ConfigureAwait(false);
-                if (failure is not null)
-                {
-                    throw failure;
-                }
-
-                if (last && _options.BeforeSeal is { } beforeSeal)
-                {
-                    await beforeSeal(cancellationToken).ConfigureAwait(false);
-                }
-
-                await _sink.WriteAsync(output.AsMemory(0, written), cancellationToken).ConfigureAwait(false);
-                _inputBytes += length;
-                _outputBytes += written;
-                _options.Progress?.Report(Math.Min(_inputBytes, _outputBytes));
-                _turns[(segment + 1) % _turns.Length].Release();
+                await WriteAsync(cancellationToken).ConfigureAwait(false);
             }
-            while (!last);
-        }
-        finally
-        {
-            CryptographicOperations.ZeroMemory(input);
-            CryptographicOperations.ZeroMemory(output);
         }
     }
 
-    /// <summary>The next segment and its number, or -1 when another worker has read the last.</summary>
-    private async ValueTask<(long Segment, int Length, bool Last)> ReadAsync(byte[] input, CancellationToken cancellationToken)
+    /// <summary>The next segment of the input, or null when the last was read.</summary>
+    private async ValueTask<Segment?> ReadAsync(CancellationToken cancellationToken)
     {
+        Segment segment = await _pool.RentAsync(cancellationToken).ConfigureAwait(false);
         await _reading.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             if (_ended)
             {
-                return (-1, 0, true);
+                _pool.Return(segment);
+                return null;
             }
 
-            int length = await _source.ReadAsync(input, cancellationToken).ConfigureAwait(false);
-            _ended = length < input.Length;
-            return (_nextSegment++, length, _ended);
+            await segment.FillAsync(_input, _nextToRead++, cancellationToken).ConfigureAwait(false);
+            _ended = segment.IsLast;
+            return segment;
         }
         finally
         {
             _reading.Release();
+        }
+    }
+
+    /// <returns>Whether the caller is to write now; false when another does and will come to this segment.</returns>
+    private bool PutDown(Segment segment)
+    {
+        lock (_gate)
+        {
+            // Numbers in flight differ by less than there are segments, so no two meet in one place.
+            _done[segment.Number % _done.Length] = segment;
+            if (_writing || segment.Number != _nextToWrite)
+            {
+                return false;
+            }
+
+            _writing = true;
+            return true;
+        }
+    }
+
+    private async ValueTask WriteAsync(CancellationToken cancellationToken)
+    {
+        while (TakeDue() is { } segment)
+        {
+            segment.ThrowIfFailed();
+            if (segment.IsLast && _options.BeforeSeal is { } beforeSeal)
+            {
+                await beforeSeal(cancellationToken).ConfigureAwait(false);
+            }
+
+            await segment.WriteAsync(_output, cancellationToken).ConfigureAwait(false);
+            _inputBytes += segment.InputLength;
+            _outputBytes += segment.OutputLength;
+            _options.Progress?.Report(Math.Min(_inputBytes, _outputBytes));
+            _pool.Return(segment);
+        }
+    }
+
+    private Segment? TakeDue()
+    {
+        lock (_gate)
+        {
+            ref Segment? place = ref _done[_nextToWrite % _done.Length];
+            Segment? due = place;
+            place = null;
+            _writing = due is not null;
+            _nextToWrite += _writing ? 1 : 0;
+            return due;
         }
     }
 }
