@@ -122,7 +122,7 @@ internal sealed unsafe class Pkcs11Module
             throw new HsmException(HsmFault.ModuleNotFound,
                 $"{path} cannot be loaded as a shared library for this machine: {exception.Message}", exception);
         }
-        if (!NativeLibrary.TryGetExport(handle, "C_GetFunctionList", out _))
+        if (!NativeLibrary.TryGetExport(handle, "C_GetFunctionList", out var getFunctionList))
         {
             throw new HsmException(HsmFault.ModuleNotFound,
                 $"{path} is a shared library but no PKCS#11 module: it exports no C_GetFunctionList. Correct hsm.module in the configuration.");
@@ -137,7 +137,11 @@ internal sealed unsafe class Pkcs11Module
         {
             throw new HsmException(HsmFault.ModuleNotFound, $"{path} is not a usable PKCS#11 module: {exception.Message}", exception);
         }
-        Check(library.C_GetFunctionList(out functionList), "C_GetFunctionList", $"{path} gives no function list. Is it a PKCS#11 module?");
+        // The exported one, as the package asks: a proxy's list may still carry the C_GetFunctionList of the module behind it.
+        nint list;
+        var code = ((delegate* unmanaged[Cdecl]<nint*, ulong>)getFunctionList)(&list);
+        Check((CKR)(uint)code, "C_GetFunctionList", $"{path} gives no function list. Is it a PKCS#11 module?");
+        functionList = list;
         return library;
     }
 

@@ -71,7 +71,7 @@ internal sealed unsafe partial class HsmSession
         {
             throw new ArgumentException("Room for ciphertext and tag is needed.", nameof(output));
         }
-        fixed (byte* ivStart = iv, aadStart = associatedData, input = plaintext, result = output)
+        fixed (byte* ivStart = iv, aadStart = associatedData, input = Somewhere(plaintext), result = output)
         {
             var parameters = Gcm(ivStart, aadStart, associatedData.Length);
             var mechanism = GcmMechanism(&parameters);
@@ -128,7 +128,7 @@ internal sealed unsafe partial class HsmSession
     /// <summary>C_SignInit and C_Sign with a mechanism without parameters: HMAC or ECDSA. Returns the length of the signature.</summary>
     internal int Sign(CKM mechanism, KeyHandle key, ReadOnlySpan<byte> data, Span<byte> signature)
     {
-        fixed (byte* input = data, result = signature)
+        fixed (byte* input = Somewhere(data), result = signature)
         {
             var type = new NativeCalls.Mechanism { Type = (ulong)mechanism };
             Check(native.SignInit(Handle, &type, Use(key)), "C_SignInit", $"the key could not be used for {mechanism}.");
@@ -188,6 +188,9 @@ internal sealed unsafe partial class HsmSession
         Parameter = parameters,
         ParameterLength = (ulong)sizeof(NativeCalls.GcmParameters),
     };
+
+    /// <summary>An empty span has no address, and SoftHSM refuses a null pointer even with length 0.</summary>
+    private static ReadOnlySpan<byte> Somewhere(ReadOnlySpan<byte> data) => data.IsEmpty ? [0] : data;
 
     private static void RequireIv(ReadOnlySpan<byte> iv)
     {
