@@ -14,7 +14,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
     {
         var raw = await connection.QuerySingleOrDefaultAsync<RawBlob>(
             """
-            SELECT version_id AS VersionId, token_id AS TokenId, algorithm AS Algorithm, blob AS Blob, revision AS Revision, mac AS Mac
+            SELECT version_id AS VersionId, token_id AS TokenId, blob AS Blob, revision AS Revision, mac AS Mac
             FROM key_blobs WHERE version_id = @id AND token_id = @tokenId
             """,
             new { id = KeyTables.Signed(versionId), tokenId });
@@ -24,17 +24,16 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
         }
 
         await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{versionId}/{tokenId}", cancellationToken);
-        return new KeyBlobRow(versionId, raw.TokenId, [(byte)raw.Algorithm, .. raw.Blob], raw.Revision);
+        return new KeyBlobRow(versionId, raw.TokenId, raw.Blob, raw.Revision);
     }
 
-    /// <summary>The algorithm byte that a blob begins with stands in a column of its own.</summary>
     public async Task InsertBlobAsync(IStoreTransaction transaction, KeyBlobRow blob)
     {
-        var raw = new RawBlob(KeyTables.Signed(blob.VersionId), blob.TokenId, blob.Blob[0], blob.Blob[1..], blob.Revision, []);
+        var raw = new RawBlob(KeyTables.Signed(blob.VersionId), blob.TokenId, blob.Blob, blob.Revision, []);
         await transaction.Connection.ExecuteAsync(
             """
-            INSERT INTO key_blobs (version_id, token_id, algorithm, blob, revision, mac)
-            VALUES (@VersionId, @TokenId, @Algorithm, @Blob, @Revision, @Mac)
+            INSERT INTO key_blobs (version_id, token_id, blob, revision, mac)
+            VALUES (@VersionId, @TokenId, @Blob, @Revision, @Mac)
             """,
             raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) }, transaction.Transaction);
     }
@@ -85,9 +84,9 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
     private static StoreTamperedException Missing(string table, KeyVersionId versionId) =>
         new(table, versionId.ToString(), "the row is missing");
 
-    private sealed record RawBlob(long VersionId, string TokenId, long Algorithm, byte[] Blob, long Revision, byte[] Mac)
+    private sealed record RawBlob(long VersionId, string TokenId, byte[] Blob, long Revision, byte[] Mac)
     {
-        public byte[] Canonical() => RowMac.Row("key_blobs").AddInt64(VersionId).AddString(TokenId).AddInt64(Algorithm).AddBytes(Blob)
+        public byte[] Canonical() => RowMac.Row("key_blobs").AddInt64(VersionId).AddString(TokenId).AddBytes(Blob)
             .AddInt64(Revision).ToArray();
     }
 
