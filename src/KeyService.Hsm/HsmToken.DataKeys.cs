@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using KeyService.Crypto;
 using KeyService.Hsm.Connection;
@@ -208,7 +209,8 @@ public sealed partial class HsmToken
     }
 
     private async ValueTask<T> WithKekAsync<TState, T>(
-        KeyVersionId id, Func<HsmSession, KekUse, TState, T> operation, TState state, CancellationToken cancellationToken)
+        KeyVersionId id, Func<HsmSession, KekUse, TState, T> operation, TState state, CancellationToken cancellationToken,
+        [CallerMemberName] string caller = "")
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -225,7 +227,8 @@ public sealed partial class HsmToken
                         return inner.operation(session, kek, inner.state);
                     },
                     (keks, id, operation, state),
-                    cancellationToken).ConfigureAwait(false);
+                    cancellationToken,
+                    caller).ConfigureAwait(false);
             }
             catch (HsmException exception) when (exception.Fault == HsmFault.KeyNotLoaded && attempt < 3)
             {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using KeyService.Hsm.Login;
 using KeyService.Hsm.Pkcs11;
 using KeyService.Hsm.Sessions;
@@ -55,7 +56,7 @@ internal sealed class TokenConnection : IAsyncDisposable
 
     /// <summary>Runs one operation with a rented session. <paramref name="operation"/> is synchronous and holds the gate open while it runs.</summary>
     internal async ValueTask<T> RunAsync<TState, T>(
-        Func<Attachment, HsmSession, TState, T> operation, TState state, CancellationToken cancellationToken)
+        Func<Attachment, HsmSession, TState, T> operation, TState state, CancellationToken cancellationToken, [CallerMemberName] string caller = "")
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -63,7 +64,7 @@ internal sealed class TokenConnection : IAsyncDisposable
             HsmException failure;
             try
             {
-                return RunOnce(attachment, operation, state);
+                return RunOnce(attachment, operation, state, caller);
             }
             catch (HsmException exception) when (MayRecover(exception))
             {
@@ -157,15 +158,23 @@ internal sealed class TokenConnection : IAsyncDisposable
         }
     }
 
-    private static T RunOnce<TState, T>(Attachment attachment, Func<Attachment, HsmSession, TState, T> operation, TState state)
+    private static T RunOnce<TState, T>(Attachment attachment, Func<Attachment, HsmSession, TState, T> operation, TState state, string caller)
     {
         var session = attachment.Pool.Rent();
+        var measurement = HsmDiagnostics.Start(caller);
+        HsmException? failure = null;
         try
         {
             return operation(attachment, session, state);
         }
+        catch (HsmException exception)
+        {
+            failure = exception;
+            throw;
+        }
         finally
         {
+            measurement.End(failure);
             attachment.Pool.Return(session);
         }
     }

@@ -5,6 +5,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
 using KeyService.Server.Storage;
+using KeyService.Server.Telemetry;
 
 namespace KeyService.Server.Pipeline;
 
@@ -31,6 +32,7 @@ internal sealed class CallGate(
         if (!admission.TryEnter(isStream))
         {
             // Not recorded one by one: a record each would make refusing as dear as doing (docs/adr/0041).
+            CallTelemetry.Overloaded();
             log.Overloaded(context.Request.Path.Value);
             TrailersOnly.Write(context.Response, Refusal.Overloaded(CallAdmission.RetryAfter).ToRpcException());
             return;
@@ -48,6 +50,9 @@ internal sealed class CallGate(
     private async Task AdmittedAsync(HttpContext context, RpcAttribute? rpc, long started, RequestDelegate next)
     {
         var method = context.Request.Path.Value ?? "";
+        // A method that is not ours could be any text: it is no name of a span or a series.
+        var name = rpc is null ? "unknown" : method.TrimStart('/');
+        using var span = CallTelemetry.Start(context, name);
         var record = new AuditRecordDraft(rpc?.AuditEvent ?? AuditEvent.UnknownMethodCalled)
         {
             TraceId = (Activity.Current?.TraceId ?? ActivityTraceId.CreateRandom()).ToHexString(),
@@ -71,6 +76,10 @@ internal sealed class CallGate(
         catch (Refusal refusal)
         {
             await RefuseAsync(context, record, started, refusal);
+        }
+        finally
+        {
+            CallTelemetry.End(span, name, record, time.GetElapsedTime(started));
         }
     }
 

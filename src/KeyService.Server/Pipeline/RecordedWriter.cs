@@ -38,7 +38,7 @@ internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call,
     }
 
     // The closing record names the opening one by its place in the log: one that no closing record names is a stream whose end
-    // is missing (StreamEndMissing at the next start).
+    // is missing (LostStreams).
     private async Task OpenAsync()
     {
         call.DemandAuthorized();
@@ -59,6 +59,6 @@ internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call,
             Automated = record.Automated,
         };
         var receipt = await recorder.RecordAsync(opened, call.Started);
-        record.Detail = $"opened={receipt.Slot}/{receipt.Sequence}";
+        record.Detail = LostStreams.NameOpening(receipt);
     }
 }

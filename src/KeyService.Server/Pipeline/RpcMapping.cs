@@ -44,7 +44,8 @@ internal static class RpcMapping
             .Where(method => method.IsVirtual && method.GetParameters().LastOrDefault()?.ParameterType == typeof(ServerCallContext));
     }
 
-    private static void Verify(Type service, MethodInfo method)
+    /// <exception cref="InvalidOperationException">The method is not implemented or not declared as it must be.</exception>
+    internal static void Verify(Type service, MethodInfo method)
     {
         var parameters = method.GetParameters();
         var implementation = service.GetMethod(method.Name, [.. parameters.Select(parameter => parameter.ParameterType)]);

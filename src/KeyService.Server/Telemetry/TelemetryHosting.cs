@@ -13,11 +13,11 @@ namespace KeyService.Server.Telemetry;
 internal static class TelemetryHosting
 {
     /// <summary>Spans come from the service, its HSM binding and its store.</summary>
-    private static readonly string[] SpanSources = [ServiceTelemetry.Name, "KeyService.Hsm", "KeyService.Store"];
+    private static readonly string[] SpanSources = [ServiceTelemetry.Name, "KeyService.Hsm"];
 
     /// <summary>ASP.NET Core's own meters for connections and TLS stand beside the service's.</summary>
     private static readonly string[] Meters =
-        [ServiceTelemetry.Name, "KeyService.Hsm", "KeyService.Store", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"];
+        [ServiceTelemetry.Name, "KeyService.Hsm", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime"];
 
     public static IServiceCollection AddTelemetry(this IServiceCollection services, TelemetryConfiguration telemetry)
     {

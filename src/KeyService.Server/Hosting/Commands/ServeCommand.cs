@@ -1,6 +1,7 @@
 using KeyService.Crypto;
 using KeyService.Hsm;
 using KeyService.Server.Audit;
+using KeyService.Server.Pipeline;
 using KeyService.Server.SystemStatus;
 
 namespace KeyService.Server.Hosting;
@@ -22,6 +23,8 @@ internal static class ServeCommand
         hsmEvents.AttachTo(server.Services.GetRequiredService<ILogger<HsmToken>>());
         Banner.Write(Console.Error, configuration, core, hardened);
 
+        if (await LostStreams.RecordAsync(core.Store, cancellation) is > 0 and var lost)
+            await Console.Error.WriteLineAsync($"Warning: the server before did not end orderly; {lost} streams were open. They are in the audit log.");
         await core.Store.CommitAsync(Lifecycle(AuditEvent.ServiceStarted, configuration), null, CancellationToken.None);
         await server.Services.GetRequiredService<HealthProbe>().LookAsync();
         await server.StartAsync(cancellation);

@@ -9,6 +9,9 @@ internal static class ConfigurationFile
 {
     private const int MaxBytes = 1024 * 1024;
 
+    /// <summary>Every key there is, "section.key".</summary>
+    internal static IReadOnlyList<string> Keys { get; } = KnownKeys();
+
     /// <exception cref="ConfigurationException">With every finding.</exception>
     public static ServerConfiguration Load(string path)
     {
@@ -51,6 +54,15 @@ internal static class ConfigurationFile
         }
     }
 
+    // What is asked for is what is known: an empty file is asked for everything.
+    private static List<string> KnownKeys()
+    {
+        using var empty = JsonDocument.Parse("{}");
+        var known = new List<string>();
+        Read("/", new ConfigurationSection("", empty.RootElement, "/", [], known));
+        return known;
+    }
+
     private static ServerConfiguration Read(string path, ConfigurationSection root)
     {
         var profile = root.Choice("profile", ServerProfile.Development,
@@ -69,7 +81,7 @@ internal static class ConfigurationFile
             Profile = profile,
             DataDirectory = root.File("dataDirectory") ?? Path.GetDirectoryName(path)!,
             Listen = listen,
-            Tls = root.Has("tls") ? ReadTls(tls) : null,
+            Tls = ReadTls(tls, isThere: root.Has("tls")),
             Hsm = ReadHsm(root.Section("hsm")),
             SqlitePath = ReadStore(root.Section("store")),
             Telemetry = ReadTelemetry(root.Section("telemetry")),
@@ -89,8 +101,13 @@ internal static class ConfigurationFile
         return new ListenConfiguration(tcp, socket, mode);
     }
 
-    private static TlsConfiguration ReadTls(ConfigurationSection section)
+    private static TlsConfiguration? ReadTls(ConfigurationSection section, bool isThere)
     {
+        if (!isThere)
+        {
+            section.Know("certificate", "privateKey", "clientCa");
+            return null;
+        }
         var tls = new TlsConfiguration(section.RequiredFile("certificate"), section.RequiredFile("privateKey"), section.RequiredFile("clientCa"));
         section.Finish();
         return tls;

@@ -13,9 +13,16 @@ internal sealed class ConfigurationSection
     private readonly List<string> _findings;
     private readonly Dictionary<string, JsonElement> _values = new(StringComparer.Ordinal);
     private readonly List<string> _known = [];
+    private readonly List<string>? _asked;
 
-    public ConfigurationSection(string path, JsonElement json, string baseDirectory, List<string> findings)
+    /// <param name="path">Name of the section; empty for the whole file.</param>
+    /// <param name="json">Its value.</param>
+    /// <param name="baseDirectory">Relative paths count from there.</param>
+    /// <param name="findings">What is wrong is added here.</param>
+    /// <param name="asked">Every key that is asked for is added here.</param>
+    public ConfigurationSection(string path, JsonElement json, string baseDirectory, List<string> findings, List<string>? asked = null)
     {
+        _asked = asked;
         _path = path;
         _baseDirectory = baseDirectory;
         _findings = findings;
@@ -38,7 +45,7 @@ internal sealed class ConfigurationSection
     public ConfigurationSection Section(string key)
     {
         var value = Take(key);
-        return new ConfigurationSection(Full(key), value ?? JsonDocument.Parse("{}").RootElement, _baseDirectory, _findings);
+        return new ConfigurationSection(Full(key), value ?? JsonDocument.Parse("{}").RootElement, _baseDirectory, _findings, _asked);
     }
 
     public string? Text(string key)
@@ -103,6 +110,13 @@ internal sealed class ConfigurationSection
     /// <summary>Records that a key breaks its rule.</summary>
     public void Find(string key, string rule) => _findings.Add($"\"{Full(key)}\" {rule}.");
 
+    /// <summary>Keys that are known and not asked for now.</summary>
+    public void Know(params ReadOnlySpan<string> keys)
+    {
+        foreach (var key in keys)
+            Know(key);
+    }
+
     /// <summary>Refuses what nobody asked for.</summary>
     public void Finish()
     {
@@ -115,14 +129,20 @@ internal sealed class ConfigurationSection
 
     private JsonElement? Take(string key)
     {
-        _known.Add(key);
+        Know(key);
         return Has(key) ? _values[key] : null;
     }
 
     private int? TakeNothing(string key)
     {
-        _known.Add(key);
+        Know(key);
         return null;
+    }
+
+    private void Know(string key)
+    {
+        _known.Add(key);
+        _asked?.Add(Full(key));
     }
 
     private string Full(string key) => _path.Length == 0 ? key : $"{_path}.{key}";

@@ -22,7 +22,7 @@ internal static class ServerHost
         services.AddSingleton(configuration);
         services.AddSingleton(configuration.Limits);
         services.AddSingleton(core.Hsm);
-        services.AddSingleton(core.Store);
+        services.AddSingleton(configuration.Telemetry.OtlpEndpoint is null ? core.Store : new ObservedStore(core.Store));
         services.AddSingleton(core.Rows);
         services.AddSingleton(core.Access);
         services.AddSingleton<ListenerLog>();
@@ -57,6 +57,8 @@ internal static class ServerHost
         logging.SetMinimumLevel(LogLevel.Information);
         logging.AddFilter("Microsoft", LogLevel.Warning);
         logging.AddFilter("Grpc", LogLevel.Warning);
+        // A start that fails is said once, in one line, by the command.
+        logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         logging.Configure(options => options.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
         logging.AddSimpleConsole(options =>
         {
