@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using KeyService.Crypto;
 
 namespace KeyService.Benchmarks.Crypto;
@@ -23,6 +24,7 @@ internal static partial class CpuTimeReport
             Measure(size);
         }
         Contexts();
+        Randomness();
     }
 
     private static void Measure(int size)
@@ -57,6 +59,16 @@ internal static partial class CpuTimeReport
         EncryptionContext row = EncryptionContext.Create(pairs[2..]);
         (double Best, double Median)[] times = Interleaved(1_000, () => EncryptionContext.Create(pairs), () => shared.Merge(row));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"context of 3 pairs: create {times[0].Best:F0} ({times[0].Median:F0}), merge 2 + 1 {times[1].Best:F0} ({times[1].Median:F0})"));
+    }
+
+    private static void Randomness()
+    {
+        byte[] one = new byte[24], few = new byte[64 * 24], many = new byte[256 * 24];
+        (double Best, double Median)[] times = Interleaved(
+            200, () => RandomNumberGenerator.Fill(one), () => RandomNumberGenerator.Fill(few), () => RandomNumberGenerator.Fill(many));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"24-byte nonce drawn alone {times[0].Best:F0}, with 64 {times[1].Best / 64:F1}, with 256 {times[2].Best / 256:F1} (medians {times[0].Median:F0}, {times[1].Median / 64:F1}, {times[2].Median / 256:F1})"));
     }
 
     private static (double Best, double Median)[] Interleaved(int count, params Action[] works)

@@ -14,7 +14,7 @@ namespace KeyService.Crypto;
 public sealed class SecretBuffer : IDisposable
 {
     private SecretArena.Cell _cell;
-    private bool _disposed;
+    private int _disposed;
 
     /// <summary>A buffer of zeros.</summary>
     /// <param name="length">1 byte to 64 KiB.</param>
@@ -35,7 +35,7 @@ public sealed class SecretBuffer : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
             return _cell.Span[..Length];
         }
     }
@@ -59,11 +59,11 @@ public sealed class SecretBuffer : IDisposable
     /// <summary>Zeroes the secret and gives its memory back.</summary>
     public void Dispose()
     {
-        if (_disposed)
+        // Exactly once, whoever comes first: a cell given back twice would belong to two secrets.
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
         {
             return;
         }
-        _disposed = true;
         CryptographicOperations.ZeroMemory(_cell.Span);
         SecretArena.Return(_cell);
         _cell = default;
