@@ -42,6 +42,26 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>What the server wrote to stdout and stderr since its last start.</summary>
     internal string ServerLog => server?.Log ?? "";
 
+    /// <summary>Waits for something the server logs beside its answer.</summary>
+    internal async Task WaitForLogAsync(string text)
+    {
+        var begun = System.Diagnostics.Stopwatch.GetTimestamp();
+        while (!ServerLog.Contains(text, StringComparison.Ordinal))
+        {
+            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(begun) < Command.Limit, $"The server did not log \"{text}\":\n{ServerLog}");
+            await Task.Delay(20);
+        }
+    }
+
+    /// <summary>Copies the store of a stopped service, with the write-ahead log beside it when there is one.</summary>
+    internal void CopyStore(string to)
+    {
+        foreach (var suffix in new[] { "", "-wal" }.Where(suffix => File.Exists(StorePath + suffix)))
+        {
+            File.Copy(StorePath + suffix, to + suffix);
+        }
+    }
+
     internal IReadOnlyDictionary<string, string?> ServerEnvironment =>
         new Dictionary<string, string?> { ["SOFTHSM2_CONF"] = Path.Combine(Directory, "softhsm2.conf") };
 
@@ -114,7 +134,11 @@ public sealed class ServiceFixture : IAsyncLifetime
         Executables.RunCliAsync(arguments, new Dictionary<string, string?> { ["KEYSERVICE_PROFILE"] = client.ProfilePath }, input, Directory);
 
     /// <summary>Creates a key through the real command.</summary>
-    internal async Task CreateKeyAsync(string name) => (await RunCliAsync(Administrator, "key", "create", name)).ExpectExit(0);
+    internal async Task CreateKeyAsync(string name)
+    {
+        var result = await RunCliAsync(Administrator, "key", "create", name);
+        (result with { Error = result.ExitCode == 0 ? "" : $"{result.Error}\n--- server\n{ServerLog}" }).ExpectExit(0);
+    }
 
     /// <summary>Registers a principal for this process's own uid on the Unix socket, which may use every key.</summary>
     internal async Task RegisterUnixUserAsync(string name)

@@ -70,8 +70,17 @@ internal static class ChannelFactory
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             CertificateChainPolicy = policy,
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            ClientCertificateContext = PemFiles.ClientCertificate(options.ClientCertificatePath, options.ClientKeyPath),
+            ClientCertificateContext = Valid(PemFiles.ClientCertificate(options.ClientCertificatePath, options.ClientKeyPath), options),
         };
+    }
+
+    // A server refuses an expired certificate after our side of the TLS 1.3 handshake, often without a word that reaches us: it is said here.
+    private static SslStreamCertificateContext Valid(SslStreamCertificateContext context, ClientOptions options)
+    {
+        var end = context.TargetCertificate.NotAfter.ToUniversalTime();
+        return options.TimeProvider.GetUtcNow().UtcDateTime <= end ? context : throw new KeyServiceException(
+            ClientReason.TlsFailed, $"The client certificate {options.ClientCertificatePath} expired on {end:u}.",
+            "Have a new one issued for the same name; the service needs no restart.");
     }
 
     private static async ValueTask<Stream> ConnectUnixAsync(string path, CancellationToken cancellation)

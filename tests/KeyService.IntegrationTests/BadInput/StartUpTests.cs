@@ -34,7 +34,7 @@ public sealed class StartUpTests(StoppedService stopped) : IClassFixture<Stopped
     public async Task A_wrong_PIN_is_tried_once_and_never_shown()
     {
         const string Pin = "1357924680";
-        File.WriteAllText(Path.Combine(service.Directory, "wrong-pin"), Pin);
+        WritePin("wrong-pin", Pin, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         var config = service.WriteConfig(all => Section(all, "hsm")["pinFile"] = "wrong-pin", "wrong-pin.json");
 
         var result = await ServeAsync(config);
@@ -42,6 +42,18 @@ public sealed class StartUpTests(StoppedService stopped) : IClassFixture<Stopped
         Assert.Contains("PIN", result.ExpectExit(3).Error, StringComparison.Ordinal);
         Assert.Contains("not tried again", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain(Pin, result.Error + result.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_PIN_file_that_others_can_read_is_refused()
+    {
+        WritePin("open-pin", "1234", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+        var config = service.WriteConfig(all => Section(all, "hsm")["pinFile"] = "open-pin", "open-pin.json");
+
+        var result = await ServeAsync(config);
+
+        Assert.Contains("open-pin", result.ExpectExit(3).Error, StringComparison.Ordinal);
+        Assert.Contains("chmod", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -66,7 +78,7 @@ public sealed class StartUpTests(StoppedService stopped) : IClassFixture<Stopped
 
         var result = await ServeAsync(config);
 
-        Assert.Contains("init", result.ExpectExit(7).Error, StringComparison.Ordinal);
+        Assert.Contains("init", result.ExpectExit(5).Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -87,6 +99,13 @@ public sealed class StartUpTests(StoppedService stopped) : IClassFixture<Stopped
         var result = await ServeAsync(config);
 
         Assert.Contains("development", result.ExpectExit(2).Error, StringComparison.Ordinal);
+    }
+
+    private void WritePin(string name, string pin, UnixFileMode mode)
+    {
+        var path = Path.Combine(service.Directory, name);
+        File.WriteAllText(path, pin);
+        File.SetUnixFileMode(path, mode);
     }
 
     private static Dictionary<string, object?> Section(Dictionary<string, object?> config, string name) => (Dictionary<string, object?>)config[name]!;

@@ -16,7 +16,7 @@ public sealed class StolenStoreTests(StoppedService stopped) : IClassFixture<Sto
                 "--admin-name", "thief", "--admin-certificate-uri", "keyservice:principal/administrator",
             ],
             Environment(thief))).ExpectExit(0);
-        File.Copy(service.StorePath, Path.Combine(thief, "stolen.db"));
+        service.CopyStore(Path.Combine(thief, "stolen.db"));
 
         var result = await Executables.RunServerAsync(
             ["serve", "--config", service.WriteConfig(all => Change(all, thief, "thief/stolen.db"), "thief.json")], Environment(thief));

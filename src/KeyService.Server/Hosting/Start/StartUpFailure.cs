@@ -18,8 +18,7 @@ internal static class StartUpFailure
         StoreOpenException store => new StartUpException(IsInUse(store) ? ExitCode.InUse : ExitCode.Unavailable, store.Message, store),
         StoreUnavailableException store => new StartUpException(ExitCode.Unavailable, store.Message, store),
         StoreTamperedException store => new StartUpException(ExitCode.Tampered, store.Message, store),
-        AddressInUseException address => InUse(address),
-        IOException { InnerException: AddressInUseException address } => InUse(address),
+        IOException { InnerException: AddressInUseException } address => InUse(address), // its message names the address
         IOException { InnerException: SocketException socket } io => new StartUpException(ExitCode.Configuration, $"{io.Message} {socket.Message}", io),
         SocketException socket => new StartUpException(ExitCode.Configuration, $"The server cannot listen: {socket.Message}", socket),
         _ => null,
@@ -34,7 +33,7 @@ internal static class StartUpFailure
         _ => ExitCode.Unavailable,
     }, exception.Message, exception);
 
-    private static StartUpException InUse(AddressInUseException exception) => new(ExitCode.InUse,
+    private static StartUpException InUse(IOException exception) => new(ExitCode.InUse,
         $"{exception.Message.TrimEnd('.')}. Stop what listens there, or give listen.tcp another port.", exception);
 
     private static bool IsInUse(StoreOpenException exception) => exception.Message.Contains("in use", StringComparison.Ordinal);
