@@ -1,3 +1,4 @@
+using Grpc.Core;
 using KeyService.Protocol.V1;
 
 namespace KeyService.IntegrationTests.BadInput;
@@ -5,22 +6,25 @@ namespace KeyService.IntegrationTests.BadInput;
 /// <summary>Two servers on one SQLite file would write over each other.</summary>
 public sealed class SecondServerTests(ServiceFixture service) : IClassFixture<ServiceFixture>
 {
-    [Fact]
-    public async Task A_second_server_on_the_same_store_is_refused_and_the_first_goes_on_undisturbed()
+    [Theory]
+    [InlineData("second.sock", "keyservice.db")]
+    [InlineData("keyservice.sock", "keyservice.sock")]
+    public async Task A_second_server_on_the_same_store_is_refused_and_the_first_goes_on_undisturbed(string socket, string inUse)
     {
-        await service.CreateKeyAsync("first/key");
-        await service.RegisterUnixUserAsync("this-user");
+        var key = $"first/{socket}";
+        await service.CreateKeyAsync(key);
         var config = service.WriteConfig(
-            all => ((Dictionary<string, object?>)all["listen"]!)["tcp"] = $"127.0.0.1:{ServiceFixture.FreePort()}", "second.json");
+            all => all["listen"] = new Dictionary<string, object?> { ["tcp"] = $"127.0.0.1:{ServiceFixture.FreePort()}", ["unixSocket"] = socket },
+            "second.json");
 
         var result = await Executables.RunServerAsync(["serve", "--config", config], service.ServerEnvironment, service.Directory);
 
-        Assert.Contains("in use", result.ExpectExit(6).Error, StringComparison.Ordinal);
-        Assert.Contains(service.StorePath, result.Error, StringComparison.Ordinal);
+        Assert.Contains(Path.Combine(service.Directory, inUse), result.ExpectExit(6).Error, StringComparison.Ordinal);
         using var tcp = service.ConnectAs("database");
-        await new Cipher.CipherClient(tcp).EncryptAsync(new EncryptRequest { Key = "first/key" });
-        // The second one's configuration names the same socket: the first must still be reachable there.
+        await new Cipher.CipherClient(tcp).EncryptAsync(new EncryptRequest { Key = key });
+        // The first must still be reachable on its socket: nobody is registered for this user's uid there, and that is its answer.
         using var unix = GrpcClients.ConnectUnix(service.SocketPath);
-        await new Cipher.CipherClient(unix).EncryptAsync(new EncryptRequest { Key = "first/key" });
+        var answer = await Assert.ThrowsAsync<RpcException>(async () => await new Cipher.CipherClient(unix).EncryptAsync(new EncryptRequest { Key = key }));
+        Assert.Equal(StatusCode.Unauthenticated, answer.StatusCode);
     }
 }

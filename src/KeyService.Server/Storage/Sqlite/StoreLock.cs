@@ -15,6 +15,10 @@ internal sealed partial class StoreLock : IDisposable
     private const int LockExclusive = 2;
     private const int LockNonBlocking = 4;
     private const int WouldBlock = 11; // EAGAIN of Linux
+    private const int OpenReadWrite = 2;
+    private const int OpenCreate = 0x40; // Linux, as the next
+    private const int OpenCloseOnExec = 0x80000;
+    private const uint OwnerReadWrite = 0x180; // 0600
 
     private readonly SafeFileHandle _handle;
 
@@ -27,10 +31,9 @@ internal sealed partial class StoreLock : IDisposable
         SafeFileHandle handle;
         try
         {
-            // ReadWrite sharing, because .NET would otherwise take a flock of its own with a less telling error.
             handle = OpenPrivate(path);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (IOException e)
         {
             throw new StoreOpenException($"The lock file {path} cannot be opened: {e.Message}", e);
         }
@@ -65,16 +68,11 @@ internal sealed partial class StoreLock : IDisposable
 
     public void Dispose() => _handle.Dispose();
 
+    // Not by FileStream: whatever sharing it is given, it takes a flock of its own and fails on ours with a less telling error.
     private static SafeFileHandle OpenPrivate(string path)
     {
-        var options = new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, BufferSize = 0 };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
-
-        new FileStream(path, options).Dispose();
-        return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        var handle = Open(path, OpenReadWrite | OpenCreate | OpenCloseOnExec, OwnerReadWrite);
+        return handle.IsInvalid ? throw new IOException(new Win32Exception(Marshal.GetLastPInvokeError()).Message) : handle;
     }
 
     private static string ReadOwner(SafeFileHandle handle)
@@ -83,6 +81,9 @@ internal sealed partial class StoreLock : IDisposable
         var length = RandomAccess.Read(handle, text, 0);
         return int.TryParse(Encoding.ASCII.GetString(text[..length]).Trim(), CultureInfo.InvariantCulture, out var id) ? $" (process {id})" : "";
     }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle Open(string path, int flags, uint mode);
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     private static partial int FileLock(SafeFileHandle file, int operation);
