@@ -1,0 +1,179 @@
+"""python3 -m keyservice_interop: checks the vectors; opens and makes archives, field tokens and wrapped data keys.
+
+Keys come from files of hexadecimal digits, never from arguments. Exit code 0: done; 4: does not verify; 2: usage and other errors.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import sys
+
+from . import aad, archive, archive_vectors, context, field, vectors, wrapped
+from .errors import FormatError
+
+
+def _key(path: str) -> bytes:
+    return bytes.fromhex(pathlib.Path(path).read_text("ascii").strip())
+
+
+def _pairs(arguments) -> list:
+    return [tuple(pair.split("=", 1)) for pair in arguments.context or []]
+
+
+def _source(path: str):
+    return sys.stdin.buffer if path == "-" else open(path, "rb")
+
+
+@contextlib.contextmanager
+def _sink(path: str):
+    """Standard output, or a new file that stays only when all went well."""
+    if path == "-":
+        yield sys.stdout.buffer
+        return
+    with open(path, "xb") as file:
+        try:
+            yield file
+        except BaseException:
+            os.unlink(path)
+            raise
+
+
+def _vectors(arguments) -> int:
+    return vectors.run(arguments.directory)
+
+
+def _make_vectors(arguments) -> int:
+    pathlib.Path(arguments.file).write_text(json.dumps(archive_vectors.make(), indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _inspect(arguments) -> int:
+    with _source(arguments.file) as source:
+        header = archive.read_header(source)
+    print(json.dumps({
+        "archiveId": header.archive_id.hex(),
+        "context": [list(pair) for pair in header.context],
+        "contentName": header.name,
+        "sequence": header.active.sequence,
+        "damagedSlotAreas": sum(area is None for area in header.areas),
+        "keyVersions": [wrapped.parse(slot).version.hex() for slot in header.active.slots],
+        "wrappedDataKeys": [slot.hex() for slot in header.active.slots],
+    }))
+    return 0
+
+
+def _archive_open(arguments) -> int:
+    with _source(arguments.file) as source, _sink(arguments.output) as sink:
+        archive.open_(_key(arguments.key_hex_file), archive.read_header(source), source, sink)
+    return 0
+
+
+def _archive_make(arguments) -> int:
+    slots = [_key(path) for path in arguments.wrapped_hex_file]
+    header = archive.new_header(bytes.fromhex(arguments.archive_id), _pairs(arguments), arguments.name, slots)
+    with _source(arguments.file) as source, _sink(arguments.output) as sink:
+        archive.make(_key(arguments.key_hex_file), os.urandom(24), header, source, sink)
+    return 0
+
+
+def _token_in(arguments) -> bytes:
+    raw = sys.stdin.buffer.read()
+    return field.from_text(raw.decode("ascii").strip()) if arguments.text else raw
+
+
+def _field_open(arguments) -> int:
+    sys.stdout.buffer.write(field.open_(_key(arguments.key_hex_file), _token_in(arguments), context.encode(_pairs(arguments))))
+    return 0
+
+
+def _field_make(arguments) -> int:
+    fmt = {8: field.FORMAT_BULK_KEY, 16: field.FORMAT_DATA_KEY}[len(bytes.fromhex(arguments.key_id))]
+    token = field.make(
+        _key(arguments.key_hex_file), fmt, bytes.fromhex(arguments.key_id), os.urandom(24),
+        context.encode(_pairs(arguments)), sys.stdin.buffer.read())
+    sys.stdout.buffer.write(field.to_text(token).encode("ascii") if arguments.text else token)
+    return 0
+
+
+def _unwrap(arguments) -> int:
+    key = wrapped.unwrap(
+        _key(arguments.key_hex_file), _key(arguments.wrapped_hex_file), arguments.purpose,
+        bytes.fromhex(arguments.subject), context.encode(_pairs(arguments)))
+    print(key.hex())
+    return 0
+
+
+def _wrap(arguments) -> int:
+    data_key = bytes.fromhex(sys.stdin.read().strip())
+    print(wrapped.wrap(
+        _key(arguments.key_hex_file), bytes.fromhex(arguments.version), os.urandom(12), arguments.purpose,
+        bytes.fromhex(arguments.subject), context.encode(_pairs(arguments)), data_key).hex())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m keyservice_interop", description=__doc__.split("\n")[0])
+    areas = parser.add_subparsers(required=True)
+
+    check = areas.add_parser("vectors", help="check all vectors of a directory, reading and making each")
+    check.add_argument("directory")
+    check.set_defaults(run=_vectors)
+    make = areas.add_parser("make-archive-vectors", help="write the archive vectors")
+    make.add_argument("file")
+    make.set_defaults(run=_make_vectors)
+
+    def command(area, name, run, *, key=True, pairs=True, file=False, output=False):
+        sub = area.add_parser(name)
+        sub.set_defaults(run=run)
+        if key:
+            sub.add_argument("--key-hex-file", required=True, help="file with the key in hexadecimal digits")
+        if pairs:
+            sub.add_argument("--context", action="append", metavar="KEY=VALUE")
+        if output:
+            sub.add_argument("-o", "--output", default="-", help="new file, - for standard output")
+        if file:
+            sub.add_argument("file", help="input file, - for standard input")
+        return sub
+
+    archives = areas.add_parser("archive").add_subparsers(required=True)
+    command(archives, "inspect", _inspect, key=False, pairs=False, file=True)
+    command(archives, "open", _archive_open, pairs=False, file=True, output=True)
+    made = command(archives, "make", _archive_make, file=True, output=True)
+    made.add_argument("--archive-id", required=True, metavar="HEX")
+    made.add_argument("--name", default="")
+    made.add_argument("--wrapped-hex-file", action="append", required=True)
+
+    fields = areas.add_parser("field", help="token or plaintext on standard input and output").add_subparsers(required=True)
+    command(fields, "open", _field_open).add_argument("--text", action="store_true")
+    token = command(fields, "make", _field_make)
+    token.add_argument("--text", action="store_true")
+    token.add_argument("--key-id", required=True, metavar="HEX", help="8-byte key-version id or 16-byte data-key id")
+
+    keys = areas.add_parser("data-key").add_subparsers(required=True)
+    for name, run in (("unwrap", _unwrap), ("wrap", _wrap)):
+        sub = command(keys, name, run)
+        sub.add_argument("--purpose", type=int, choices=sorted(aad.RULES), required=True)
+        sub.add_argument("--subject", default="", metavar="HEX")
+        if name == "unwrap":
+            sub.add_argument("--wrapped-hex-file", required=True)
+        else:
+            sub.add_argument("--version", required=True, metavar="HEX")
+    return parser
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        return arguments.run(arguments)
+    except FormatError as error:
+        print(f"{error.fault}: {error}", file=sys.stderr)
+        return 4
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Runs tests/vectors through this implementation, reading and making each. One function for each file, by its name."""
+
+import hashlib
+import json
+import pathlib
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from . import aad, archive_vectors, audit, context, field, rows, wrapped, xaes
+from .errors import FormatError, VerificationFailed
+
+
+def _hex(vector: dict, name: str) -> bytes:
+    return bytes.fromhex(vector[name])
+
+
+def _refuses(kind, action, *arguments) -> None:
+    try:
+        action(*arguments)
+    except kind:
+        return
+    raise AssertionError("accepted")
+
+
+def _each(vectors, check) -> int:
+    for vector in vectors:
+        try:
+            check(vector)
+        except Exception as error:
+            raise AssertionError(f"vector '{vector['name']}': {type(error).__name__}: {error}") from error
+    return len(vectors)
+
+
+def _context(document: dict) -> int:
+    def positive(v):
+        pairs = [tuple(pair) for pair in v["pairs"]]
+        encoded = context.encode(pairs)
+        assert encoded == context.encode(reversed(pairs)) == _hex(v, "encoded")
+        assert sorted(context.decode(encoded)) == sorted(pairs)
+        assert hashlib.sha256(encoded).hexdigest() == v["sha256"]
+
+    def negative_pairs(v):
+        pairs = [[bytes.fromhex(text).decode("utf-16-be", "surrogatepass") for text in pair] for pair in v["pairsUtf16"]]
+        _refuses(FormatError, context.encode, pairs)
+
+    return (
+        _each(document["positive"], positive)
+        + _each(document["negativePairs"], negative_pairs)
+        + _each(document["negativeEncoded"], lambda v: _refuses(FormatError, context.decode, _hex(v, "encoded")))
+    )
+
+
+def _associated_data(document: dict) -> int:
+    def build(v):
+        return aad.build(v["purpose"], v["format"], _hex(v, "keyVersion"), _hex(v, "subject"), context.encode(v.get("context", [])))
+
+    def positive(v):
+        assert build(v) == _hex(v, "aad")
+
+    return _each(document["positive"], positive) + _each(document["negative"], lambda v: _refuses(ValueError, build, v))
+
+
+def _wrapped_data_key(document: dict) -> int:
+    def positive(v):
+        encoded, arguments = context.encode(v["context"]), (v["purpose"], _hex(v, "subject"))
+        assert encoded == _hex(v, "contextEncoded")
+        made = wrapped.wrap(_hex(v, "kek"), _hex(v, "keyVersion"), _hex(v, "iv"), *arguments, encoded, _hex(v, "dataKey"))
+        assert made == _hex(v, "wrapped")
+        assert wrapped.unwrap(_hex(v, "kek"), made, *arguments, encoded) == _hex(v, "dataKey")
+
+    def does_not_open(v):
+        key = wrapped.parse(_hex(v, "wrapped"))
+        _refuses(InvalidTag, AESGCM(_hex(v, "kek")).decrypt, key.iv, key.sealed, _hex(v, "aad"))
+
+    return (
+        _each(document["positive"], positive)
+        + _each(document["doesNotOpen"], does_not_open)
+        + _each(document["malformed"], lambda v: _refuses(FormatError, wrapped.parse, _hex(v, "wrapped")))
+    )
+
+
+def _field_token(document: dict) -> int:
+    def positive(v):
+        encoded, key_id = context.encode(v["context"]), bytes.fromhex(v.get("keyVersion") or v["dataKeyId"])
+        assert field.bound_data(v["format"], key_id, encoded) == _hex(v, "aad")
+        assert xaes.derive(_hex(v, "key"), _hex(v, "nonce")) == (_hex(v, "derivedKey"), _hex(v, "derivedNonce"))
+        token = field.make(_hex(v, "key"), v["format"], key_id, _hex(v, "nonce"), encoded, _hex(v, "plaintext"))
+        assert token == _hex(v, "token") and field.parse(token).encode() == token
+        assert field.open_(_hex(v, "key"), token, encoded) == _hex(v, "plaintext")
+        assert field.to_text(token) == v["text"] and field.from_text(v["text"]) == token
+
+    def does_not_open(v):
+        _refuses(VerificationFailed, field.open_, _hex(v, "key"), _hex(v, "token"), context.encode(v["context"]))
+
+    return (
+        _each(document["positive"], positive)
+        + _each(document["doesNotOpen"], does_not_open)
+        + _each(document["malformed"], lambda v: _refuses(FormatError, field.parse, _hex(v, "token")))
+        + _each(document["malformedText"], lambda v: _refuses(FormatError, field.from_text, v["text"]))
+    )
+
+
+def _audit_record(document: dict) -> int:
+    def value(name, given):
+        if name in ("keyVersion", "contextDigest"):
+            return bytes.fromhex(given)
+        return int(given) if name in ("time", "sequence", "itemCount", "byteCount", "durationMicroseconds") else given
+
+    def positive(v):
+        record = {name: value(name, given) for name, given in v["fields"].items()}
+        encoded = audit.encode(record)
+        assert encoded == _hex(v, "encoded") and audit.parse(encoded) == record
+        assert audit.leaf_hash(encoded) == _hex(v, "leafHash")
+
+    return _each(document["positive"], positive) + _each(
+        document["negative"], lambda v: _refuses(FormatError, audit.parse, _hex(v, "encoded"))
+    )
+
+
+def _row_mac(document: dict) -> int:
+    key = _hex(document, "integrityKey")
+
+    def positive(v):
+        columns = [(kind, bytes.fromhex(value) if kind == "bytes" else value) for kind, value in v["columns"]]
+        encoded = rows.encode(v["table"], columns)
+        assert encoded == _hex(v, "encoded") and rows.mac(key, encoded) == _hex(v, "mac")
+
+    return _each(document["positive"], positive)
+
+
+CHECKS = {
+    "archive": archive_vectors.check,
+    "associated-data": _associated_data,
+    "audit-record": _audit_record,
+    "context": _context,
+    "field-token": _field_token,
+    "row-mac": _row_mac,
+    "wrapped-data-key": _wrapped_data_key,
+}
+
+
+def run(directory: str) -> int:
+    """Checks every .json file of the directory, prints a line for each; 0 when all hold. A file nobody knows fails."""
+    files = sorted(pathlib.Path(directory).glob("*.json"))
+    failed = not files
+    for file in files:
+        try:
+            checked = CHECKS[file.stem](json.loads(file.read_text("utf-8")))
+            if checked == 0:
+                raise AssertionError("it holds no vectors")
+            print(f"{file.stem}: {checked} vectors hold")
+        except KeyError as missing:
+            failed = True
+            print(f"{file.stem}: FAILED: {missing} is unknown here")
+        except AssertionError as error:
+            failed = True
+            print(f"{file.stem}: FAILED: {error}")
+    return 1 if failed else 0
