@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Running;
 using KeyService.Benchmarks.Crypto;
 using KeyService.Benchmarks.Hsm;
+using KeyService.Benchmarks.Storage;
 
 if (args is ["crypto-cpu"])
 {
@@ -12,4 +13,9 @@ if (args is ["hsm-data-keys", ..])
     await DataKeyReport.RunAsync(args is [_, var rounds] ? int.Parse(rounds, System.Globalization.CultureInfo.InvariantCulture) : 41);
     return;
 }
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+if (args is ["store", ..])
+{
+    await StoreThroughput.RunAsync(args.ElementAtOrDefault(1) ?? Path.GetTempPath(), int.Parse(args.ElementAtOrDefault(2) ?? "5", null));
+    return;
+}
+BenchmarkSwitcher.FromAssembly(typeof(StoreThroughput).Assembly).Run(args);

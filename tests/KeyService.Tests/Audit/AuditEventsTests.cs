@@ -1,0 +1,57 @@
+using KeyService.Server.Audit;
+
+namespace KeyService.Tests.Audit;
+
+public sealed class AuditEventsTests
+{
+    /// <summary>Only grows: these numbers, names and types stand in every log ever written.</summary>
+    [Fact]
+    public void Numbers_names_and_types_are_frozen()
+    {
+        Assert.Equal(
+            """
+            100 service-started Administer
+            101 service-stopped Administer
+            102 installation-created Administer
+            103 status-read Read
+            104 hsm-guarantees-read Read
+            105 unknown-method-called Read
+            106 stream-end-missing Administer
+            200 principal-created Administer
+            201 principals-listed Read
+            202 principal-disabled Administer
+            203 grant-created Administer
+            204 grants-listed Read
+            205 grant-revoked Administer
+            206 own-access-read Read
+            207 authentication-refused Read
+            300 key-created Administer
+            301 key-read Read
+            302 keys-listed Read
+            303 key-rotated Administer
+            304 key-versions-listed Read
+            305 key-wraps-reserved Administer
+            400 data-key-generated Modify
+            401 data-keys-generated Modify
+            402 data-key-unwrapped Read
+            403 data-key-rewrapped Modify
+            404 data-keys-rewrapped Modify
+            500 field-encrypted Modify
+            501 field-decrypted Read
+            502 fields-encrypted Modify
+            503 fields-decrypted Read
+            504 fields-reencrypted Modify
+            505 encrypt-stream-opened Modify
+            506 encrypt-stream-closed Modify
+            507 decrypt-stream-opened Read
+            508 decrypt-stream-closed Read
+            600 audit-tail-opened Read
+            601 audit-tail-closed Read
+            602 audit-log-marked Administer
+            """,
+            string.Join('\n', Enum.GetValues<AuditEvent>().Select(each => $"{(ushort)each} {AuditEvents.NameOf(each)} {AuditEvents.TypeOf(each)}")));
+    }
+
+    [Fact]
+    public void An_event_of_a_newer_version_still_has_a_name() => Assert.Equal("event-9999", AuditEvents.NameOf((AuditEvent)9999));
+}

@@ -1,0 +1,20 @@
+using System.Security.Cryptography;
+using KeyService.Server.Access;
+using KeyService.Server.Storage;
+
+namespace KeyService.Tests.Storage;
+
+/// <summary>Row MACs by a key in software, where the service has the HSM's.</summary>
+internal static class SoftwareRows
+{
+    public static RowAuthenticator Of(byte fill = 7)
+    {
+        var key = Enumerable.Repeat(fill, 32).ToArray();
+        return new RowAuthenticator((row, _) => ValueTask.FromResult(HMACSHA256.HashData(key, row.Span)));
+    }
+
+    /// <summary>An installation with the administrator "root-admin" (uid 1000).</summary>
+    public static Task<CommitReceipt> InstallAsync(IStore store, RowAuthenticator rows) => NewInstallation.CreateAsync(
+        store, rows, new byte[16], [new IntegrityKeyBlob("token-1", new byte[41], new byte[32])], "root-admin", PrincipalType.Person,
+        Credential.OfUid(1000), CancellationToken.None);
+}
