@@ -64,7 +64,7 @@ internal sealed class CallGate(
                 throw Refusal.ShuttingDown();
             if (rpc is null)
             {
-                record.Detail = method.Length <= MaxRecordedMethodLength ? method : method[..MaxRecordedMethodLength];
+                record.Detail = Printable(method);
                 throw Refusal.Unimplemented(record.Detail);
             }
             var call = new Call(rpc, method, principal, record, started, access.Allows, store, requests) { CancellationToken = context.RequestAborted };
@@ -98,8 +98,19 @@ internal sealed class CallGate(
         record.Event = AuditEvent.AuthenticationRefused;
         if (peer.Credentials.Length > 0)
             record.Source = $"{peer.Source} {peer.Credentials[0].Value}";
-        record.Detail = context.Request.Path.Value is { Length: <= MaxRecordedMethodLength } path ? path : "";
+        record.Detail = Printable(context.Request.Path.Value ?? "");
         throw Refusal.UnknownPrincipal();
+    }
+
+    // What a stranger wrote: one line of printable ASCII, not too long, for record and log.
+    private static string Printable(string method)
+    {
+        var shown = method.Length <= MaxRecordedMethodLength ? method : method[..MaxRecordedMethodLength];
+        return string.Create(shown.Length, shown, static (line, text) =>
+        {
+            for (var i = 0; i < line.Length; i++)
+                line[i] = text[i] is > ' ' and <= '~' ? text[i] : '?';
+        });
     }
 
     private async Task RefuseAsync(HttpContext context, AuditRecordDraft record, long started, Refusal refusal)
@@ -107,6 +118,7 @@ internal sealed class CallGate(
         var failure = Failure.Of(refusal, record.TraceId, cutOff: null);
         record.Outcome = failure.Outcome;
         record.Reason = failure.ReasonName;
+        log.Refused(record.Detail.Length > 0 ? record.Detail : "A call", failure.ReasonName, record.TraceId);
         var answer = failure.Answer;
         try
         {

@@ -15,6 +15,11 @@ internal sealed partial class CallLog(ILogger<CallLog> logger)
     [LoggerMessage(4003, LogLevel.Warning, "{Method} failed with {Reason}, trace {TraceId}")]
     private static partial void Failed(ILogger logger, string method, string reason, string traceId, Exception exception);
 
+    [LoggerMessage(4004, LogLevel.Information, "{Method} was refused with {Reason}, trace {TraceId}")]
+    private static partial void Refused(ILogger logger, string method, string reason, string traceId);
+
+    public void Refused(string method, string reason, string traceId) => Refused(logger, method, reason, traceId);
+
     public void Defect(string method, string traceId, Exception exception) => Defect(logger, method, traceId, exception);
 
     public void NotRecorded(string traceId, Exception exception) => NotRecorded(logger, traceId, exception);

@@ -109,6 +109,8 @@ internal sealed class CallPipeline(
             log.Defect(call.Method, call.TraceId, exception);
         else if (failure.Outcome == AuditOutcome.Failed)
             log.Failed(call.Method, failure.ReasonName, call.TraceId, exception);
+        else
+            log.Refused(call.Method, failure.ReasonName, call.TraceId);
         call.Record.Outcome = failure.Outcome;
         call.Record.Reason = failure.ReasonName;
         try

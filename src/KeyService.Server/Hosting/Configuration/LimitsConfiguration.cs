@@ -3,8 +3,8 @@ namespace KeyService.Server.Hosting;
 /// <summary>Section "limits" of the configuration file.</summary>
 internal sealed record LimitsConfiguration
 {
-    /// <summary>Unary calls in progress at once, 1 to 100,000.</summary>
-    public int ConcurrentCalls { get; init; } = 1024;
+    /// <summary>Unary calls in progress at once, 1 to 100,000. Each may hold two blocks of 256 KiB.</summary>
+    public int ConcurrentCalls { get; init; } = 512;
 
     /// <summary>Streams in progress at once, 1 to 10,000. Each may hold a flow-control window of 8 MiB.</summary>
     public int ConcurrentStreams { get; init; } = 64;
