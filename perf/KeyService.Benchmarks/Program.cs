@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Running;
+using KeyService.Benchmarks.Archives;
 using KeyService.Benchmarks.Crypto;
 using KeyService.Benchmarks.Hsm;
 using KeyService.Benchmarks.Storage;
@@ -16,6 +17,16 @@ if (args is ["hsm-data-keys", ..])
 if (args is ["store", ..])
 {
     await StoreThroughput.RunAsync(args.ElementAtOrDefault(1) ?? Path.GetTempPath(), int.Parse(args.ElementAtOrDefault(2) ?? "5", null));
+    return;
+}
+if (args is ["archive-file", ..])
+{
+    FileReport.Run(args[1..]);
+    return;
+}
+if (args is ["archive-file-once", _, _, _])
+{
+    await FileReport.RunOnce(args[1..]);
     return;
 }
 BenchmarkSwitcher.FromAssembly(typeof(StoreThroughput).Assembly).Run(args);

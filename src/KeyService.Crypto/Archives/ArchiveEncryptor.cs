@@ -10,14 +10,17 @@ public static class ArchiveEncryptor
     private const int SealedSegment = SegmentCipher.ChunksPerSegment * ArchiveFormat.SealedChunkLength;
 
     /// <summary>Encrypts with one wrapped data key.</summary>
-    /// <param name="plaintext">Read from its position to its end; not closed.</param>
+    /// <param name="plaintext">
+    /// Read from its position to its end; not closed. Its end seals the archive. A pipe cannot tell a dead producer from a finished one, so a stream
+    /// over a producer's output has to throw, not end, when the producer failed: then the archive stays without an end and no reader accepts it.
+    /// </param>
     /// <param name="archive">Written from its position; not flushed to disk, not closed.</param>
     /// <param name="wrappedDataKey">69 bytes: the data key wrapped for use ARCHIVE, this archive id and context.</param>
     /// <param name="dataKey">32 bytes; one data key makes one archive.</param>
     /// <param name="archiveId">16 random bytes (<see cref="ArchiveHeader.NewArchiveId"/>).</param>
     /// <param name="context">The context of the wrapping.</param>
     /// <param name="contentName">What is archived, 0 to 255 bytes of UTF-8, visible.</param>
-    /// <param name="options">Workers, progress, what to await before the archive is sealed.</param>
+    /// <param name="options">Workers and progress.</param>
     /// <param name="cancellationToken">Leaves an archive without an end, which no reader accepts.</param>
     public static Task<ArchiveSummary> EncryptAsync(
         Stream plaintext,

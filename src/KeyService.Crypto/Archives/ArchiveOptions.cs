@@ -14,12 +14,6 @@ public sealed record ArchiveOptions
 
     /// <summary>Told the plaintext bytes done so far after each segment, in order, from a worker's thread.</summary>
     public IProgress<long>? Progress { get; init; }
-
-    /// <summary>
-    /// Awaited after the input's end and before the last chunk is written. When it throws, the archive stays without an end: a
-    /// pipe cannot tell a dead producer from a finished one, so whoever runs the producer checks its exit code here.
-    /// </summary>
-    public Func<CancellationToken, Task>? BeforeSeal { get; init; }
 }
 
 /// <summary>What was done.</summary>

@@ -30,7 +30,7 @@ internal sealed class SegmentPipeline : IDisposable
     /// <param name="newCipher">One cipher for each worker.</param>
     /// <param name="inputLength">Bytes of a full input segment; a shorter one is the last.</param>
     /// <param name="outputLength">Room that one segment's output needs.</param>
-    /// <param name="options">Workers, progress, what to await before the end is written.</param>
+    /// <param name="options">Workers and progress.</param>
     public SegmentPipeline(
         Stream input, Stream output, Func<SegmentCipher> newCipher, int inputLength, int outputLength, ArchiveOptions options)
     {
@@ -142,11 +142,6 @@ internal sealed class SegmentPipeline : IDisposable
         while (TakeDue() is { } segment)
         {
             segment.ThrowIfFailed();
-            if (segment.IsLast && _options.BeforeSeal is { } beforeSeal)
-            {
-                await beforeSeal(cancellationToken).ConfigureAwait(false);
-            }
-
             await segment.WriteAsync(_output, cancellationToken).ConfigureAwait(false);
             _inputBytes += segment.InputLength;
             _outputBytes += segment.OutputLength;

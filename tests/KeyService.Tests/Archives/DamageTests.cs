@@ -145,6 +145,29 @@ public sealed class DamageTests
     }
 
     [Fact]
+    public void Pushing_allocates_nothing_once_it_runs()
+    {
+        using SecretBuffer key = Sample.DataKey();
+        using var encryptor = new ChunkEncryptor(Sample.Header(), key);
+        var archive = new ArrayBufferWriter<byte>(1 << 20);
+        var content = new ArrayBufferWriter<byte>(1 << 20);
+        byte[] piece = Sample.Plaintext(50_001);
+        encryptor.Write(piece, archive);
+        using var decryptor = new ChunkDecryptor(ArchiveHeader.Parse(archive.WrittenSpan), key);
+        decryptor.Write(archive.WrittenSpan[Sample.HeaderLength..], content);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 20; i++)
+        {
+            archive.ResetWrittenCount();
+            content.ResetWrittenCount();
+            encryptor.Write(piece, archive);
+            decryptor.Write(archive.WrittenSpan, content);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
     public void The_chunk_counter_stops_at_2_to_the_38()
     {
         using SecretBuffer key = Sample.DataKey();
