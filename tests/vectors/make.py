@@ -13,6 +13,7 @@ import struct
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 LABEL = b"keyservice/v1\x00"
 
@@ -356,8 +357,34 @@ def make_row_mac():
                           "mac": hmac.new(key, encode(t, cs), hashlib.sha256).hexdigest()} for n, t, cs in rows]}
 
 
+# ---------------------------------------------------------------- key blob
+def make_key_blob():
+    positive = []
+    for name in ("first", "second"):
+        root, backup, kek = draw(f"root {name}", 32), draw(f"backup {name}", 32), draw(f"kek {name}", 32)
+        version, iv = draw(f"version {name}", 8), draw(f"iv {name}", 12)
+        bound = aad(5, 1, version, b"", context([]))
+        integrity = draw(f"integrity {name}", 32)
+        pattern = aes_key_wrap(backup, bytes(range(32)))
+        positive.append({
+            "name": name, "rootKey": root.hex(), "backupKey": backup.hex(), "kek": kek.hex(), "keyVersion": version.hex(),
+            "rootBlob": (b"\x01" + aes_key_wrap(root, kek)).hex(), "backupBlob": (b"\x01" + aes_key_wrap(backup, kek)).hex(),
+            "versionHash": hashlib.sha256(version).hexdigest(), "aad": bound.hex(), "iv": iv.hex(),
+            "checkValue": (b"\x01" + version + iv + AESGCM(kek).encrypt(iv, hashlib.sha256(version).digest(), bound)).hex(),
+            "integrityKey": integrity.hex(), "integrityRootBlob": (b"\x01" + aes_key_wrap(root, integrity)).hex(),
+            "integrityCheckValue": hmac.new(integrity, b"keyservice/integrity-check/v1", hashlib.sha256).hexdigest(),
+            "backupPattern": pattern.hex(), "backupKeyId": hashlib.sha256(b"keyservice/backup-key-id/v1" + pattern).hexdigest()[:16]})
+    whole = bytes.fromhex(positive[0]["rootBlob"])
+    malformed = [
+        ("nothing", b""), ("algorithm byte alone", whole[:1]), ("40 bytes", whole[:-1]), ("42 bytes", whole + b"\x00"), ("algorithm 0x00", b"\x00" + whole[1:]),
+        ("algorithm 0x02", b"\x02" + whole[1:]), ("AES-KWP of 32 bytes is as long and is not known", b"\x03" + whole[1:]),
+    ]
+    return {"spec": "docs/spec/key-blob.md", "positive": positive, "malformed": [{"name": n, "blob": b.hex()} for n, b in malformed]}
+
+
 for name, make in (("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
-                   ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac)):
+                   ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
+                   ("key-blob", make_key_blob)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:
         json.dump(make(), out, indent=1)
         out.write("\n")

@@ -23,12 +23,16 @@ internal static class HsmDiagnostics
     /// <summary>One operation, from its session to its result.</summary>
     internal readonly struct Measurement
     {
-        private readonly string operation;
+        private readonly string operation = "";
         private readonly Activity? span;
         private readonly long started;
 
         internal Measurement(string caller)
         {
+            if (!Durations.Enabled && !Spans.HasListeners())
+            {
+                return;
+            }
             operation = caller.EndsWith("Async", StringComparison.Ordinal) ? caller[..^5] : caller;
             span = Spans.HasListeners() ? Spans.StartActivity($"hsm {operation}", ActivityKind.Client) : null;
             started = Durations.Enabled ? Stopwatch.GetTimestamp() : 0;

@@ -167,6 +167,16 @@ public sealed class FaultTests : IDisposable
     }
 
     [Fact]
+    public async Task A_token_one_wrong_PIN_from_its_lock_is_not_tried_at_all()
+    {
+        var faults = await FaultModule.CreateAsync(directory);
+        faults.Flip("C_GetTokenInfo");
+        var refused = Assert.Throws<HsmException>(() => directory.Open(faults.Configuration));
+        Assert.Equal(HsmFault.PinLocked, refused.Fault);
+        Assert.Equal(0, faults.Calls("C_Login"));
+    }
+
+    [Fact]
     public async Task A_key_wrap_that_gives_another_answer_than_the_RFC_is_refused_at_open()
     {
         var faults = await FaultModule.CreateAsync(directory);

@@ -1,6 +1,6 @@
 /* A PKCS#11 module for tests: SoftHSM with faults. It hands out SoftHSM's function list with a few entries replaced by ones that look into the file
  * KEYSERVICE_TEST_FAULTS first. A line "C_Encrypt 0x30 2" makes the next two calls of C_Encrypt return 0x30; "C_GetTokenInfo hang" makes calls wait
- * while the line stands; "C_WrapKey flip" spoils the answer. Every call of a replaced function is appended to the file's name with ".calls".
+ * while the line stands; "C_WrapKey flip" spoils the answer, "C_GetTokenInfo flip" says that one PIN try is left. Every call of a replaced function is appended to the file's name with ".calls".
  * Built by the tests: gcc -shared -fPIC -o fault_module.so fault_module.c -ldl */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -60,8 +60,12 @@ static ulong_t fault(const char *name, int *flip)
 
 static ulong_t get_token_info(ulong_t slot, void *info)
 {
-    ulong_t code = fault("C_GetTokenInfo", NULL);
-    return code ? code : CALL(GET_TOKEN_INFO, ulong_t (*)(ulong_t, void *), slot, info);
+    enum { FLAGS = 96, USER_PIN_FINAL_TRY = 0x20000 };
+    int flip = 0;
+    ulong_t code = fault("C_GetTokenInfo", &flip);
+    if (!code) code = CALL(GET_TOKEN_INFO, ulong_t (*)(ulong_t, void *), slot, info);
+    if (flip && !code) *(ulong_t *)((char *)info + FLAGS) |= USER_PIN_FINAL_TRY;
+    return code;
 }
 
 static ulong_t login(ulong_t session, ulong_t user, unsigned char *pin, ulong_t length)
