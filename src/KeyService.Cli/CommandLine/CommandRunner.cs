@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using KeyService.Cli.Archives;
 using KeyService.Cli.Files;
 using KeyService.Cli.Output;
 using KeyService.Cli.Processes;
@@ -27,6 +28,10 @@ internal static class CommandRunner
         if (parse.Action is ParseErrorAction)
         {
             return errors.Write(CliError.Usage(CommandLineInput.ErrorOf(parse), $"See: {CommandLineInput.HelpLineFor(parse)}"));
+        }
+        if (producer is not null && parse.CommandResult.Command.Name != EncryptCommand.Name)
+        {
+            return errors.Write(CliError.Usage("Only encrypt takes a command after --.", $"See: {CommandLineInput.HelpLineFor(parse)}"));
         }
         using var interruption = new Interruption();
         try

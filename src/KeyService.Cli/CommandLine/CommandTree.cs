@@ -47,13 +47,6 @@ internal static class CommandTree
         root.Add(GlobalOptions.Profile);
         root.Add(GlobalOptions.Json);
         root.Add(GlobalOptions.Quiet);
-        root.Validators.Add(result =>
-        {
-            if (producer is not null && !IsEncrypt(result))
-            {
-                result.AddError("Only encrypt takes a command after --.");
-            }
-        });
         return root;
     }
 
@@ -75,8 +68,4 @@ internal static class CommandTree
             RefuseUnknownOptions(subcommand);
         }
     }
-
-    private static bool IsEncrypt(System.CommandLine.Parsing.SymbolResult root) =>
-        ((System.CommandLine.Parsing.CommandResult)root).Children
-            .OfType<System.CommandLine.Parsing.CommandResult>().FirstOrDefault()?.Command.Name == EncryptCommand.Name;
 }

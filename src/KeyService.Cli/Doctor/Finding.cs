@@ -27,7 +27,7 @@ internal sealed record Finding(string Side, string Check, string State, string M
     public string ToText()
     {
         var sign = State switch { GoodState => "ok     ", WarningState => "warning", _ => "PROBLEM" };
-        var line = Terminal.Printable($"{sign}  {Side} {Check,-12} {Message}");
+        var line = Terminal.Printable($"{sign}  {Side} {Check,-13} {Message}");
         return Fix.Length == 0 ? line : $"{line}\n         fix: {Terminal.Printable(Fix)}";
     }
 }

@@ -54,11 +54,11 @@ internal static class ServiceCheck
             return
             [
                 status.Profile == "production"
-                    ? Finding.Good("profile-kind", $"KeyService {status.Version}, production profile.")
-                    : Finding.Warning("profile-kind", $"KeyService {status.Version}, {status.Profile} profile: development only.", "Use the production profile for patient data."),
+                    ? Finding.Good("service", $"KeyService {status.Version}, production profile.")
+                    : Finding.Warning("service", $"KeyService {status.Version}, {status.Profile} profile: development only.", "Use the production profile for patient data."),
                 .. status.Components.Select(component => component.Healthy
-                    ? Finding.Good(component.Name, component.Detail.Length == 0 ? "Healthy." : component.Detail)
-                    : Finding.Problem(component.Name, component.Detail, "Run keyservice doctor on the server, and look at its log.")),
+                    ? Finding.Good($"service-{component.Name}", component.Detail.Length == 0 ? "Healthy." : component.Detail)
+                    : Finding.Problem($"service-{component.Name}", component.Detail, "Run keyservice doctor on the server, and look at its log.")),
             ];
         }
         catch (KeyServiceException e) when (e.Reason == "ACCESS_DENIED")
