@@ -38,10 +38,18 @@ begin() { printf '  %-58s' "$*"; }
 ok() { printf '%s%s%s\n' "$green" "${*:-ok}" "$plain"; }
 line() { printf '  %s\n' "$*"; }
 
-# What went wrong, in the words of what went wrong.
+# Runs something without a word; what it said is kept for the log, and for broken to show.
+attempt() {
+  local status=0
+  "$@" >"$dev/last.log" 2>&1 || status=$?
+  cat "$dev/last.log" >> "$log"
+  return $status
+}
+
+# Ends with a sentence, under the words of what failed.
 broken() {
   printf '\n'
-  [ ! -s "${2:-}" ] || tail -n 15 "$2" | sed 's/^/    /' >&2
+  tail -n 15 "${2:-$dev/last.log}" | sed 's/^/    /' >&2
   die "$1"
 }
 
@@ -66,9 +74,9 @@ prepare() {
 publish() {
   local rid=linux-x64
   [ "$(uname -m)" != aarch64 ] || rid=linux-arm64
-  dotnet publish "src/$1" -c Release -r $rid --self-contained false -p:PublishReadyToRun=true -o "$dev/bin/$1" >>"$log" 2>&1 ||
-    dotnet publish "src/$1" -c Release -o "$dev/bin/$1" >>"$log" 2>&1 ||
-    broken "The build failed ($log)." "$log"
+  attempt dotnet publish "src/$1" -c Release -r $rid --self-contained false -p:PublishReadyToRun=true -o "$dev/bin/$1" ||
+    attempt dotnet publish "src/$1" -c Release -o "$dev/bin/$1" ||
+    broken "The build failed ($log has all of it)."
 }
 
 build() {
@@ -103,12 +111,12 @@ provision() {
   begin "SoftHSM token with random PINs"
   local state=made before
   [ ! -s "$dev/pin" ] || state=reused
-  hsm-sim/softhsm-token.sh "$dev" keyservice-development 2>>"$log" || broken "The token could not be made." "$log"
+  attempt hsm-sim/softhsm-token.sh "$dev" keyservice-development || broken "The token could not be made."
   ok $state
   begin "Development CA, server, three clients (365 days at most)"
   # Before the first start there is nothing to read, which is no failure.
   before=$( (cat "$dev"/pki/*.crt 2>/dev/null || true) | sha256sum)
-  dev/pki.sh "$dev/pki" 2>>"$log" || broken "The certificates could not be made." "$log"
+  attempt dev/pki.sh "$dev/pki" || broken "The certificates could not be made."
   [ "$before" = "$(cat "$dev"/pki/*.crt | sha256sum)" ] && ok reused || ok made
 }
 
@@ -171,8 +179,8 @@ SCRIPT
 initialise() {
   [ ! -e "$dev/keyservice.db" ] || return 0
   begin "Key hierarchy in the HSM, store, first administrator"
-  ./keyservice init --config "$dev/server.json" --admin-name administrator \
-    --admin-certificate-uri keyservice:principal/administrator >>"$log" 2>&1 || broken "The service could not be initialised." "$log"
+  attempt ./keyservice init --config "$dev/server.json" --admin-name administrator \
+    --admin-certificate-uri keyservice:principal/administrator || broken "The service could not be initialised."
   ok made
 }
 
@@ -201,25 +209,21 @@ stop() {
   wait "$server" 2>/dev/null || true
 }
 
-# Runs the command without a word, unless it fails.
-quietly() {
-  local complaint=$1
-  shift
-  ./keyservice "$@" >>"$log" 2>&1 || broken "$complaint" "$log"
-}
+# The command, without a word unless it fails.
+quietly() { attempt ./keyservice "$@" || broken "keyservice $1 failed."; }
 
-# Runs the command, which may find that what it is to make exists already.
-make_once() { ./keyservice "$@" >>"$log" 2>&1 || [ $? -eq 6 ] || broken "keyservice $* failed." "$log"; }
+# The command, which may find that what it is to make exists already.
+make_once() { attempt ./keyservice "$@" || [ $? -eq 6 ] || broken "keyservice $1 $2 failed."; }
 
 register() {
   local name use=generate-data-key,unwrap-data-key,rewrap-data-key,encrypt,decrypt,reencrypt,read-key,read-system
-  begin "Principals and grants (default deny; each to what it needs)"
+  begin "Principals and grants: each may do what it needs"
   make_once principal create database --certificate-uri keyservice:principal/database
   make_once principal create backup --certificate-uri keyservice:principal/backup
   make_once principal create local --unix-uid "$(id -u)"
   for name in database backup local; do
-    ./keyservice grant list --principal "$name" --json 2>>"$log" | grep -q '"permissions"' ||
-      make_once grant create "$name" --key '*' --permissions "$use"
+    quietly grant list --principal "$name" --json
+    grep -q '"permissions"' "$dev/last.log" || quietly grant create "$name" --key '*' --permissions "$use"
   done
   ok
 }
@@ -245,8 +249,8 @@ main_job() {
 
 data_key_job() {
   begin "A data key: 32 bytes to use, 69 wrapped to keep"
-  quietly "No data key was issued." data-key generate --key ehr/patients -c table=patients -o "$1/wrapped" --plaintext "$1/key"
-  quietly "The data key was not unwrapped." data-key unwrap "$1/wrapped" -c table=patients -o "$1/again"
+  quietly data-key generate --key ehr/patients -c table=patients --wrapped "$1/wrapped" --plaintext "$1/key"
+  quietly data-key unwrap --wrapped "$1/wrapped" -c table=patients --plaintext "$1/again"
   cmp -s "$1/key" "$1/again" || broken "The unwrapped data key is another one."
   ok "unwrapped: the same"
 }
@@ -259,15 +263,14 @@ field_job() {
     row=$(basename "$file" .json)
     name=$(sed -n 's/.*"family": "\([^"]*\)".*/\1/p' "$file" | head -n 1)
     [ -n "$name" ] || continue
-    printf '%s' "$name" | ./keyservice field encrypt --key ehr/patients -c table=patients -c row="$row" > "$1/token" 2>>"$log" ||
-      broken "A field was not encrypted." "$log"
-    [ "$(./keyservice field decrypt -c table=patients -c row="$row" < "$1/token" 2>>"$log")" = "$name" ] ||
-      broken "A field did not come back." "$log"
+    printf '%s' "$name" > "$1/name"
+    ./keyservice field encrypt --key ehr/patients -c table=patients -c row="$row" < "$1/name" > "$1/token" 2>"$dev/last.log" &&
+      quietly field decrypt -c table=patients -c row="$row" -o "$1/name-again" --force < "$1/token" ||
+      broken "A field was not encrypted."
+    cmp -s "$1/name" "$1/name-again" || broken "A field did not come back as it was."
     count=$((count + 1))
   done
-  if ./keyservice field decrypt -c table=patients -c row=another < "$1/token" >/dev/null 2>>"$log"; then
-    broken "A field opened in another row."
-  fi
+  ! attempt ./keyservice field decrypt -c table=patients -c row=another < "$1/token" || broken "A field opened in another row."
   ok "$count came back, none in another row"
 }
 
@@ -279,7 +282,7 @@ archive_job() {
   for _ in {1..100}; do cat "$1/once"; done > "$1/hundred"
   for _ in {1..10}; do cat "$1/hundred"; done > "$records"
   rm "$1/once" "$1/hundred"
-  ok "$(($(stat -c %s "$records") / 1000000)) MB"
+  ok "$(stat -c %s "$records" | awk '{ printf "%.1f MB", $1 / 1e6 }')"
   measured encrypt --key ehr-backup -c job=quickstart -o "$1/records.ksa" "$records"
   measured decrypt -o "$1/back" "$1/records.ksa"
   begin "Compared byte for byte"
