@@ -15,6 +15,8 @@ internal sealed class CallPipeline(
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
+        if (IsOutside(context))
+            return await continuation(request, context);
         var call = Enter(context);
         TResponse response;
         try
@@ -52,13 +54,17 @@ internal sealed class CallPipeline(
     public override Task ServerStreamingServerHandler<TRequest, TResponse>(
         TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context,
         ServerStreamingServerMethod<TRequest, TResponse> continuation) =>
-        StreamAsync(context, responseStream, endsAtShutdown: true, (_, writer) => continuation(request, writer, context));
+        IsOutside(context)
+            ? continuation(request, responseStream, context)
+            : StreamAsync(context, responseStream, endsAtShutdown: true, (_, writer) => continuation(request, writer, context));
 
     public override Task DuplexStreamingServerHandler<TRequest, TResponse>(
         IAsyncStreamReader<TRequest> requestStream, IServerStreamWriter<TResponse> responseStream, ServerCallContext context,
         DuplexStreamingServerMethod<TRequest, TResponse> continuation) =>
-        StreamAsync(context, responseStream, endsAtShutdown: false,
-            (idle, writer) => continuation(new WatchedReader<TRequest>(requestStream, idle), writer, context));
+        IsOutside(context)
+            ? continuation(requestStream, responseStream, context)
+            : StreamAsync(context, responseStream, endsAtShutdown: false,
+                (idle, writer) => continuation(new WatchedReader<TRequest>(requestStream, idle), writer, context));
 
     private async Task StreamAsync<TResponse>(
         ServerCallContext context, IServerStreamWriter<TResponse> responses, bool endsAtShutdown,
@@ -77,6 +83,10 @@ internal sealed class CallPipeline(
         }
         await SucceedAsync(call);
     }
+
+    // Health and reflection: no call of the service, so neither authorised nor recorded.
+    private static bool IsOutside(ServerCallContext context) =>
+        context.GetHttpContext().GetEndpoint()?.Metadata.GetMetadata<OutsideAuditAttribute>() is not null;
 
     private static Call Enter(ServerCallContext context)
     {
