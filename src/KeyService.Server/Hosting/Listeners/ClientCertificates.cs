@@ -4,35 +4,34 @@ using System.Security.Cryptography.X509Certificates;
 namespace KeyService.Server.Hosting;
 
 /// <summary>
-/// Validates a client's certificate: a chain to one of the configured CAs and to nothing else, valid now, made for client
-/// authentication. The machine's own trust store has no say. RFC 5280 section 6.
+/// How a client's certificate is validated: a chain to one of the configured CAs and to nothing else, valid now, made for client
+/// authentication. The machine's own trust store has no say, and nothing is fetched from the network. RFC 5280 section 6.
 /// </summary>
 internal static class ClientCertificates
 {
     private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
 
-    /// <summary>Null when the certificate may stand for its holder; otherwise why not.</summary>
-    /// <param name="certificate">What the client sent first.</param>
-    /// <param name="sent">What else it sent: intermediate certificates, trusted only when they lead to a CA.</param>
     /// <param name="cas">The configured client CAs.</param>
     /// <param name="now">Time of the handshake.</param>
-    public static string? Refusal(X509Certificate2 certificate, X509Certificate2Collection sent, X509Certificate2Collection cas, DateTimeOffset now)
+    public static X509ChainPolicy Policy(X509Certificate2Collection cas, DateTimeOffset now)
     {
-        using var chain = new X509Chain();
-        var policy = chain.ChainPolicy;
-        policy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            // Short-lived certificates and the principal register take the place of revocation lists: a disabled principal is
+            // refused at its next call.
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+            VerificationTimeIgnored = false,
+            VerificationTime = now.UtcDateTime,
+        };
         policy.CustomTrustStore.AddRange(cas);
-        policy.ExtraStore.AddRange(sent);
         policy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
-        // Short-lived certificates and the principal register take the place of revocation lists: a disabled principal is
-        // refused at its next call.
-        policy.RevocationMode = X509RevocationMode.NoCheck;
-        policy.DisableCertificateDownloads = true;
-        policy.VerificationTimeIgnored = false;
-        policy.VerificationTime = now.UtcDateTime;
-        if (chain.Build(certificate))
-            return null;
-        var why = chain.ChainStatus.Select(status => status.Status).Distinct().Order();
-        return string.Join(", ", why);
+        return policy;
     }
+
+    /// <summary>What a chain that could not be built says, for log and record: names of <see cref="X509ChainStatusFlags"/>.</summary>
+    public static string Explain(X509Chain? chain) => chain is { ChainStatus.Length: > 0 }
+        ? string.Join(", ", chain.ChainStatus.Select(status => status.Status).Distinct().Order())
+        : "it cannot be validated";
 }

@@ -12,6 +12,11 @@ internal sealed partial class ListenerLog(ILogger<ListenerLog> logger)
     [LoggerMessage(4102, LogLevel.Warning, "Refused the client certificate {Subject} of {Source}: {Why}")]
     private static partial void ClientCertificateRefused(ILogger logger, string subject, string source, string why);
 
+    [LoggerMessage(4103, LogLevel.Error, "A refused client certificate could not be recorded")]
+    private static partial void RefusalNotRecorded(ILogger logger, Exception exception);
+
+    public void RefusalNotRecorded(Exception exception) => RefusalNotRecorded(logger, exception);
+
     public void CertificatesReloaded(DateTime notAfter) => CertificatesReloaded(logger, notAfter);
 
     public void CertificatesRejected(Exception exception) => CertificatesRejected(logger, exception);

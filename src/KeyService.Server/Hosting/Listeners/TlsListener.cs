@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace KeyService.Server.Hosting;
 
 /// <summary>TCP with mutual TLS 1.2 or 1.3, HTTP/2 only. There is no setting for anything less.</summary>
-internal sealed class TlsListener(TlsFiles files, TimeProvider time, ListenerLog log)
+internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRefusals refusals)
 {
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(10);
 
@@ -46,8 +46,8 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, ListenerLog
             ServerCertificateContext = material.Context,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             ClientCertificateRequired = true,
-            RemoteCertificateValidationCallback = (_, certificate, chain, _) => Accepts(certificate, chain, material, source),
-            CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+            CertificateChainPolicy = ClientCertificates.Policy(material.ClientCas, time.GetUtcNow()),
+            RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Accepts(certificate, chain, errors, source),
             ApplicationProtocols = [SslApplicationProtocol.Http2],
             AllowRenegotiation = false,
             // A resumed session would stand on a certificate that was checked some time ago.
@@ -55,18 +55,14 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, ListenerLog
         };
     }
 
-    private bool Accepts(X509Certificate? presented, X509Chain? sent, TlsMaterial material, string source)
+    private bool Accepts(X509Certificate? presented, X509Chain? chain, SslPolicyErrors errors, string source)
     {
-        if (presented is null)
-        {
-            log.ClientCertificateRefused("(none)", source, "no certificate was sent");
-            return false;
-        }
-        var certificate = presented as X509Certificate2 ?? X509CertificateLoader.LoadCertificate(presented.GetRawCertData());
-        var why = ClientCertificates.Refusal(certificate, sent?.ChainPolicy.ExtraStore ?? [], material.ClientCas, time.GetUtcNow());
-        if (why is null)
+        if (presented is not null && errors == SslPolicyErrors.None)
             return true;
-        log.ClientCertificateRefused(certificate.Subject, source, why);
+        if (presented is null)
+            refusals.Add("(none)", source, "no certificate was sent");
+        else
+            refusals.Add(presented.Subject, source, ClientCertificates.Explain(chain));
         return false;
     }
 }

@@ -34,6 +34,8 @@ internal static class ServerHost
         {
             services.AddSingleton(provider => new TlsFiles(tls, time, provider.GetRequiredService<ListenerLog>()));
             services.AddSingleton<TlsListener>();
+            services.AddSingleton<HandshakeRefusals>();
+            services.AddHostedService(provider => provider.GetRequiredService<HandshakeRefusals>());
         }
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
