@@ -2,6 +2,7 @@ using Dapper;
 using KeyService.Crypto;
 using KeyService.Hsm;
 using KeyService.Server.Access;
+using KeyService.Server.Audit;
 using KeyService.Server.Storage;
 using KeyService.Server.Storage.Sqlite;
 
@@ -104,6 +105,7 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
             var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
             _findings.Add(Finding.Good("store", $"{configuration.SqlitePath} can be read and its rows verify."));
             LookAtGrants(access.Current);
+            LookAtLog(await new AuditVerification(new AuditLog(store), store, rows).RunAsync(cancellation));
         }
         catch (StoreTamperedException exception)
         {
@@ -131,6 +133,17 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
             : Finding.Problem("grants", "No enabled principal may administer access: nobody can grant anything.", "Restore the store from a backup that has an administrator."));
         foreach (var grant in valid.Where(grant => grant.ExpireTime is { } end && end - now < Soon))
             _findings.Add(Finding.Warning("grants", $"The grant {grant.Id:x16} of {grant.Principal} ends {grant.ExpireTime:u}.", "Make a new one in time."));
+    }
+
+    private void LookAtLog(AuditReport report)
+    {
+        if (report.Findings.Count == 0)
+            _findings.Add(Finding.Good("audit", $"{report.Records} records without a gap, each its leaf hash; the first {report.MarkedSize} are those that were marked."));
+        foreach (var finding in report.Findings)
+        {
+            _findings.Add(Finding.Problem("audit", $"Record {report.Slot}/{finding.Sequence}: {finding.Finding}.",
+                "Keep the file as evidence, compare it with a backup, and find out who changed it."));
+        }
     }
 
     private static async Task<DateTimeOffset?> ReadNewestAsync(SqliteStore store, CancellationToken cancellation)
