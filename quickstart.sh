@@ -75,7 +75,7 @@ publish() {
   local rid=linux-x64
   [ "$(uname -m)" != aarch64 ] || rid=linux-arm64
   attempt dotnet publish "src/$1" -c Release -r $rid --self-contained false -p:PublishReadyToRun=true -o "$dev/bin/$1" ||
-    attempt dotnet publish "src/$1" -c Release -o "$dev/bin/$1" ||
+    attempt dotnet publish "src/$1" -c Release -p:PublishReadyToRun=false -o "$dev/bin/$1" ||
     broken "The build failed ($log has all of it)."
 }
 

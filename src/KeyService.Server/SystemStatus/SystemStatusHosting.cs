@@ -19,6 +19,8 @@ internal static class SystemStatusHosting
 
     public static void MapSystemStatus(this IEndpointRouteBuilder endpoints)
     {
+        // Made now, not when somebody first asks for the status.
+        _ = endpoints.ServiceProvider.GetRequiredService<ServerStart>();
         endpoints.MapRpc<SystemRpcs>();
         endpoints.MapGrpcService<HealthServiceImpl>().WithMetadata(new OutsideAuditAttribute());
         endpoints.MapGrpcReflectionService().WithMetadata(new OutsideAuditAttribute());
