@@ -8,7 +8,7 @@ namespace KeyService.Benchmarks.Archives;
 
 /// <summary>
 /// A large file to /dev/null, by this code and by age, in turn; each run is a process of its own, start-up included. Medians of wall time and of CPU time: the
-/// first is what a user sees on a quiet machine, the second holds on a busy one. The command's own way (client, service, HSM) is measured elsewhere.
+/// first is what a user sees on a quiet machine, the second holds on a busy one. The command's own way (client, service, HSM, pipes) is measured by perf/files.sh.
 /// <c>KeyService.Benchmarks archive-file [MiB, default 2048] [rounds, default 9]</c>
 /// </summary>
 internal static class FileReport
@@ -30,12 +30,10 @@ internal static class FileReport
         }
     }
 
-    /// <summary>One run in this process: <c>archive-file-once encrypt|decrypt INPUT OUTPUT</c>, - for the standard streams.</summary>
+    /// <summary>One run in this process: <c>archive-file-once encrypt|decrypt INPUT OUTPUT</c>.</summary>
     public static async Task RunOnce(string[] arguments)
     {
-        await using Stream input = arguments[1] == "-"
-            ? Console.OpenStandardInput()
-            : new FileStream(arguments[1], FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        await using Stream input = new FileStream(arguments[1], FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
         await using Stream output = new FileStream(arguments[2], FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
         using var key = new SecretBuffer(32);
         key.DangerousSpan[0] = 1;
@@ -66,8 +64,6 @@ internal static class FileReport
         [
             ("encrypt file", $"'{self}' archive-file-once encrypt '{input}' /dev/null", $"age -e -i '{identity}' -o /dev/null '{input}'"),
             ("decrypt file", $"'{self}' archive-file-once decrypt '{input}.ksa' /dev/null", $"age -d -i '{identity}' -o /dev/null '{input}.age'"),
-            ("encrypt pipe", $"cat '{input}' | '{self}' archive-file-once encrypt - /dev/null", $"cat '{input}' | age -e -i '{identity}' > /dev/null"),
-            ("decrypt pipe", $"cat '{input}.ksa' | '{self}' archive-file-once decrypt - /dev/null", $"cat '{input}.age' | age -d -i '{identity}' > /dev/null"),
         ];
         Console.WriteLine($"{mebibytes} MiB to /dev/null, medians of {rounds} interleaved rounds, {Environment.ProcessorCount} processors, load {File.ReadAllText("/proc/loadavg").Trim()}");
         Console.WriteLine("| work | GB/s | age GB/s | wall ratio | CPU s | age CPU s | CPU ratio | peak MiB |");
@@ -87,7 +83,7 @@ internal static class FileReport
     /// <summary>Wall and CPU seconds of a command line as bash's time tells them, and what it said of its peak memory.</summary>
     private static (double Wall, double Cpu, int Peak) Shell(string command)
     {
-        var start = new ProcessStartInfo("bash", ["-c", $"set -o pipefail; TIMEFORMAT='time %R %U %S'; time {{ {command}; }}"]) { RedirectStandardError = true };
+        var start = new ProcessStartInfo("bash", ["-c", $"TIMEFORMAT='time %R %U %S'; time {{ {command}; }}"]) { RedirectStandardError = true };
         using Process process = Process.Start(start)!;
         string[] lines = process.StandardError.ReadToEnd().Split('\n');
         process.WaitForExit();

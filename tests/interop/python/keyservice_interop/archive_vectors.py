@@ -119,8 +119,7 @@ def make() -> dict:
                   [{"op": "set", "at": 4100, "bytes": "01"}, {"op": "set", "at": 8196, "bytes": "01"}], **header),
         _negative("one-sequence", "two whole areas with one number", "one-byte", "Damaged", [area_edit(2, second, 1)], **header),
         _negative("sequence-zero", "neither area has a number of 1 or more", "one-byte", "Damaged",
-                  [{"op": "set", "at": 4096, "bytes": _zero_sequence(first)},
-                   {"op": "set", "at": 8192, "bytes": _zero_sequence(second)}], **header),
+                  [{"op": "set", "at": 4096, "bytes": _area_by_hand(0, 1, first)}, {"op": "set", "at": 8192, "bytes": _area_by_hand(0, 1, second)}], **header),
         _negative("wrong-key", "", "three-chunks", "VerificationFailed", data_key=bytes([1]) + DATA_KEY[1:]),
         _negative("no-payload", "", "one-byte", "Truncated", [{"op": "truncate", "at": 12288}]),
         _negative("salt-only", "", "one-byte", "Truncated", [{"op": "truncate", "at": 12288 + 24}]),
@@ -137,15 +136,26 @@ def make() -> dict:
         _negative("appended-tag", "", "empty", "VerificationFailed", [{"op": "append", "bytes": "00" * 16}]),
         _negative("two-sectors-cut-to-one", "a fixed part of another length", "long-fixed-part", "Damaged",
                   [{"op": "set", "at": 24, "bytes": "0002"}], **header),
+        _negative("no-slot", "right hashes, 0 slots", "one-byte", "Damaged", _both_areas(0, b""), **header),
+        _negative("seventeen-slots", "right hashes, 17 slots", "one-byte", "Damaged", _both_areas(17, first * 17), **header),
+        _negative("slot-padding", "right hashes, a byte after the slots", "one-byte", "Damaged", _both_areas(1, first + b"\x01"), **header),
+        _negative("slot-format", "right hashes, a slot of another format", "one-byte", "Damaged", _both_areas(1, b"\x02" + first[1:]), **header),
+        _negative("slot-of-version-zero", "right hashes, a slot without a key version", "one-byte", "Damaged",
+                  _both_areas(1, b"\x01" + bytes(8) + first[9:]), **header),
     ]
     return {"format": "keyservice-archive-vectors-1", "spec": "docs/spec/archive.md", "positive": positives, "negative": negatives}
 
 
-def _zero_sequence(slot: bytes) -> str:
+def _area_by_hand(sequence: int, count: int, body: bytes) -> str:
+    """An area whose hash is right and whose content need not be."""
     fixed = archive.fixed_part(ARCHIVE_ID, PAIRS, "dump.sql")
-    body = bytes(8) + b"\x01" + slot
-    body += bytes(archive.SECTOR - 32 - len(body))
-    return (body + hashlib.sha256(fixed + body).digest()).hex()
+    raw = sequence.to_bytes(8, "big") + bytes([count]) + body
+    raw += bytes(archive.SECTOR - 32 - len(raw))
+    return (raw + hashlib.sha256(fixed + raw).digest()).hex()
+
+
+def _both_areas(count: int, body: bytes, sequences=(2, 1)) -> list:
+    return [{"op": "set", "at": 4096 + 4096 * i, "bytes": _area_by_hand(sequence, count, body)} for i, sequence in enumerate(sequences)]
 
 
 def apply(raw: bytes, edits) -> bytes:
