@@ -253,10 +253,13 @@ public sealed partial class HsmToken
 
     private KeyHandle CreateRoot(HsmSession readWrite)
     {
-        Span<byte> id = stackalloc byte[8];
+        var id = new byte[8];
         readWrite.Random(id);
-        using var template = KeyTemplates.Root(id);
-        var root = readWrite.GenerateKey(CKM.CKM_AES_KEY_GEN, template, "The root key");
+        var root = TemplateFallback.Make(reach =>
+        {
+            using var template = KeyTemplates.Root(id, reach);
+            return readWrite.GenerateKey(CKM.CKM_AES_KEY_GEN, template, "The root key");
+        });
         try
         {
             KeyAttributes.RequireRoot(readWrite, root);

@@ -43,7 +43,8 @@ public static class TokenProvisioning
             {
                 return FindReady(module, label) is { } ready
                     ? ready.Token.Serial
-                    : Initialize(module, label, labelBytes, pinFile, securityOfficerPinFile);
+                    : nssParameters is null ? Initialize(module, label, labelBytes, pinFile, securityOfficerPinFile)
+                    : SetFirstPin(module, label, pinFile);
             }
             finally
             {
@@ -69,18 +70,34 @@ public static class TokenProvisioning
             slot = Find(module, label)
                 ?? throw new HsmException(HsmFault.TokenNotFound, $"The token '{label}' was initialised but does not show up in any slot of {module.Path}.");
         }
-        var session = new HsmSession(module, slot.SlotId, readWrite: true);
+        SetUserPin(module, slot.SlotId, officerPin.DangerousSpan, userPin.DangerousSpan);
+        return slot.Token.Serial;
+    }
+
+    /// <summary>NSS has its token from the start, under a name of its own; only its first PIN is missing, set with an empty officer's PIN.</summary>
+    private static string SetFirstPin(Pkcs11Module module, string label, string pinFile)
+    {
+        using var userPin = ReadOrMakePin(pinFile);
+        var (slotId, token) = TokenLocator.All(module).Where(entry => entry.Token.Label == label)
+            .Select(entry => ((ulong, TokenDescription)?)entry).FirstOrDefault()
+            ?? throw new HsmException(HsmFault.TokenNotFound, $"{module.Path} has no token '{label}'; that of a key database is called 'NSS Certificate DB'.");
+        SetUserPin(module, slotId, [], userPin.DangerousSpan);
+        return token.Serial;
+    }
+
+    private static void SetUserPin(Pkcs11Module module, ulong slotId, ReadOnlySpan<byte> officerPin, ReadOnlySpan<byte> userPin)
+    {
+        var session = new HsmSession(module, slotId, readWrite: true);
         try
         {
-            session.LoginSecurityOfficer(officerPin.DangerousSpan);
-            session.InitializeUserPin(userPin.DangerousSpan);
+            session.LoginSecurityOfficer(officerPin);
+            session.InitializeUserPin(userPin);
             session.Logout();
         }
         finally
         {
             session.Close();
         }
-        return slot.Token.Serial;
     }
 
     private static (ulong SlotId, TokenDescription Token)? FindReady(Pkcs11Module module, string label) =>

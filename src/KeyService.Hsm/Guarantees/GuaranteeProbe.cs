@@ -44,6 +44,7 @@ internal sealed class GuaranteeProbe
 
     private List<HsmGuarantee> RunAll(Attachment attachment)
     {
+        RootMadeHere();
         RootNotReadable();
         RootNotWrappable();
         RootWrapOnlyUsage();
@@ -70,6 +71,17 @@ internal sealed class GuaranteeProbe
             "The IV of a wrap is 96 random bits of the token.",
             "By construction: the service draws each IV with C_GenerateRandom and refuses any other length; the module does not make it itself."));
         return results;
+    }
+
+    private void RootMadeHere()
+    {
+        var flags = new[] { CKA.CKA_LOCAL, CKA.CKA_ALWAYS_SENSITIVE, CKA.CKA_NEVER_EXTRACTABLE }
+            .Select(type => (Type: type, Value: session.ReadFlag(root, type))).ToList();
+        Add("root-made-in-token",
+            flags.TrueForAll(flag => flag.Value == true) ? HsmGuaranteeState.Held
+                : flags.Exists(flag => flag.Value == false) ? HsmGuaranteeState.Broken : HsmGuaranteeState.Unknown,
+            "The root key was made in the token and was never extractable or readable.",
+            string.Join(", ", flags.Select(flag => $"{flag.Type} is {flag.Value?.ToString() ?? "not known to the module"}")));
     }
 
     private void RootNotReadable() => Refuses("root-not-readable", "The value of the root key cannot be read.",

@@ -25,8 +25,12 @@ internal static class BackupKey
 
     internal static KeyHandle Import(HsmSession readWrite, SecretBuffer value)
     {
-        using var template = KeyTemplates.Backup(IdOf(value), value.DangerousSpan);
-        var key = readWrite.CreateObject(template, "The backup key");
+        var id = IdOf(value);
+        var key = TemplateFallback.Make(reach =>
+        {
+            using var template = KeyTemplates.Backup(id, value.DangerousSpan, reach);
+            return readWrite.CreateObject(template, "The backup key");
+        });
         try
         {
             KeyAttributes.RequireBackup(readWrite, key);

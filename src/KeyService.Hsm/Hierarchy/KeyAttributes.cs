@@ -13,8 +13,7 @@ internal static class KeyAttributes
         (CKA.CKA_WRAP, true), (CKA.CKA_ENCRYPT, false), (CKA.CKA_DECRYPT, false), (CKA.CKA_SIGN, false), (CKA.CKA_DERIVE, false),
     ];
 
-    private static readonly (CKA Type, bool Value)[] Root =
-        [.. Permanent, (CKA.CKA_UNWRAP, true), (CKA.CKA_LOCAL, true), (CKA.CKA_ALWAYS_SENSITIVE, true), (CKA.CKA_NEVER_EXTRACTABLE, true)];
+    private static readonly (CKA Type, bool Value)[] Root = [.. Permanent, (CKA.CKA_UNWRAP, true)];
 
     private static readonly (CKA Type, bool Value)[] Backup = [.. Permanent, (CKA.CKA_UNWRAP, false)];
 

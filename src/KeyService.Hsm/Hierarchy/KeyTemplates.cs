@@ -14,15 +14,17 @@ internal static class KeyTemplates
     internal const int KeyLength = 32;
 
     /// <summary>AES-256 token object that wraps and unwraps; whatever it unwraps comes out sensitive and not extractable.</summary>
-    internal static AttributeTemplate Root(ReadOnlySpan<byte> id) =>
-        Permanent(RootLabel, id)
-            .Add(CKA.CKA_UNWRAP, true)
-            .Add(CKA.CKA_VALUE_LEN, KeyLength)
-            .Add(CKA.CKA_UNWRAP_TEMPLATE, new AttributeTemplate().Add(CKA.CKA_SENSITIVE, true).Add(CKA.CKA_EXTRACTABLE, false));
+    internal static AttributeTemplate Root(ReadOnlySpan<byte> id, TemplateReach reach = TemplateReach.Whole)
+    {
+        var template = Permanent(RootLabel, id, reach).Add(CKA.CKA_UNWRAP, true).Add(CKA.CKA_VALUE_LEN, KeyLength);
+        return reach == TemplateReach.Whole
+            ? template.Add(CKA.CKA_UNWRAP_TEMPLATE, new AttributeTemplate().Add(CKA.CKA_SENSITIVE, true).Add(CKA.CKA_EXTRACTABLE, false))
+            : template;
+    }
 
     /// <summary>AES-256 token object that wraps only: the service can write backups and cannot read them.</summary>
-    internal static AttributeTemplate Backup(ReadOnlySpan<byte> id, ReadOnlySpan<byte> value) =>
-        Permanent(BackupLabel, id)
+    internal static AttributeTemplate Backup(ReadOnlySpan<byte> id, ReadOnlySpan<byte> value, TemplateReach reach = TemplateReach.Whole) =>
+        Permanent(BackupLabel, id, reach)
             .Add(CKA.CKA_UNWRAP, false)
             .Add(CKA.CKA_VALUE, value);
 
@@ -43,6 +45,12 @@ internal static class KeyTemplates
     internal static AttributeTemplate Known(WrappedKeyKind kind, ReadOnlySpan<byte> value) =>
         Session(kind, extractable: true, sensitive: false).Add(CKA.CKA_VALUE, value);
 
+    private static AttributeTemplate Permanent(string label, ReadOnlySpan<byte> id, TemplateReach reach)
+    {
+        var template = Permanent(label, id);
+        return reach == TemplateReach.WithoutCopyable ? template : template.Add(CKA.CKA_COPYABLE, false);
+    }
+
     private static AttributeTemplate Permanent(string label, ReadOnlySpan<byte> id) => new AttributeTemplate()
         .Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY)
         .Add(CKA.CKA_KEY_TYPE, CKK.CKK_AES)
@@ -53,7 +61,6 @@ internal static class KeyTemplates
         .Add(CKA.CKA_SENSITIVE, true)
         .Add(CKA.CKA_EXTRACTABLE, false)
         .Add(CKA.CKA_MODIFIABLE, false)
-        .Add(CKA.CKA_COPYABLE, false)
         .Add(CKA.CKA_WRAP, true)
         .Add(CKA.CKA_ENCRYPT, false)
         .Add(CKA.CKA_DECRYPT, false)
@@ -81,6 +88,22 @@ internal static class KeyTemplates
             .Add(CKA.CKA_UNWRAP, wraps)
             .Add(CKA.CKA_DERIVE, false);
     }
+}
+
+/// <summary>
+/// How much of a template a module takes. Attributes younger than PKCS#11 v2.20 are left out where they are refused; the guarantee probes then show what is
+/// missing, and the production profile refuses the module.
+/// </summary>
+internal enum TemplateReach
+{
+    /// <summary>Everything the design asks for.</summary>
+    Whole,
+
+    /// <summary>Without CKA_UNWRAP_TEMPLATE (v2.20, rarely implemented).</summary>
+    WithoutUnwrapTemplate,
+
+    /// <summary>Without CKA_COPYABLE (v2.40) as well.</summary>
+    WithoutCopyable,
 }
 
 /// <summary>What a session key is for.</summary>

@@ -8,7 +8,7 @@ internal sealed unsafe partial class HsmSession
 {
     internal void LoginSecurityOfficer(ReadOnlySpan<byte> pin)
     {
-        fixed (byte* start = pin)
+        fixed (byte* start = Somewhere(pin))
         {
             Check(native.Login(Handle, (ulong)CKU.CKU_SO, start, (ulong)pin.Length), "C_Login", "the security officer could not log in.");
         }

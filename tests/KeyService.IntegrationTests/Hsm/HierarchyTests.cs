@@ -181,7 +181,7 @@ public sealed class HierarchyTests : IDisposable
         Assert.True(token.DevelopmentOnly);
         Assert.Equal(
             [
-                "root-not-readable", "root-not-extractable", "root-only-wraps", "root-not-copyable", "root-not-modifiable", "unwrap-template-enforced",
+                "root-made-in-token", "root-not-readable", "root-not-extractable", "root-only-wraps", "root-not-copyable", "root-not-modifiable", "unwrap-template-enforced",
                 "backup-key-wrap-only", "kek-not-readable", "non-extractable-enforced", "extractable-is-final", "kek-only-encrypts", "empty-iv-refused",
                 "damage-reported-clearly", "iv-from-token",
             ],
