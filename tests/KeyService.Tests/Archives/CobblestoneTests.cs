@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Compression;
+using System.Numerics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using KeyService.Crypto;
@@ -32,6 +33,29 @@ public sealed class CobblestoneTests
         Opened opened = Open(message, key, []);
         Assert.Null(opened.Fault);
         Assert.Equal(message, Make(opened.Content, key, message[..24], []));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(255)]
+    [InlineData(256)]
+    [InlineData(65_536)]
+    [InlineData(0x0123456789)]
+    [InlineData((1L << 38) - 1)]
+    public void The_nonce_of_a_chunk_is_the_base_nonce_xor_its_number_as_96_bit_integer(long number)
+    {
+        using SecretBuffer key = SecretBuffer.CopyOf(Convert.FromHexString(Key));
+        using MessageKeys keys = MessageKeys.Derive(key, new byte[24], []);
+        using var cipher = new ChunkCipher(keys);
+        byte[] chunk = new byte[3 + 16];
+        cipher.Seal((ulong)number, "abc"u8, chunk);
+
+        byte[] nonce = (new BigInteger(keys.BaseNonce, isUnsigned: true, isBigEndian: true) ^ number).ToByteArray(isUnsigned: true, isBigEndian: true);
+        nonce = [.. new byte[12 - nonce.Length], .. nonce];
+        using var gcm = new Aes256Gcm(keys.Key);
+        byte[] plaintext = new byte[3];
+        Assert.True(gcm.Decrypt(nonce, chunk.AsSpan(0, 3), chunk.AsSpan(3), plaintext, []));
+        Assert.Equal("abc"u8.ToArray(), plaintext);
     }
 
     [Fact]
