@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Running;
 using KeyService.Benchmarks.Archives;
+using KeyService.Benchmarks.Ciphering;
 using KeyService.Benchmarks.Crypto;
 using KeyService.Benchmarks.Hsm;
 using KeyService.Benchmarks.Storage;
@@ -7,6 +8,11 @@ using KeyService.Benchmarks.Storage;
 if (args is ["crypto-cpu"])
 {
     CpuTimeReport.Run();
+    return;
+}
+if (args is ["ciphering-cpu"])
+{
+    BatchCpuReport.Run();
     return;
 }
 if (args is ["hsm-data-keys", ..])

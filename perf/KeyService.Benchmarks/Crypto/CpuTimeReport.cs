@@ -71,7 +71,7 @@ internal static partial class CpuTimeReport
             $"24-byte nonce drawn alone {times[0].Best:F0}, with 64 {times[1].Best / 64:F1}, with 256 {times[2].Best / 256:F1} (medians {times[0].Median:F0}, {times[1].Median / 64:F1}, {times[2].Median / 256:F1})"));
     }
 
-    private static (double Best, double Median)[] Interleaved(int count, params Action[] works)
+    internal static (double Best, double Median)[] Interleaved(int count, params Action[] works)
     {
         var times = new double[works.Length][];
         for (int i = 0; i < works.Length; i++)

@@ -29,7 +29,7 @@ internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
         return Encrypt(request, shared, cipher, version.IdText, (int)answerLength);
     }
 
-    private static long AnswerLength(FieldRequest request)
+    internal static long AnswerLength(FieldRequest request)
     {
         long length = VersionFieldLength;
         for (var item = 0; item < request.ItemCount; item++)
@@ -40,7 +40,7 @@ internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
         return length;
     }
 
-    private static FieldResponse Encrypt(FieldRequest request, EncryptionContext shared, FieldCipher cipher, string version, int answerLength)
+    internal static FieldResponse Encrypt(FieldRequest request, EncryptionContext shared, FieldCipher cipher, string version, int answerLength)
     {
         var contexts = new ItemContexts(
             shared, stackalloc byte[EncryptionContext.MaxEncodedLength], stackalloc ContextEncoder.Entry[EncryptionContext.MaxPairs],
