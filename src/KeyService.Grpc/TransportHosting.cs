@@ -12,6 +12,9 @@ namespace KeyService.Grpc;
 /// <summary>Sets the official gRPC server and Kestrel up for this service: windows, blocks, limits, compression.</summary>
 public static class TransportHosting
 {
+    private const double MinRequestBytesPerSecond = 240;
+    private static readonly TimeSpan RequestGrace = TimeSpan.FromSeconds(30);
+
     /// <summary>
     /// Adds Grpc.AspNetCore with this project's limits and the socket memory pool. Interceptors and services are the caller's.
     /// </summary>
@@ -41,14 +44,15 @@ public static class TransportHosting
         limits.Http2.InitialConnectionWindowSize = TransportLimits.ConnectionWindowBytes;
         limits.Http2.MaxFrameSize = TransportLimits.MaxFrameBytes;
         limits.Http2.MaxStreamsPerConnection = TransportLimits.MaxStreamsPerConnection;
-        // A dead peer is noticed by unanswered pings, not by a data rate: Kestrel answers a too low rate by closing the
-        // whole connection, so one quiet stream would take its neighbours with it. Silence of a stream is ended by the
-        // service's own idle time-out.
-        limits.MinRequestBodyDataRate = null;
+        // A request of one message comes within these bounds. The gRPC server lifts both by itself for requests that are
+        // streams: Kestrel answers a too low rate by closing the whole connection, so one quiet stream would take its
+        // neighbours with it. Their silence is ended by the service's own idle time-out, their messages are bounded one by one.
+        limits.MinRequestBodyDataRate = new MinDataRate(MinRequestBytesPerSecond, RequestGrace);
+        limits.MaxRequestBodySize = 2 * TransportLimits.MaxMessageBytes;
+        // Kestrel measures answers by connection: a stream that waits for a slow reader must not end it. A dead peer is
+        // noticed by unanswered pings.
         limits.MinResponseDataRate = null;
         limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
-        // Messages are bounded one by one (TransportLimits.MaxMessageBytes); a stream of them has no end to be known before.
-        limits.MaxRequestBodySize = null;
     }
 }

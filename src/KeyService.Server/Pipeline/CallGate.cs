@@ -71,11 +71,15 @@ internal sealed class CallGate(
             context.Features.Set(call);
             await next(context);
             if (!call.Concluded)
-                throw TransportRefusal.Of(context.Response);
+                await RefuseAsync(context, record, started, TransportRefusal.Of(context.Response));
         }
-        catch (Refusal refusal)
+        catch (Exception exception)
         {
-            await RefuseAsync(context, record, started, refusal);
+            StatusCode? cutOff = context.RequestAborted.IsCancellationRequested ? StatusCode.Cancelled : null;
+            var failure = Failure.Of(exception, record.TraceId, cutOff);
+            if (failure.IsDefect)
+                log.Defect(name, record.TraceId, exception);
+            await RefuseAsync(context, record, started, failure);
         }
         finally
         {
@@ -113,9 +117,8 @@ internal sealed class CallGate(
         });
     }
 
-    private async Task RefuseAsync(HttpContext context, AuditRecordDraft record, long started, Refusal refusal)
+    private async Task RefuseAsync(HttpContext context, AuditRecordDraft record, long started, Failure failure)
     {
-        var failure = Failure.Of(refusal, record.TraceId, cutOff: null);
         record.Outcome = failure.Outcome;
         record.Reason = failure.ReasonName;
         log.Refused(record.Detail.Length > 0 ? record.Detail : "A call", failure.ReasonName, record.TraceId);
@@ -129,7 +132,8 @@ internal sealed class CallGate(
             log.NotRecorded(record.TraceId, unrecorded);
             answer = unrecorded.ToRpcException();
         }
-        if (!context.Response.HasStarted)
+        // What is no gRPC at all was answered by a status of HTTP.
+        if (!context.Response.HasStarted && context.Response.StatusCode == StatusCodes.Status200OK)
             TrailersOnly.Write(context.Response, answer);
     }
 }

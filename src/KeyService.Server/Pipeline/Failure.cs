@@ -35,13 +35,14 @@ internal readonly record struct Failure(RpcException Answer, AuditOutcome Outcom
         _ => Of(Refusal.Internal(traceId, exception)) with { IsDefect = true },
     };
 
-    private static Failure Of(Refusal refusal) => new(
+    public static Failure Of(Refusal refusal) => new(
         refusal.ToRpcException(),
         IsServers(refusal.Reason) ? AuditOutcome.Failed : AuditOutcome.Refused,
         RefusalStatus.NameOf(refusal.Reason),
         IsDefect: false);
 
-    private static Failure CutOff(StatusCode code) => code == StatusCode.DeadlineExceeded
+    /// <summary>A call that its caller ended.</summary>
+    public static Failure CutOff(StatusCode code) => code == StatusCode.DeadlineExceeded
         ? new(new RpcException(new Status(code, "The deadline passed before the answer was ready.")), AuditOutcome.Failed, "DEADLINE_EXCEEDED", false)
         : new(new RpcException(new Status(code, "The client cancelled the call.")), AuditOutcome.Failed, "CANCELLED", false);
 

@@ -10,16 +10,17 @@ namespace KeyService.Server.Pipeline;
 /// </summary>
 internal static class TransportRefusal
 {
-    public static Refusal Of(HttpResponse response)
+    public static Failure Of(HttpResponse response)
     {
         var status = int.TryParse(response.Headers["grpc-status"], NumberStyles.None, CultureInfo.InvariantCulture, out var code)
             ? (StatusCode)code
             : StatusCode.Internal;
         return status switch
         {
-            StatusCode.ResourceExhausted => Refusal.BatchTooLarge("request", "is larger than 4 MiB"),
-            StatusCode.Unimplemented => new Refusal(Reason.Unimplemented, "Requests come uncompressed or compressed with gzip."),
-            _ => Refusal.InvalidArgument("request", "is not one whole, well-formed message of this method"),
+            StatusCode.ResourceExhausted => Failure.Of(Refusal.BatchTooLarge("request", "is larger than 4 MiB")),
+            StatusCode.Unimplemented => Failure.Of(new Refusal(Reason.Unimplemented, "Requests come uncompressed or compressed with gzip.")),
+            StatusCode.DeadlineExceeded or StatusCode.Cancelled => Failure.CutOff(status),
+            _ => Failure.Of(Refusal.InvalidArgument("request", "is not one whole, well-formed message of this method")),
         };
     }
 }

@@ -3,6 +3,7 @@ using Grpc.Net.Client;
 using KeyService.Grpc;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -30,6 +31,12 @@ public sealed class EchoServer : IAsyncLifetime
         });
         application = builder.Build();
         application.MapGrpcService<EchoService>();
+        // A server that is broken or not ours: a whole message, and then no word on how the call ended.
+        application.MapPost($"/{EchoService.Name}/NoTrailers", async (HttpContext context) =>
+        {
+            context.Response.ContentType = "application/grpc";
+            await context.Response.Body.WriteAsync(new byte[] { 0, 0, 0, 0, 1, 42 });
+        });
         await application.StartAsync();
         Channel = Connect();
     }

@@ -104,6 +104,16 @@ public sealed class TransportTests(EchoServer server) : IClassFixture<EchoServer
     }
 
     [Fact]
+    public async Task An_answer_without_trailers_is_no_answer()
+    {
+        var method = new Method<byte[], byte[]>(MethodType.Unary, EchoService.Name, "NoTrailers",
+            EchoService.UnaryMethod.RequestMarshaller, EchoService.UnaryMethod.ResponseMarshaller);
+        using var call = Invoker.AsyncUnaryCall(method, null, default, [1]);
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
+        Assert.NotEqual(StatusCode.OK, refusal.StatusCode);
+    }
+
+    [Fact]
     public async Task A_hundred_calls_at_once_are_all_answered_right()
     {
         var calls = Enumerable.Range(0, 100).Select(async number =>

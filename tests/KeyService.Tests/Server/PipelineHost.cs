@@ -76,21 +76,21 @@ internal sealed class PipelineHost : IAsyncDisposable
     {
         var host = new PipelineHost(limits ?? new LimitsConfiguration(), caller ?? Myself, map, behaviour ?? new ProbeBehaviour());
         await host.application.StartAsync();
-        host.Channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
-        {
-            DisposeHttpClient = true,
-            HttpHandler = new SocketsHttpHandler
-            {
-                ConnectCallback = async (_, cancellation) =>
-                {
-                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(host.SocketPath), cancellation);
-                    return new NetworkStream(socket, ownsSocket: true);
-                },
-            },
-        });
+        host.Channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = host.NewHandler() });
         return host;
     }
+
+    public HttpClient NewHttpClient() => new(NewHandler());
+
+    private SocketsHttpHandler NewHandler() => new()
+    {
+        ConnectCallback = async (_, cancellation) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    };
 
     public Task StopAsync() => application.StopAsync();
 

@@ -95,6 +95,32 @@ public sealed class PipelineTests
     }
 
     [Fact]
+    public async Task A_call_that_is_no_gRPC_gets_a_status_of_HTTP_and_is_recorded()
+    {
+        var (host, _) = await StartAsync();
+        await using var _1 = host;
+        using var request = new HttpRequestMessage(HttpMethod.Post, "http://localhost/pipeline.test.Probe/Unary")
+        {
+            Version = System.Net.HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StringContent("{}", System.Text.Encoding.UTF8, "application/json"),
+        };
+        using var http = host.NewHttpClient();
+        using var response = await http.SendAsync(request);
+        Assert.Equal(System.Net.HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+        Assert.Equal(AuditOutcome.Refused, Assert.Single(host.Store.Records).Outcome);
+    }
+
+    [Fact]
+    public async Task A_message_over_the_limit_is_refused_and_recorded()
+    {
+        var (host, _) = await StartAsync();
+        await using var _1 = host;
+        await RefusedAsync(Unary(host, new byte[4 * 1024 * 1024 + 1]), StatusCode.InvalidArgument, Reason.BatchTooLarge);
+        Assert.Equal("BATCH_TOO_LARGE", Assert.Single(host.Store.Records).Reason);
+    }
+
+    [Fact]
     public async Task A_caller_whom_nobody_registered_is_refused_and_recorded()
     {
         var stranger = PipelineHost.Myself with { Credential = new Credential(CredentialKind.UnixUid, "4242424") };
