@@ -31,8 +31,7 @@ public sealed partial class HsmToken : IAsyncDisposable
         connection = new TokenConnection(configuration, time, events);
         try
         {
-            var attachment = Attached;
-            Info = Describe(connection.Module, attachment.Token);
+            Info = Describe(connection.Module, connection.Recovery.Latest.Token);
             (Mechanisms, Guarantees) = Run(Examine);
         }
         catch
@@ -49,7 +48,7 @@ public sealed partial class HsmToken : IAsyncDisposable
     public string TokenId => Info.TokenSerial;
 
     /// <summary>Which backup key the token holds, 16 hexadecimal digits derived from its value; null when there is none.</summary>
-    public string? BackupKeyId => Attached.Keys.BackupKeyId;
+    public string? BackupKeyId => connection.Recovery.Latest.Keys.BackupKeyId;
 
     /// <summary>The mechanisms in use and how each was tested when the token was opened.</summary>
     public IReadOnlyList<HsmMechanismChoice> Mechanisms { get; }
@@ -61,8 +60,8 @@ public sealed partial class HsmToken : IAsyncDisposable
     public bool DevelopmentOnly => Info is var info
         && (IsSoftware(info.LibraryManufacturer) || IsSoftware(info.TokenManufacturer) || IsSoftware(info.TokenModel) || IsSoftware(info.LibraryDescription));
 
-    /// <summary>True when root key and backup key stand on the token.</summary>
-    public bool HasHierarchy => Attached.Keys.IsComplete;
+    /// <summary>True when root key and backup key stand on the token, as it was last seen.</summary>
+    public bool HasHierarchy => connection.Recovery.Latest.Keys.IsComplete;
 
     /// <summary>Number of the module's life; grows by one with each reconnect.</summary>
     public long Generation => connection.Module.Generation;
@@ -75,12 +74,6 @@ public sealed partial class HsmToken : IAsyncDisposable
     /// <see cref="HsmFault.KeyNotLoaded"/>. Must have verified the row it reads.
     /// </summary>
     public Func<KeyVersionId, CancellationToken, ValueTask<StoredKek?>>? KekSource { get; set; }
-
-    private Attachment Attached => connection.Recovery.Current ?? throw connection.Recovery.Loss switch
-    {
-        { } loss => HsmException.Lost(loss),
-        null => new HsmException(HsmFault.Unavailable, "The token is being reconnected."),
-    };
 
     /// <summary>Loads the module, finds the token, logs in, tests mechanisms, verifies the hierarchy's attributes, probes guarantees.</summary>
     /// <param name="configuration">Which module, token and PIN.</param>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using KeyService.Hsm.Login;
 using KeyService.Hsm.Pkcs11;
@@ -10,6 +11,7 @@ namespace KeyService.Hsm.Connection;
 /// says the session or token is gone is answered by a new session or a reconnect, and the operation runs once more: every operation
 /// here can be repeated, none leaves anything behind in the token.
 /// </summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "Its semaphore never makes a wait handle, and late callers may still release it.")]
 internal sealed class TokenConnection : IAsyncDisposable
 {
     private const int MaxAttempts = 3;
@@ -19,7 +21,7 @@ internal sealed class TokenConnection : IAsyncDisposable
     private readonly PinSource pin;
     private readonly SemaphoreSlim permits;
     private readonly TokenRecovery recovery;
-    private bool disposed;
+    private volatile bool disposed;
 
     internal TokenConnection(HsmConfiguration configuration, TimeProvider time, Action<HsmEvent> events)
     {
@@ -127,18 +129,16 @@ internal sealed class TokenConnection : IAsyncDisposable
         {
             using (await module.Gate.CloseAsync(configuration.WatchdogTimeout, TimeProvider.System, CancellationToken.None).ConfigureAwait(false))
             {
-                recovery.Current?.Close();
+                recovery.Close(touchModule: true);
                 module.Release();
             }
         }
         catch (TimeoutException)
         {
             // A call is stuck inside the module: it can neither be closed nor finalised, only left to the end of the process.
+            recovery.Close(touchModule: false);
         }
         pin.Dispose();
-        Watchdog.Dispose();
-        permits.Dispose();
-        recovery.Dispose();
     }
 
     /// <summary>Leaves the gate when the module comes back, which may be long after anybody waits for it.</summary>
@@ -207,11 +207,12 @@ internal sealed class TokenConnection : IAsyncDisposable
                 throw;
             }
             var attachment = recovery.Current;
-            if (attachment is { IsCurrent: true })
+            if (attachment is { IsCurrent: true } && !disposed)
             {
                 return attachment;
             }
             Exit();
+            recovery.ThrowIfClosed();
             await recovery.RecoverAsync(attachment, cause: null, force: false, cancellationToken).ConfigureAwait(false);
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using KeyService.Hsm.Login;
 using KeyService.Hsm.Pkcs11;
 using KeyService.Hsm.Sessions;
@@ -8,7 +9,8 @@ namespace KeyService.Hsm.Connection;
 /// Holds the current attachment and replaces it: drain, Finalize, Initialize, find the token, log in, find the root, verify its attributes, ask the canary
 /// whether it is the same root. One at a time; callers who find it done by another go on with the result.
 /// </summary>
-internal sealed class TokenRecovery : IDisposable
+[SuppressMessage("Reliability", "CA1001", Justification = "Its semaphore never makes a wait handle, and late callers may still release it.")]
+internal sealed class TokenRecovery
 {
     private readonly Pkcs11Module module;
     private readonly HsmConfiguration configuration;
@@ -19,6 +21,7 @@ internal sealed class TokenRecovery : IDisposable
     private readonly SemaphoreSlim single = new(1, 1);
     private volatile Attachment? current;
     private volatile HsmException? loss;
+    private volatile bool closed;
     private Canary? canary;
     private long lastAttempt;
 
@@ -36,7 +39,7 @@ internal sealed class TokenRecovery : IDisposable
         module.Gate.EnterAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
         try
         {
-            current = Attachment.Open(module, configuration, pin);
+            current = Latest = Attachment.Open(module, configuration, pin);
         }
         finally
         {
@@ -46,6 +49,9 @@ internal sealed class TokenRecovery : IDisposable
 
     /// <summary>The attachment to work with; null, or not current, when the token is lost.</summary>
     internal Attachment? Current => current;
+
+    /// <summary>The last attachment there was: what is known of a token that is lost.</summary>
+    internal Attachment Latest { get; private set; }
 
     /// <summary>Why the token is lost; null while it is not.</summary>
     internal HsmException? Loss => loss;
@@ -99,13 +105,25 @@ internal sealed class TokenRecovery : IDisposable
             + "connection; calls work again when it answers. If it never does, restart the service.");
     }
 
-    public void Dispose() => single.Dispose();
+    /// <summary>Closes the token's sessions for good. With the gate closed, or, when a call is stuck inside the module, without touching it.</summary>
+    internal void Close(bool touchModule)
+    {
+        closed = true;
+        if (touchModule)
+        {
+            current?.Close();
+        }
+    }
+
+    /// <summary>Throws when the token was closed: a call that waited meanwhile must not bring the module to life again.</summary>
+    internal void ThrowIfClosed() => ObjectDisposedException.ThrowIf(closed, typeof(HsmToken));
 
     /// <summary>Runs with the gate closed, and opens it, whatever happens and however late.</summary>
     private bool Replace(Attachment? seen, HsmException? cause, OperationGate.Closure closure)
     {
         using (closure)
         {
+            ThrowIfClosed();
             if (current != seen && current is { IsCurrent: true })
             {
                 return true;
@@ -133,7 +151,7 @@ internal sealed class TokenRecovery : IDisposable
                     attachment.Close();
                     throw;
                 }
-                current = attachment;
+                current = Latest = attachment;
                 loss = null;
             }
             catch (HsmException exception)

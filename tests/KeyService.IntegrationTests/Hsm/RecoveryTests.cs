@@ -32,6 +32,8 @@ public sealed class RecoveryTests : IDisposable
         var lost = await token.ProbeAsync();
         Assert.Equal(HsmState.Lost, lost.State);
         Assert.NotNull(lost.Failure);
+        Assert.True(token.HasHierarchy); // what was known of it stays known
+        Assert.NotNull(token.BackupKeyId);
         var refused = await Assert.ThrowsAsync<HsmException>(() => token.UnwrapDataKeyAsync(id, wrapped, Aad, new byte[32]).AsTask());
         Assert.Equal(HsmFault.Unavailable, refused.Fault);
         Assert.Equal(HsmFault.Unavailable, (await Assert.ThrowsAsync<HsmException>(() => token.RandomAsync(new byte[8]).AsTask())).Fault);
@@ -201,6 +203,38 @@ public sealed class RecoveryTests : IDisposable
         using var other = new SoftHsmDirectory();
         await using var token = other.Open();
         Assert.Equal(other.Serial, token.TokenId);
+    }
+
+    [Fact]
+    public async Task Closing_a_busy_token_ends_every_call_and_leaves_the_module_free()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var token = await directory.OpenWithHierarchyAsync(directory.Configuration with { MaxConcurrency = 2 });
+            var id = KeyVersionId.NewRandom();
+            await token.CreateKekAsync(id);
+            var started = 0;
+            var workers = Enumerable.Range(0, 6).Select(_ => Task.Run(async () =>
+            {
+                var wrapped = new byte[WrappedDataKey.Length];
+                while (true)
+                {
+                    await token.WrapDataKeyAsync(id, new byte[32], Aad, wrapped);
+                    Interlocked.Increment(ref started);
+                }
+            })).ToArray();
+            while (Volatile.Read(ref started) < 50)
+            {
+                await Task.Yield();
+            }
+            await token.DisposeAsync();
+            foreach (var worker in workers)
+            {
+                await Assert.ThrowsAsync<ObjectDisposedException>(() => worker);
+            }
+        }
+        using var other = new SoftHsmDirectory(); // would be refused if a late call had brought the module back to life
+        await using var next = other.Open();
     }
 
     [Fact]
