@@ -15,9 +15,15 @@ if (args is ["ciphering-cpu"])
     BatchCpuReport.Run();
     return;
 }
+var rounds = args is [_, var given] && int.TryParse(given, out var number) ? number : 0;
 if (args is ["hsm-data-keys", ..])
 {
-    await DataKeyReport.RunAsync(args is [_, var rounds] ? int.Parse(rounds, System.Globalization.CultureInfo.InvariantCulture) : 41);
+    await DataKeyReport.RunAsync(rounds > 0 ? rounds : 41);
+    return;
+}
+if (args is ["hsm-concurrency", ..])
+{
+    await ConcurrencyReport.RunAsync(rounds > 0 ? rounds : 11);
     return;
 }
 if (args is ["store", ..])

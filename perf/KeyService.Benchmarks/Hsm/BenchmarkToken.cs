@@ -22,6 +22,8 @@ internal sealed partial class BenchmarkToken : IAsyncDisposable
 
     internal KeyVersionId KeyVersion { get; } = KeyVersionId.NewRandom();
 
+    internal HsmConfiguration Configuration => new() { ModulePath = Module, TokenLabel = Label, PinFile = PinFile };
+
     internal string PinFile => Path.Combine(directory, "pin");
 
     internal static async Task<BenchmarkToken> CreateAsync()
