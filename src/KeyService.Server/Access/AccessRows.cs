@@ -17,27 +17,23 @@ internal sealed class AccessRows(RowAuthenticator rows)
     /// <exception cref="StoreTamperedException">A row was changed, deleted or put back outside the service.</exception>
     public async Task<AccessSnapshot> LoadAsync(DbConnection connection, CancellationToken cancellationToken)
     {
-        var snapshot = AccessSnapshot.Empty;
-        long principals = 0, principalChanges = 0, grants = 0, grantChanges = 0;
+        var principals = new List<Principal>();
         foreach (var row in await connection.QueryAsync<PrincipalRow>(PrincipalRow.Select))
         {
             await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, cancellationToken);
-            snapshot = snapshot.With(row.ToPrincipal());
-            principals++;
-            principalChanges += row.Revision;
+            principals.Add(row.ToPrincipal());
         }
 
+        var grants = new List<Grant>();
         foreach (var row in await connection.QueryAsync<GrantRow>(GrantRow.Select))
         {
             await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, cancellationToken);
-            snapshot = snapshot.With(row.ToGrant());
-            grants++;
-            grantChanges += row.Revision;
+            grants.Add(row.ToGrant());
         }
 
-        await _state.VerifyAsync(connection, PrincipalsTable, principals, principalChanges, cancellationToken);
-        await _state.VerifyAsync(connection, GrantsTable, grants, grantChanges, cancellationToken);
-        return snapshot;
+        await _state.VerifyAsync(connection, PrincipalsTable, principals.Count, principals.Sum(each => each.Revision), cancellationToken);
+        await _state.VerifyAsync(connection, GrantsTable, grants.Count, grants.Sum(each => each.Revision), cancellationToken);
+        return AccessSnapshot.Of(principals, grants);
     }
 
     public async Task InsertAsync(IStoreTransaction transaction, Principal principal)

@@ -60,6 +60,14 @@ internal sealed class AccessSnapshot
         return false;
     }
 
+    /// <summary>All at once, for a load.</summary>
+    public static AccessSnapshot Of(IReadOnlyList<Principal> principals, IReadOnlyList<Grant> grants) => new(
+        principals.ToImmutableSortedDictionary(each => each.Name, each => each, StringComparer.Ordinal),
+        principals.ToImmutableDictionary(each => each.Credential),
+        grants.ToImmutableSortedDictionary(each => each.Id, each => each),
+        grants.GroupBy(each => each.Principal, StringComparer.Ordinal)
+            .ToImmutableDictionary(group => group.Key, group => group.OrderBy(each => each.Id).ToImmutableArray(), StringComparer.Ordinal));
+
     public AccessSnapshot With(Principal principal) => new(
         Principals.SetItem(principal.Name, principal), ByCredential.SetItem(principal.Credential, principal), Grants, _grantsOf);
 

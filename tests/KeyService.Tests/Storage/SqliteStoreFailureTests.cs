@@ -90,6 +90,38 @@ public sealed class SqliteStoreFailureTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Health_notices_a_file_that_was_deleted_or_replaced_under_the_service()
+    {
+        Assert.True((await _store.ProbeAsync(CancellationToken.None)).Healthy);
+        using var other = new StoreFile();
+        await using (other.Open())
+        {
+        }
+
+        File.Move(_file.Path, _file.Path + ".old");
+        var deleted = await _store.ProbeAsync(CancellationToken.None);
+        Assert.Contains("cannot be opened", deleted.Detail, StringComparison.Ordinal);
+        Assert.False(deleted.Healthy);
+        File.Copy(other.Path, _file.Path);
+        File.Move(_file.Path + "-wal", _file.Path + "-wal.old");
+        File.Move(_file.Path + "-shm", _file.Path + "-shm.old");
+        var replaced = await _store.ProbeAsync(CancellationToken.None);
+        Assert.Contains("it was replaced", replaced.Detail, StringComparison.Ordinal);
+        Assert.False(replaced.Healthy);
+    }
+
+    [Fact]
+    public async Task A_read_that_fails_does_not_hurt_the_next_one()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            await Assert.ThrowsAsync<FormatException>(() => _store.ReadAsync<int>(_ => throw new FormatException(), CancellationToken.None));
+        }
+
+        Assert.Equal(1, await _store.ReadAsync(connection => connection.ExecuteScalarAsync<int>("SELECT 1"), CancellationToken.None));
+    }
+
+    [Fact]
     public async Task A_reader_whose_file_is_gone_says_unavailable()
     {
         await _store.DisposeAsync();

@@ -77,7 +77,7 @@ public sealed class SqliteStoreOpeningTests : IDisposable
         _file.Edit("CREATE TABLE patients (id INTEGER PRIMARY KEY)");
         var before = File.ReadAllBytes(_file.Path);
         var refusal = Assert.Throws<StoreOpenException>(() => _file.Open());
-        Assert.Contains("another program", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("database of another program", refusal.Message, StringComparison.Ordinal);
         // Opening switches the journal mode in the header; no content is touched.
         Assert.Equal(1L, _file.Ask<long>("SELECT count(*) FROM sqlite_schema"));
         Assert.Equal(before.Length, new FileInfo(_file.Path).Length);

@@ -15,11 +15,27 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
     private WriterConnection? _writer;
     private long _nextSequence;
 
+    // What a COMMIT that failed would have made the next sequence; set only while COMMIT runs, and kept with the group until the file was opened anew.
+    private long? _committing;
+    private List<PendingCommit>? _uncertain;
+    private long _uncertainNext;
+
+    /// <summary>Takes over a connection that was just opened: what it reads is durable, and is what stands.</summary>
     public void Attach(SqliteConnection connection)
     {
         _writer = new WriterConnection(connection, options.Slot);
         var last = _writer.ReadLastSequence();
         _nextSequence = last + 1;
+        if (_uncertain is { } group)
+        {
+            // Its callers were told that nobody knows. If it stands after all, the caches must follow it.
+            _uncertain = null;
+            if (_nextSequence >= _uncertainNext)
+            {
+                group.ForEach(RunCommittedActions);
+            }
+        }
+
         position.Advance(last);
     }
 
@@ -60,7 +76,9 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
             }
         }
 
+        _committing = sequence;
         writer.Commit();
+        _committing = null;
         _nextSequence = sequence;
         foreach (var commit in _group)
         {
@@ -86,6 +104,7 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
         if (commit.Record is null)
         {
             writer.WriteProbe(now);
+            commit.Receipt = new CommitReceipt(options.Slot, -1, now);
             return;
         }
 
@@ -162,6 +181,13 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
             StoreUnavailableException e => e,
             _ => new StoreUnavailableException($"Committing to the store failed: {exception.Message}", exception),
         };
+        if (_committing is { } next && next > _nextSequence)
+        {
+            _uncertain = [.. _group];
+            _uncertainNext = next;
+        }
+
+        _committing = null;
         Discard();
         foreach (var commit in _group)
         {
@@ -175,13 +201,13 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
         try
         {
             _writer?.Rollback();
+            _writer?.Dispose();
         }
-        catch (SqliteException)
+        catch (Exception)
         {
-            // Closing rolls back as well.
+            // The connection is of no use any more, whatever it says at the end; the failure that counts is known already.
         }
 
-        _writer?.Dispose();
         _writer = null;
     }
 

@@ -22,6 +22,8 @@ internal static class SqliteConnections
             Execute(connection, "PRAGMA synchronous = FULL");
             Expect(connection, "PRAGMA synchronous", "2");
             Execute(connection, $"PRAGMA wal_autocheckpoint = {CheckpointPages}");
+            Execute(connection, $"PRAGMA busy_timeout = {LockTimeout * 1000}");
+            EmptyLog(connection, path);
             Execute(connection, "PRAGMA foreign_keys = ON");
             Expect(connection, "PRAGMA foreign_keys", "1");
             return connection;
@@ -52,6 +54,16 @@ internal static class SqliteConnections
         using var command = connection.CreateCommand();
         command.CommandText = sql;
         return Convert.ToString(command.ExecuteScalar(), CultureInfo.InvariantCulture) ?? "";
+    }
+
+    // A commit whose fsync failed may stand in the WAL as recovery found it, in the page cache and not on the disk; and the kernel reports a failed fsync only once. What comes after it in
+    // the same WAL would be lost with it in a power cut. So everything is moved into the file, that is synced, and the WAL begins anew.
+    private static void EmptyLog(SqliteConnection connection, string path)
+    {
+        if (Scalar(connection, "PRAGMA wal_checkpoint(TRUNCATE)") != "0")
+        {
+            throw new StoreOpenException($"Another program is reading {path} and does not end; end it first.");
+        }
     }
 
     private static SqliteConnection Open(string path, SqliteOpenMode mode)

@@ -19,20 +19,14 @@ internal sealed class SqliteReaders(string path, int count) : IDisposable
         {
             connection = _idle.TryTake(out var idle) ? idle : SqliteConnections.OpenReader(path);
             SqliteConnections.Execute(connection, "BEGIN");
-            try
-            {
-                var answer = await read(connection);
-                usable = true;
-                return answer;
-            }
-            finally
-            {
-                SqliteConnections.Execute(connection, "ROLLBACK");
-            }
+            var answer = await read(connection);
+            // After an exception there may be no transaction to end; the connection is thrown away then.
+            SqliteConnections.Execute(connection, "ROLLBACK");
+            usable = true;
+            return answer;
         }
         catch (SqliteException e) when (SqliteErrors.IsStoreFault(e))
         {
-            usable = false;
             throw SqliteErrors.Unavailable("Reading the store", e);
         }
         finally

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Diagnostics;
+using System.Globalization;
 using KeyService.Server.Audit;
 using Microsoft.Data.Sqlite;
 
@@ -10,6 +11,7 @@ namespace KeyService.Server.Storage.Sqlite;
 /// </summary>
 internal sealed class SqliteStore : IStore
 {
+    private readonly string _path;
     private readonly StoreLock? _lock;
     private readonly SqliteReaders _readers;
     private readonly CommitQueue _queue;
@@ -21,6 +23,7 @@ internal sealed class SqliteStore : IStore
     private SqliteStore(SqliteStoreOptions options, StoreLock? held, CommitQueue queue, GroupCommit? writer, StorePosition position)
     {
         Slot = options.Slot;
+        _path = options.Path;
         _lock = held;
         _readers = new SqliteReaders(options.Path, options.Readers);
         _queue = queue;
@@ -90,20 +93,29 @@ internal sealed class SqliteStore : IStore
     /// <inheritdoc/>
     public ValueTask<long> WaitForRecordAsync(long sequence, CancellationToken cancellationToken) => _position.WaitAsync(sequence, cancellationToken);
 
-    /// <summary>Writes and reads a row, so that a store that failed and heals is seen to heal without a call.</summary>
+    /// <summary>
+    /// Writes a row through the writer, so that a store that failed is seen to heal without a call, and reads it over a new connection, so that a file that was deleted or replaced under the
+    /// service is noticed: the connections that stand would go on with the old one.
+    /// </summary>
     public async ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken)
     {
         var start = Stopwatch.GetTimestamp();
         try
         {
-            await EnqueueAsync(new PendingCommit(null, null), cancellationToken);
-            await ReadAsync(
-                static connection => Task.FromResult(SqliteConnections.Scalar((SqliteConnection)connection, "SELECT probed_at FROM store_probe")), cancellationToken);
-            return new StoreHealth(true, "", Stopwatch.GetElapsedTime(start));
+            var written = UnixTime.Nanoseconds((await EnqueueAsync(new PendingCommit(null, null), cancellationToken)).Time);
+            using var connection = SqliteConnections.OpenReader(_path);
+            var read = SqliteConnections.Scalar(connection, "SELECT probed_at FROM store_probe");
+            return long.TryParse(read, CultureInfo.InvariantCulture, out var there) && there >= written
+                ? new StoreHealth(true, "", Stopwatch.GetElapsedTime(start))
+                : Unhealthy($"{_path} is not the file that this server writes: it was replaced. Stop the server and find out what happened before it starts again.", start);
         }
-        catch (Exception e) when (e is StoreUnavailableException or StoreOverloadedException)
+        catch (SqliteException e)
         {
-            return new StoreHealth(false, e.Message, Stopwatch.GetElapsedTime(start));
+            return Unhealthy($"Opening {_path} failed: {SqliteErrors.Explain(e)}.", start);
+        }
+        catch (Exception e) when (e is StoreUnavailableException or StoreOverloadedException or StoreOpenException)
+        {
+            return Unhealthy(e.Message, start);
         }
     }
 
@@ -121,6 +133,8 @@ internal sealed class SqliteStore : IStore
 
         return ValueTask.CompletedTask;
     }
+
+    private static StoreHealth Unhealthy(string detail, long start) => new(false, detail, Stopwatch.GetElapsedTime(start));
 
     private Task<CommitReceipt> EnqueueAsync(PendingCommit commit, CancellationToken cancellationToken)
     {
@@ -188,7 +202,7 @@ internal sealed class SqliteStore : IStore
 
         return long.Parse(
             SqliteConnections.Scalar(connection, $"SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = {options.Slot}"),
-            System.Globalization.CultureInfo.InvariantCulture);
+            CultureInfo.InvariantCulture);
     }
 
     private static T Guard<T>(string path, Func<T> open)
