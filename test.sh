@@ -37,7 +37,7 @@ prepare() {
     /usr/lib/python3/dist-packages/google/protobuf=python3-protobuf \
     /usr/lib/python3/dist-packages/cryptography=python3-cryptography \
     /usr/lib/python3/dist-packages/cryptography_vectors=python3-cryptography-vectors \
-    '/usr/lib/postgresql/*/bin/initdb=postgresql-15' setpriv=util-linux
+    '/usr/lib/postgresql/*/bin/initdb=postgresql-15' setpriv=util-linux strace=strace
   npm_packages
 }
 
