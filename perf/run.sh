@@ -22,6 +22,7 @@ load echo-server --certificate "$state/pki/server.crt" --private-key "$state/pki
 sleep 2
 
 load data-keys --profile "$state/profiles/database.json" --rounds "$rounds" --seconds "$seconds" --disk "$state"
+load many-data-keys --profile "$state/profiles/database.json" --server-pid "$server" --rounds "$rounds" --seconds "$seconds"
 load batches --profile "$state/profiles/database.json" --rounds "$rounds" --seconds "$seconds"
 load streams --profile "$state/profiles/backup.json" --mebibytes "$mib"
 load memory --profile "$state/profiles/backup.json" --server-pid "$server" --seconds $((seconds * 4))

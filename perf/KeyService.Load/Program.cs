@@ -39,6 +39,8 @@ var root = new RootCommand("Load driver of KeyService: measures against yardstic
     }),
     Make("data-keys", "P1.", [profile, key, rounds, seconds, echo, disk], (r, _) =>
         DataKeyLoad.RunAsync(Open(r), r.GetValue(echo)!, r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(disk)!)),
+    Make("many-data-keys", "P2 through the service.", [profile, key, rounds, seconds, pid], (r, _) =>
+        ManyDataKeysLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(pid))),
     Make("batches", "P3.", [profile, key, rounds, seconds, inFlight], (r, _) =>
         BatchLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(inFlight))),
     Make("streams", "Duplex streams, there and back.", [profile, key, streams, size], (r, _) =>
