@@ -60,10 +60,11 @@ internal sealed class AccessService(AccessRegister register, AccessAdministratio
     {
         var call = Authorized(context);
         var wanted = AccessMessages.ToGrantRequest(request, time.GetUtcNow());
+        call.Record.Detail = $"grant to {wanted.Principal}: {string.Join(',', wanted.Permissions.Select(Permissions.NameOf))} on {wanted.KeyPattern}";
         return MutateAsync(call, request.RequestId, request, async transaction =>
         {
             var grant = await administration.CreateGrantAsync(transaction, wanted);
-            call.Record.Detail = $"grant {grant.IdText} to {grant.Principal}: {string.Join(',', grant.Permissions.Select(Permissions.NameOf))} on {grant.KeyPattern}";
+            call.Record.Detail = $"{grant.IdText}, {call.Record.Detail}";
             return new CreateGrantResponse { Grant = grant.ToMessage() };
         });
     }

@@ -87,6 +87,33 @@ public sealed class AuditTailTests(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Who_loses_the_permission_while_following_reads_no_further()
+    {
+        var name = $"auditor-{Guid.NewGuid():N}";
+        await service.IssueClientAsync(name);
+        (await service.RunCliAsync(service.Administrator, "principal", "create", name, "--certificate-uri", $"keyservice:principal/{name}")).ExpectExit(0);
+        using var administrator = service.ConnectAs("administrator");
+        var access = new Protocol.V1.Access.AccessClient(administrator);
+        var grant = (await access.CreateGrantAsync(new CreateGrantRequest
+        {
+            RequestId = Calls.NewRequestId(), Principal = name, Permissions = { "read-audit" }, KeyPattern = "*",
+        })).Grant;
+        using var channel = service.ConnectAs(name);
+        using var tail = new AuditClient(channel).Tail(new TailRequest { Start = -1, Follow = true });
+        Assert.True(await tail.ResponseStream.MoveNext(CancellationToken.None));
+
+        await access.RevokeGrantAsync(new RevokeGrantRequest { RequestId = Calls.NewRequestId(), Id = grant.Id });
+
+        await Calls.RefusedAsync(Reason.AccessDenied, async () =>
+        {
+            while (await tail.ResponseStream.MoveNext(CancellationToken.None))
+            {
+                Assert.NotEqual("grant-revoked", tail.ResponseStream.Current.Record.Event);
+            }
+        });
+    }
+
+    [Fact]
     public async Task Who_may_not_read_the_log_reads_nothing_and_the_attempt_is_recorded()
     {
         using var channel = service.ConnectAs("database");
