@@ -1,5 +1,6 @@
 using System.CommandLine;
 using KeyService.Cli.Output;
+using KeyService.Cli.Processes;
 using KeyService.Client;
 
 namespace KeyService.Cli.CommandLine;
@@ -31,7 +32,12 @@ internal sealed class Invocation(ParseResult parse, CancellationToken cancellati
     public T Required<T>(Option<T> option) => parse.GetRequiredValue(option);
 
     /// <summary>Reads the profile and prepares the connection; the first call opens it.</summary>
-    public KeyServiceClient Connect() => KeyServiceClient.Connect(ProfileLocation.Load(ProfilePath).ToOptions());
+    public KeyServiceClient Connect()
+    {
+        var options = ProfileLocation.Load(ProfilePath).ToOptions();
+        SystemRoots.Ignore();
+        return KeyServiceClient.Connect(options);
+    }
 }
 
 /// <summary>Gives a command its action.</summary>

@@ -32,9 +32,12 @@ internal static class DoctorCommand
             if (profile is not null)
             {
                 Say(ProfileCheck.LookAt(profile, time.GetUtcNow()));
-                var connection = await ConnectionCheck.RunAsync(profile, time.GetUtcNow(), run.Cancellation).ConfigureAwait(false);
-                Say(connection);
-                if (!connection.Any(finding => finding.IsProblem))
+                // With a certificate that cannot be used there is no handshake to judge.
+                if (problems == 0)
+                {
+                    Say(await ConnectionCheck.RunAsync(profile, time.GetUtcNow(), run.Cancellation).ConfigureAwait(false));
+                }
+                if (problems == 0)
                 {
                     Say(await ServiceCheck.RunAsync(profile, time, run.Cancellation).ConfigureAwait(false));
                 }

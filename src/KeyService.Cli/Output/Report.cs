@@ -46,13 +46,13 @@ internal sealed class Report(bool json, bool terminal)
         {
             WriteText(whenEmpty + "\n");
         }
-        else if (terminal)
+        else if (PlainTable.Format(rows) is var plain && terminal && TerminalTable.Fits(plain, rows))
         {
             TerminalTable.Write(rows);
         }
         else
         {
-            WriteText(PlainTable.Format(rows));
+            WriteText(plain);
         }
     }
 

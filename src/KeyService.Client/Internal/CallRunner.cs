@@ -40,8 +40,15 @@ internal sealed class CallRunner(ClientOptions options)
         }
     }
 
-    // A handshake that failed will fail again; only what may pass by itself is tried again.
-    private bool MayTryAgain(RpcException e, int attempt, CancellationToken cancellation) =>
-        e.StatusCode == StatusCode.Unavailable && attempt < options.Attempts && !cancellation.IsCancellationRequested
-        && FaultDecoder.Transport(e) is not (TransportFault.Handshake or TransportFault.ConnectionClosedEarly);
+    // A handshake that failed will fail again. A connection that was closed early may have been the end of a server that is
+    // starting again; it may also be the refusal of our certificate, which under TLS 1.3 looks the same: then the tries are wasted.
+    private bool MayTryAgain(RpcException e, int attempt, CancellationToken cancellation)
+    {
+        if (attempt >= options.Attempts || cancellation.IsCancellationRequested)
+        {
+            return false;
+        }
+        var transport = FaultDecoder.Transport(e);
+        return transport is TransportFault.ConnectionClosedEarly || (e.StatusCode == StatusCode.Unavailable && transport is not TransportFault.Handshake);
+    }
 }

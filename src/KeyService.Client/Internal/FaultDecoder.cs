@@ -56,9 +56,11 @@ internal static class FaultDecoder
                 // alert inside the first read, which OpenSSL reports in words.
                 case IOException when IsAlert(cause):
                     return TransportFault.Handshake;
+                case SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown }:
+                    return TransportFault.ConnectionClosedEarly;
                 case SocketException:
                     return TransportFault.NotListening;
-                case HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded or HttpRequestError.HttpProtocolError }:
+                case HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded or HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse }:
                     return TransportFault.ConnectionClosedEarly;
             }
         }
@@ -95,7 +97,7 @@ internal static class FaultDecoder
             "Start the service (keyservice serve), or check the endpoint in the profile; keyservice doctor looks at both.", e),
         (TransportFault.Handshake, _) => new(ClientReason.TlsFailed, $"The TLS handshake with {endpoint} failed: {Innermost(e)}",
             "Check ca, certificate and privateKey of the profile, and that none has expired; keyservice doctor names which.", e),
-        (TransportFault.ConnectionClosedEarly, _) => new(ClientReason.TlsFailed, $"{endpoint} closed the connection before it answered.",
+        (TransportFault.ConnectionClosedEarly, _) => new(ClientReason.Unreachable, $"{endpoint} closed the connection before it answered.",
             "It may refuse this client's certificate, or not be a KeyService; keyservice doctor looks further.", e),
         (_, StatusCode.DeadlineExceeded) => new(ClientReason.DeadlineExceeded, $"{endpoint} did not answer in time.",
             "Call again; a mutation sent again with the same request id happens once.", e),

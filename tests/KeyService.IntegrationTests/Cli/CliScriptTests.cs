@@ -51,6 +51,7 @@ public sealed class CliScriptTests(ServiceFixture service) : IClassFixture<Servi
             ["KEYSERVICE_SERVER"] = Executables.Server,
             ["PATH"] = tools + ":" + Environment.GetEnvironmentVariable("PATH"),
             ["SERVICE"] = service.Directory,
+            ["REPOSITORY"] = Infrastructure.RepositoryRoot,
             ["HOME"] = directory,
         };
         var result = await Command.RunAsync("/bin/bash", ["-c", step.Command], environment, input: null, directory);
