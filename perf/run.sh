@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the bars P1, P2, P3, P6 and P10 on this machine and prints one line a figure. Bounded: about ten minutes.
-# Starts its own service in a temporary folder (quickstart.sh made one? it is left alone).
+# Starts the service by quickstart.sh, so nothing else may serve from this directory meanwhile.
 # Usage: perf/run.sh [--quick]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,12 +11,11 @@ dotnet build -c Release -v quiet --nologo perf/KeyService.Load >/dev/null
 load() { dotnet artifacts/bin/KeyService.Load/release/KeyService.Load.dll "$@"; }
 
 state=${KEYSERVICE_DEV:-$PWD/.dev}
-export KEYSERVICE_PROFILE=$state/profiles/administrator.json
 pids=()
 trap 'for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done' EXIT
 ./quickstart.sh >"$state.perf.log" 2>&1 & pids+=($!)
-for _ in $(seq 120); do [ -S "$state/keyservice.sock" ] && ./keyservice status >/dev/null 2>&1 && break; sleep 0.5; done
-server=$(pgrep -f 'KeyService.Server.*serve' | head -n 1)
+for _ in $(seq 600); do [ -S "$state/keyservice.sock" ] && ./keyservice status >/dev/null 2>&1 && break; sleep 0.5; done
+server=$(pgrep -f "KeyService.Server serve --config $state/server.json" | head -n 1)
 ./keyservice key create perf/load >/dev/null 2>&1 || true
 load echo-server --certificate "$state/pki/server.crt" --private-key "$state/pki/server.key" >/dev/null & pids+=($!)
 sleep 2
