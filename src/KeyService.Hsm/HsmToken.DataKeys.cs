@@ -190,6 +190,10 @@ public sealed partial class HsmToken
         try
         {
             var code = session.GcmDecrypt(kek.Handle, iv, aad, ciphertextAndTag, output);
+            if (ReturnCodes.IsAmbiguous(code))
+            {
+                code = kek.DecryptAgain(iv, aad, ciphertextAndTag, output);
+            }
             if (code == ReturnCodes.Ok)
             {
                 output[..plaintext.Length].CopyTo(plaintext);

@@ -70,10 +70,7 @@ public sealed partial class HsmToken
                 try
                 {
                     var checkValue = KeyCheckValue.Make(session, key, id);
-                    if (!KeyCheckValue.Matches(session, key, id, checkValue))
-                    {
-                        throw new HsmException(HsmFault.IntegrityFailure, "A KEK just made does not open its own check value. Do not use this token.");
-                    }
+                    KeyFactory.RequireMatch(attachment, session, key, id, checkValue);
                     attachment.Destroy(token.keks.Add(id, rootBlob, checkValue, key));
                     return new NewKek(id, rootBlob, backupBlob, checkValue, attachment.Token.Serial, backupKeyId);
                 }

@@ -107,6 +107,9 @@ internal sealed class Attachment
         }
     }
 
+    /// <summary>A session of the caller's own, to be closed by it.</summary>
+    internal HsmSession OpenSession() => new(Module, SlotId, readWrite: false);
+
     internal T WithFreshSession<T>(Func<HsmSession, T> work) => WithSession(readWrite: false, work);
 
     internal void Destroy(IEnumerable<KeyHandle> keys)

@@ -72,7 +72,11 @@ internal sealed class TokenConnection : IAsyncDisposable
             {
                 if (ReturnCodes.IsAmbiguous(exception.ReturnCode) && attachment.IsWell())
                 {
-                    throw; // the operation has a reason of its own to fail
+                    if (attempt > 1)
+                    {
+                        throw; // twice, with the canary singing each time: the operation has a reason of its own to fail
+                    }
+                    continue; // once proves nothing: the token may have been away for a moment
                 }
                 failure = exception;
             }

@@ -39,6 +39,20 @@ internal readonly struct KekUse : IDisposable
 
     internal KeyHandle Handle { get; }
 
+    /// <summary>The same decryption in another session, after an ambiguous code: a token that was away for a moment gives another answer now.</summary>
+    internal ulong DecryptAgain(ReadOnlySpan<byte> iv, ReadOnlySpan<byte> aad, ReadOnlySpan<byte> ciphertextAndTag, Span<byte> output)
+    {
+        var session = attachment.OpenSession();
+        try
+        {
+            return session.GcmDecrypt(Handle, iv, aad, ciphertextAndTag, output);
+        }
+        finally
+        {
+            session.Close();
+        }
+    }
+
     /// <summary>Returns when the key opens its own check value in another session: what did not open is then to blame, not the device.</summary>
     internal void RequireWorking(ulong code)
     {

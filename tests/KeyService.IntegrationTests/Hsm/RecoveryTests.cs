@@ -126,6 +126,59 @@ public sealed class RecoveryTests : IDisposable
     }
 
     [Fact]
+    public async Task A_token_that_comes_and_goes_under_load_gives_right_answers_or_says_unavailable()
+    {
+        await using var token = await directory.OpenWithHierarchyAsync(directory.Configuration with { MaxConcurrency = 3 });
+        var id = KeyVersionId.NewRandom();
+        await token.CreateKekAsync(id);
+        await token.CreateIntegrityKeyAsync();
+        var mac = await token.MacAsync(Aad);
+        using var stop = new CancellationTokenSource();
+        var (answers, refusals) = (0, 0);
+        var workers = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            var wrapped = new byte[WrappedDataKey.Length];
+            var plaintext = new byte[32];
+            var opened = new byte[32];
+            while (!stop.IsCancellationRequested)
+            {
+                try
+                {
+                    await token.GenerateDataKeysAsync(id, 1, _ => Aad, plaintext, wrapped);
+                    Assert.True(await token.UnwrapDataKeyAsync(id, wrapped, Aad, opened));
+                    Assert.Equal(plaintext, opened);
+                    Assert.True(await token.VerifyMacAsync(Aad, mac));
+                    Interlocked.Increment(ref answers);
+                }
+                catch (HsmException exception)
+                {
+                    Assert.Equal(HsmFault.Unavailable, exception.Fault);
+                    Interlocked.Increment(ref refusals);
+                }
+            }
+        })).ToArray();
+        for (var round = 0; round < 6; round++)
+        {
+            Directory.Move(directory.Tokens, directory.Tokens + ".away");
+            Assert.False((await token.ProbeAsync()).IsHealthy);
+            var refused = Volatile.Read(ref refusals);
+            while (Volatile.Read(ref refusals) == refused && !workers.Any(worker => worker.IsFaulted))
+            {
+                await Task.Yield();
+            }
+            Directory.Move(directory.Tokens + ".away", directory.Tokens);
+            var answered = Volatile.Read(ref answers);
+            while (Volatile.Read(ref answers) == answered && !workers.Any(worker => worker.IsFaulted))
+            {
+                await Task.Yield();
+            }
+        }
+        await stop.CancelAsync();
+        await Task.WhenAll(workers);
+        Assert.Equal(HsmState.Healthy, (await token.ProbeAsync()).State);
+    }
+
+    [Fact]
     public async Task A_handle_of_an_earlier_generation_is_never_given_to_the_module()
     {
         await using var token = await directory.OpenWithHierarchyAsync();
