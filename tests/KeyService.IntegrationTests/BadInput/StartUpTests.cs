@@ -82,6 +82,18 @@ public sealed class StartUpTests(StoppedService stopped) : IClassFixture<Stopped
     }
 
     [Fact]
+    public async Task A_token_without_a_root_key_asks_for_init()
+    {
+        var blank = Path.Combine(service.Directory, "blank");
+        (await Command.RunAsync(Path.Combine(Infrastructure.RepositoryRoot, "hsm-sim/softhsm-token.sh"), [blank, "keyservice-test"])).ExpectExit(0);
+        var config = service.WriteConfig(all => Section(all, "hsm")["pinFile"] = "blank/pin", "blank.json");
+
+        var result = await ServeAsync(config, new Dictionary<string, string?> { ["SOFTHSM2_CONF"] = Path.Combine(blank, "softhsm2.conf") });
+
+        Assert.Contains("init", result.ExpectExit(7).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_unknown_key_in_the_configuration_is_named()
     {
         var config = service.WriteConfig(all => all["cleartext"] = true, "unknown.json");
@@ -110,9 +122,9 @@ public sealed class StartUpTests(StoppedService stopped) : IClassFixture<Stopped
 
     private static Dictionary<string, object?> Section(Dictionary<string, object?> config, string name) => (Dictionary<string, object?>)config[name]!;
 
-    private async Task<CommandResult> ServeAsync(string config)
+    private async Task<CommandResult> ServeAsync(string config, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var result = await Executables.RunServerAsync(["serve", "--config", config], service.ServerEnvironment, service.Directory);
+        var result = await Executables.RunServerAsync(["serve", "--config", config], environment ?? service.ServerEnvironment, service.Directory);
         // Whatever went wrong is a sentence, not a stack trace.
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("Unhandled", result.Error, StringComparison.Ordinal);
