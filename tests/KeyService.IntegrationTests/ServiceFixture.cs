@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using KeyService.Protocol.V1;
 
 namespace KeyService.IntegrationTests;
 
@@ -14,8 +15,10 @@ internal sealed record ClientIdentity(string Name, string CertificatePath, strin
 /// </summary>
 public sealed class ServiceFixture : IAsyncLifetime
 {
-    private const string UsePermissions =
-        "generate-data-key,unwrap-data-key,rewrap-data-key,encrypt,decrypt,reencrypt,read-key,read-system";
+    private static readonly string[] UsePermissions =
+    [
+        "generate-data-key", "unwrap-data-key", "rewrap-data-key", "encrypt", "decrypt", "reencrypt", "read-key", "read-system",
+    ];
 
     private ServerProcess? server;
 
@@ -133,24 +136,32 @@ public sealed class ServiceFixture : IAsyncLifetime
     internal Task<CommandResult> RunCliAsync(ClientIdentity client, byte[]? input, params string[] arguments) =>
         Executables.RunCliAsync(arguments, new Dictionary<string, string?> { ["KEYSERVICE_PROFILE"] = client.ProfilePath }, input, Directory);
 
-    /// <summary>Creates a key through the real command.</summary>
+    // Setting up goes over gRPC, not through the command: starting a process costs more than all the rest of it.
+
+    /// <summary>Creates a key.</summary>
     internal async Task CreateKeyAsync(string name)
     {
-        var result = await RunCliAsync(Administrator, "key", "create", name);
-        (result with { Error = result.ExitCode == 0 ? "" : $"{result.Error}\n--- server\n{ServerLog}" }).ExpectExit(0);
+        using var channel = this.ConnectAs("administrator");
+        await new Keys.KeysClient(channel).CreateKeyAsync(
+            new CreateKeyRequest { RequestId = NewRequestId(), Name = name, Purpose = KeyPurpose.EncryptDecrypt });
     }
 
     /// <summary>Registers a principal for this process's own uid on the Unix socket, which may use every key.</summary>
     internal async Task RegisterUnixUserAsync(string name)
     {
         var uid = (await Command.RunAsync("id", ["-u"])).ExpectExit(0).Text.Trim();
-        (await RunCliAsync(Administrator, "principal", "create", name, "--unix-uid", uid)).ExpectExit(0);
+        await RegisterAsync(name, new Credential { UnixUid = uint.Parse(uid, System.Globalization.CultureInfo.InvariantCulture) });
         await GrantUseAsync(name);
     }
 
     /// <summary>Everything that uses keys, on every key.</summary>
-    internal async Task GrantUseAsync(string principal, string keyPattern = "*") =>
-        (await RunCliAsync(Administrator, "grant", "create", principal, "--key", keyPattern, "--permissions", UsePermissions)).ExpectExit(0);
+    internal async Task GrantUseAsync(string principal, string keyPattern = "*")
+    {
+        using var channel = this.ConnectAs("administrator");
+        var request = new CreateGrantRequest { RequestId = NewRequestId(), Principal = principal, KeyPattern = keyPattern };
+        request.Permissions.AddRange(UsePermissions);
+        await new Access.AccessClient(channel).CreateGrantAsync(request);
+    }
 
     /// <summary>A server configuration beside this fixture's, changed by <paramref name="change"/>; returns its path.</summary>
     internal string WriteConfig(Action<Dictionary<string, object?>>? change = null, string fileName = "server.json")
@@ -193,11 +204,19 @@ public sealed class ServiceFixture : IAsyncLifetime
     {
         foreach (var client in new[] { Database, Backup })
         {
-            (await RunCliAsync(
-                Administrator, "principal", "create", client.Name, "--certificate-uri", $"keyservice:principal/{client.Name}")).ExpectExit(0);
+            await RegisterAsync(client.Name, new Credential { CertificateSanUri = $"keyservice:principal/{client.Name}" });
             await GrantUseAsync(client.Name);
         }
     }
+
+    private async Task RegisterAsync(string name, Credential credential)
+    {
+        using var channel = this.ConnectAs("administrator");
+        await new Access.AccessClient(channel).CreatePrincipalAsync(
+            new CreatePrincipalRequest { RequestId = NewRequestId(), Name = name, Type = PrincipalType.Service, Credential = credential });
+    }
+
+    private static string NewRequestId() => Guid.NewGuid().ToString();
 
     private ClientIdentity WriteProfile(string name)
     {

@@ -8,7 +8,8 @@ namespace KeyService.IntegrationTests.BadInput;
 /// Somebody who can write to the database, and has neither token nor PIN, changes rows that decide something. Each case works on a copy of one
 /// store; nothing is ever answered from a changed row.
 /// </summary>
-public sealed class EditedRowsTests(StoppedService stopped) : IClassFixture<StoppedService>
+[Collection("Stopped service")]
+public sealed class EditedRowsTests(StoppedService stopped)
 {
     private readonly ServiceFixture service = stopped.Service;
 

@@ -5,7 +5,8 @@ using System.Text;
 namespace KeyService.IntegrationTests.BadInput;
 
 /// <summary>A server that cannot start says why, what to do, and ends with a code of its own. The class's service is initialised and stopped.</summary>
-public sealed class StartUpTests(StoppedService stopped) : IClassFixture<StoppedService>
+[Collection("Stopped service")]
+public sealed class StartUpTests(StoppedService stopped)
 {
     private readonly ServiceFixture service = stopped.Service;
 

@@ -1,7 +1,8 @@
 namespace KeyService.IntegrationTests.BadInput;
 
 /// <summary>Somebody has the database file and the configuration, and a token of the same label and PIN, but not the token.</summary>
-public sealed class StolenStoreTests(StoppedService stopped) : IClassFixture<StoppedService>
+[Collection("Stopped service")]
+public sealed class StolenStoreTests(StoppedService stopped)
 {
     private readonly ServiceFixture service = stopped.Service;
 

@@ -3,7 +3,8 @@ using System.Text.Json;
 namespace KeyService.IntegrationTests.ForeignClients;
 
 /// <summary><c>buf curl</c>: what somebody at a terminal uses, with the .proto files at hand or with nothing but server reflection.</summary>
-public sealed class BufCurlTests(ForeignClientService service) : IClassFixture<ForeignClientService>
+[Collection("Foreign clients")]
+public sealed class BufCurlTests(ForeignClientService service)
 {
     [Theory]
     [InlineData(true)]

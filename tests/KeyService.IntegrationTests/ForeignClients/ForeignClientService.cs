@@ -60,3 +60,7 @@ public sealed class ForeignClientService : IAsyncLifetime
         }
     }
 }
+
+/// <summary>One service for all foreign clients.</summary>
+[CollectionDefinition("Foreign clients")]
+public sealed class ForeignClientCollection : ICollectionFixture<ForeignClientService>;

@@ -1,7 +1,8 @@
 namespace KeyService.IntegrationTests.ForeignClients;
 
 /// <summary>Clients that share no line with ours, over both listeners: data keys, batches, streams, and how they see a refusal.</summary>
-public sealed class ForeignClientTests(ForeignClientService service) : IClassFixture<ForeignClientService>
+[Collection("Foreign clients")]
+public sealed class ForeignClientTests(ForeignClientService service)
 {
     private static readonly string[] Steps =
     [

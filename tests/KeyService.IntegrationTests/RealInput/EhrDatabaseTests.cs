@@ -1,7 +1,8 @@
 namespace KeyService.IntegrationTests.RealInput;
 
 /// <summary>The EHR database itself, before anything is encrypted.</summary>
-public sealed class EhrDatabaseTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
+[Collection("EHR")]
+public sealed class EhrDatabaseTests(PostgresFixture postgres)
 {
     [Fact]
     public async Task The_sample_loads_as_patients_encounters_and_observations()

@@ -4,7 +4,8 @@ using KeyService.Protocol.V1;
 namespace KeyService.IntegrationTests.RealInput;
 
 /// <summary>Patients, encounters and observations with encrypted columns, through EncryptBatch and DecryptBatch.</summary>
-public sealed class EncryptedColumnsTests(ServiceFixture service, PostgresFixture postgres) : IClassFixture<ServiceFixture>, IClassFixture<PostgresFixture>
+[Collection("EHR")]
+public sealed class EncryptedColumnsTests(ServiceFixture service, PostgresFixture postgres)
 {
     [Fact]
     public Task Encrypted_columns_of_the_sample_read_back_what_was_written() =>

@@ -3,7 +3,8 @@ using KeyService.Protocol.V1;
 namespace KeyService.IntegrationTests.RealInput;
 
 /// <summary>A database dumped through <c>keyservice encrypt -- pg_dump</c>, decrypted, restored into a second database and compared.</summary>
-public sealed class EncryptedDumpTests(ServiceFixture service, PostgresFixture postgres) : IClassFixture<ServiceFixture>, IClassFixture<PostgresFixture>
+[Collection("EHR")]
+public sealed class EncryptedDumpTests(ServiceFixture service, PostgresFixture postgres)
 {
     [Fact]
     public Task The_sample_database_comes_back_from_an_encrypted_dump() =>
