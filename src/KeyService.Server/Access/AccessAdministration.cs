@@ -6,8 +6,8 @@ using KeyService.Server.Storage;
 namespace KeyService.Server.Access;
 
 /// <summary>
-/// Changes of principals and grants. One at a time, from before the change begins until the register in memory has taken it over: two changes that share a
-/// commit would otherwise each be judged without the other, and separation of duties could be passed by in the middle.
+/// Changes of principals and grants. One at a time, from before the change begins until the register in memory has taken it over: two
+/// changes that share a commit would otherwise each be judged without the other, and separation of duties could be passed by in the middle.
 /// </summary>
 internal sealed class AccessAdministration(AccessRegister register, RowAuthenticator rows, TimeProvider time) : IDisposable
 {

@@ -4,8 +4,8 @@ using KeyService.Server.Storage;
 namespace KeyService.Server.Access;
 
 /// <summary>
-/// Who may do what, in memory: every principal and grant, verified when loaded, changed in the order of commits, so that a disabled principal or
-/// a revoked grant counts from the moment its change is durable. Default deny. Thread safe; readers take no lock.
+/// Who may do what, in memory: every principal and grant, verified when loaded, changed in the order of commits, so that a disabled
+/// principal or a revoked grant counts from the moment its change is durable. Default deny. Thread safe; readers take no lock.
 /// </summary>
 internal sealed class AccessRegister(TimeProvider time)
 {
@@ -27,8 +27,8 @@ internal sealed class AccessRegister(TimeProvider time)
         _snapshot = await store.ReadAsync(connection => new AccessRows(rows).LoadAsync(connection, cancellationToken), cancellationToken);
 
     /// <summary>
-    /// The enabled principal behind what a connection presented (a certificate has several credentials). Null when nobody registered stands behind
-    /// it, when it is disabled, or when the credentials are those of two principals: a call maps to exactly one.
+    /// The enabled principal behind what a connection presented (a certificate has several credentials). Null when nobody registered stands
+    /// behind it, when it is disabled, or when the credentials are those of two principals: a call maps to exactly one.
     /// </summary>
     public Principal? Find(params ReadOnlySpan<Credential> presented) =>
         FindRegistered(presented) is { Disabled: false } principal ? principal : null;

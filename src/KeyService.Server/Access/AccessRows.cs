@@ -5,7 +5,9 @@ using KeyService.Server.Storage;
 
 namespace KeyService.Server.Access;
 
-/// <summary>SQL of principals and grants. Every row is verified when read and MACed when written; docs/spec/store.md has the canonical bytes.</summary>
+/// <summary>
+/// SQL of principals and grants. Every row is verified when read and MACed when written; docs/spec/store.md has the canonical bytes.
+/// </summary>
 internal sealed class AccessRows(RowAuthenticator rows)
 {
     internal const string PrincipalsTable = "principals";

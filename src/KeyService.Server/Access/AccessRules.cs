@@ -10,8 +10,8 @@ internal sealed record GrantRequest(
 internal static class AccessRules
 {
     /// <summary>
-    /// Separation of duties (R3) over all that the principal effectively holds with the new grant, the limits of AI systems (R11), and grants that could never
-    /// allow anything because their permission knows no key or no context.
+    /// Separation of duties (R3) over all that the principal effectively holds with the new grant, the limits of AI systems (R11), and
+    /// grants that could never allow anything because their permission knows no key or no context.
     /// </summary>
     public static string? Violation(AccessSnapshot snapshot, Principal principal, GrantRequest request, DateTimeOffset now)
     {
@@ -20,10 +20,12 @@ internal static class AccessRules
             return $"principal '{principal.Name}' is disabled";
         }
 
-        var held = snapshot.GrantsOf(principal.Name).Where(grant => grant.IsEffective(now)).SelectMany(grant => grant.Permissions).Concat(request.Permissions).ToHashSet();
+        var held = snapshot.GrantsOf(principal.Name).Where(grant => grant.IsEffective(now))
+            .SelectMany(grant => grant.Permissions).Concat(request.Permissions).ToHashSet();
         if (held.Any(Permissions.Administers) && held.Any(Permissions.Uses))
         {
-            return $"'{principal.Name}' would both administer ({Names(held.Where(Permissions.Administers))}) and use keys ({Names(held.Where(Permissions.Uses))}); give one of the two to another principal";
+            return $"'{principal.Name}' would both administer ({Names(held.Where(Permissions.Administers))}) and use keys "
+                + $"({Names(held.Where(Permissions.Uses))}); give one of the two to another principal";
         }
 
         if (principal.Type == PrincipalType.AiSystem && request.Permissions.Any(Permissions.HandsOutDataKeys))

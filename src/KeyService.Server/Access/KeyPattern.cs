@@ -3,7 +3,9 @@ using KeyService.Server.Keys;
 
 namespace KeyService.Server.Access;
 
-/// <summary>Which keys a grant covers: one name, a group (<c>ehr/*</c>: every name that begins with <c>ehr/</c>), or all (<c>*</c>).</summary>
+/// <summary>
+/// Which keys a grant covers: one name, a group (<c>ehr/*</c>: every name that begins with <c>ehr/</c>), or all (<c>*</c>).
+/// </summary>
 internal readonly record struct KeyPattern
 {
     private KeyPattern(string text) => Text = text;

@@ -4,7 +4,10 @@ using KeyService.Server.Storage;
 
 namespace KeyService.Server.Access;
 
-/// <summary>Makes an installation with the one principal that can register all others: once, by <c>init</c>, past the RPCs because nobody can call them yet.</summary>
+/// <summary>
+/// Makes an installation with the one principal that can register all others: once, by <c>init</c>, past the RPCs because nobody can call
+/// them yet.
+/// </summary>
 internal static class NewInstallation
 {
     /// <summary>Administers and reads; separation of duties keeps every permission that uses keys from it.</summary>

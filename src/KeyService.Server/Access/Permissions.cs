@@ -24,7 +24,10 @@ internal static class Permissions
         is Permission.GenerateDataKey or Permission.UnwrapDataKey or Permission.RewrapDataKey
         or Permission.Encrypt or Permission.Decrypt or Permission.Reencrypt;
 
-    /// <summary>Administers keys or access: whoever holds one of these cannot be given one that <see cref="Uses"/> keys, nor the other way round (R3).</summary>
+    /// <summary>
+    /// Administers keys or access: whoever holds one of these cannot be given one that <see cref="Uses"/> keys, nor the other way round
+    /// (R3).
+    /// </summary>
     public static bool Administers(Permission permission) => permission
         is Permission.CreateKey or Permission.RotateKey or Permission.AdministerAccess;
 

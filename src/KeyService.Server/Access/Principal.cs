@@ -1,6 +1,8 @@
 namespace KeyService.Server.Access;
 
-/// <summary>Somebody who can call: a service, a person or an AI system. Immutable; a change makes a new one with a higher revision.</summary>
+/// <summary>
+/// Somebody who can call: a service, a person or an AI system. Immutable; a change makes a new one with a higher revision.
+/// </summary>
 internal sealed record Principal
 {
     private const int MaxNameLength = 64;

@@ -7,8 +7,9 @@ using KeyService.Server.Storage;
 namespace KeyService.Server.Audit;
 
 /// <summary>
-/// How far a log reached at some time and what stood in it, MACed by the integrity key: cutting or editing the log below its last mark is noticed, by length at start-up and by hash when
-/// the whole log is verified. Signed checkpoints for outsiders are another thing; this one convinces only who holds the integrity key (ADR 0053).
+/// How far a log reached at some time and what stood in it, MACed by the integrity key: cutting or editing the log below its last mark is
+/// noticed, by length at start-up and by hash when the whole log is verified. Signed checkpoints for outsiders are another thing; this one
+/// convinces only who holds the integrity key (ADR 0053).
 /// </summary>
 internal sealed record AuditMark(int Slot, MerkleFrontier Frontier, DateTimeOffset Time, long Revision)
 {

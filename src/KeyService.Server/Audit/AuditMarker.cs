@@ -6,7 +6,8 @@ namespace KeyService.Server.Audit;
 /// Keeps the mark near the end of the log: at start (after checking that the log still reaches the last one), every <see cref="Interval"/>
 /// records, and when the service stops. A mark that cannot be written now is written later; calls do not wait for it.
 /// </summary>
-internal sealed partial class AuditMarker(AuditLog log, IStore store, RowAuthenticator rows, TimeProvider time, ILogger<AuditMarker> logger) : BackgroundService
+internal sealed partial class AuditMarker(
+    AuditLog log, IStore store, RowAuthenticator rows, TimeProvider time, ILogger<AuditMarker> logger) : BackgroundService
 {
     /// <summary>Records between marks.</summary>
     public const long Interval = 65_536;
@@ -15,7 +16,8 @@ internal sealed partial class AuditMarker(AuditLog log, IStore store, RowAuthent
 
     private AuditMark? _mark;
 
-    /// <exception cref="StoreTamperedException">The log is shorter than it was marked, or the mark itself was changed: the service does not start.</exception>
+    /// <exception cref="StoreTamperedException">The log is shorter than it was marked, or the mark itself was changed: the service does not
+    /// start.</exception>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await MarkAsync(cancellationToken);

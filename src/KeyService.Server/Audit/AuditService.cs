@@ -24,7 +24,8 @@ internal sealed class AuditService(AuditLog log) : Wire.Audit.AuditBase
         {
             while (next <= last)
             {
-                // Asked again for each page: who loses the permission while following reads no further. Losing it is itself a record, so a quiet stream wakes to it.
+                // Asked again for each page: who loses the permission while following reads no further. Losing it is itself a record, so a
+                // quiet stream wakes to it.
                 call.Authorize(keyName: null, context: null);
                 next = await SendPageAsync(next, last, responseStream, call);
             }

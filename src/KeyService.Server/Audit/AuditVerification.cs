@@ -9,13 +9,14 @@ internal sealed record AuditFinding(long Sequence, string Finding);
 /// <summary>What a walk over a log found.</summary>
 /// <param name="Records">Rows seen.</param>
 /// <param name="Root">RFC 6962 root over the leaf hashes seen, 32 bytes.</param>
-/// <param name="MarkedSize">Records that the last mark covers; what comes after them could have been rewritten by whoever can write the database.</param>
+/// <param name="MarkedSize">Records that the last mark covers; what comes after them could have been rewritten by whoever can write the
+/// database.</param>
 /// <param name="Findings">At most <see cref="AuditVerification.MaxFindings"/>; empty when the log is whole.</param>
 internal sealed record AuditReport(int Slot, long Records, byte[] Root, long MarkedSize, IReadOnlyList<AuditFinding> Findings);
 
 /// <summary>
-/// Walks the whole log: sequence without gaps, each leaf hash that of its record, each record canonical and in its own place, everything below the last
-/// mark as it was marked. For <c>doctor</c>; reads while the service writes, up to where the log stood at the beginning.
+/// Walks the whole log: sequence without gaps, each leaf hash that of its record, each record canonical and in its own place, everything
+/// below the last mark as it was marked. For <c>doctor</c>; reads while the service writes, up to where the log stood at the beginning.
 /// </summary>
 internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthenticator rows)
 {

@@ -4,8 +4,8 @@ using System.Security.Cryptography;
 namespace KeyService.Server.Audit;
 
 /// <summary>
-/// The right edge of an RFC 6962 tree that grows: the roots of its perfect subtrees from left to right, one for each bit of the size. 32 bytes each, at most
-/// 64; enough to append and to give the root without the leaves.
+/// The right edge of an RFC 6962 tree that grows: the roots of its perfect subtrees from left to right, one for each bit of the size. 32
+/// bytes each, at most 64; enough to append and to give the root without the leaves.
 /// </summary>
 internal sealed class MerkleFrontier
 {

@@ -5,7 +5,9 @@ using System.Text;
 
 namespace KeyService.Server.Storage;
 
-/// <summary>One forward step of the schema. A released one never changes (a test holds its hash): what has to change comes as the next step.</summary>
+/// <summary>
+/// One forward step of the schema. A released one never changes (a test holds its hash): what has to change comes as the next step.
+/// </summary>
 internal sealed record Migration(int Version, string Name, string Sql)
 {
     /// <summary>SHA-256 of the SQL file's bytes.</summary>
@@ -24,7 +26,8 @@ internal static class Migrations
     {
         var assembly = Assembly.GetExecutingAssembly();
         var migrations = new List<Migration>();
-        foreach (var resource in assembly.GetManifestResourceNames().Where(each => each.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        var resources = assembly.GetManifestResourceNames().Where(each => each.StartsWith(Prefix, StringComparison.Ordinal));
+        foreach (var resource in resources.Order(StringComparer.Ordinal))
         {
             // "0001-initial.sql"
             var file = resource[Prefix.Length..];

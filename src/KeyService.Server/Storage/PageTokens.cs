@@ -6,8 +6,8 @@ using KeyService.Crypto;
 namespace KeyService.Server.Storage;
 
 /// <summary>
-/// Page tokens that only this installation can make and that fit only the list and the filter they were made for: base64url of the cursor's UTF-8 and
-/// 16 bytes of MAC by the integrity key over list, filter and cursor. They outlive a restart and hold no state here.
+/// Page tokens that only this installation can make and that fit only the list and the filter they were made for: base64url of the cursor's
+/// UTF-8 and 16 bytes of MAC by the integrity key over list, filter and cursor. They outlive a restart and hold no state here.
 /// </summary>
 internal sealed class PageTokens(RowAuthenticator rows)
 {

@@ -5,9 +5,9 @@ using KeyService.Crypto;
 namespace KeyService.Server.Storage;
 
 /// <summary>
-/// Notices rows that were deleted or put back to an earlier state. For each register (table of deciding rows) one MACed row holds the number
-/// of its rows and the sum of their revisions. Revisions begin at 1 and grow by 1, so whoever deletes a row or puts an old one back can
-/// only lower the two, and nobody without the integrity key can make the smaller numbers valid (ADR 0052).
+/// Notices rows that were deleted or put back to an earlier state. For each register (table of deciding rows) one MACed row holds the
+/// number of its rows and the sum of their revisions. Revisions begin at 1 and grow by 1, so whoever deletes a row or puts an old one back
+/// can only lower the two, and nobody without the integrity key can make the smaller numbers valid (ADR 0052).
 /// </summary>
 internal sealed class RegisterState(RowAuthenticator rows)
 {

@@ -17,8 +17,8 @@ internal enum RequestFinding
 }
 
 /// <summary>
-/// Remembers for 24 hours what mutations answered, per principal, so that a repeated one does nothing twice. Used inside the change itself: the writer
-/// runs changes one after another, so two copies of a request that arrive together are seen in turn.
+/// Remembers for 24 hours what mutations answered, per principal, so that a repeated one does nothing twice. Used inside the change itself:
+/// the writer runs changes one after another, so two copies of a request that arrive together are seen in turn.
 /// </summary>
 internal sealed class RequestLedger(RowAuthenticator rows)
 {
@@ -70,7 +70,8 @@ internal sealed class RequestLedger(RowAuthenticator rows)
     private static long Horizon(IStoreTransaction transaction) => UnixTime.Nanoseconds(transaction.Time - Retention);
 
     private static byte[] Canonical(string principal, string requestId, string method, byte[] digest, byte[] response, long createdAt) =>
-        RowMac.Row(Table).AddString(principal).AddString(requestId).AddString(method).AddBytes(digest).AddBytes(response).AddInt64(createdAt).AddInt64(1).ToArray();
+        RowMac.Row(Table).AddString(principal).AddString(requestId).AddString(method).AddBytes(digest).AddBytes(response)
+            .AddInt64(createdAt).AddInt64(1).ToArray();
 
     private sealed record Row(string Method, byte[] RequestDigest, byte[] Response, long CreatedAt, byte[] Mac);
 }

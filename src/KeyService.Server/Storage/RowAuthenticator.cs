@@ -2,7 +2,9 @@ using System.Security.Cryptography;
 
 namespace KeyService.Server.Storage;
 
-/// <summary>HMAC-SHA-256 (32 bytes) by the installation's integrity key; in service <c>HsmToken.MacAsync</c>, in tests a key in software.</summary>
+/// <summary>
+/// HMAC-SHA-256 (32 bytes) by the installation's integrity key; in service <c>HsmToken.MacAsync</c>, in tests a key in software.
+/// </summary>
 internal delegate ValueTask<byte[]> RowMacFunction(ReadOnlyMemory<byte> canonicalRow, CancellationToken cancellationToken);
 
 /// <summary>Makes and checks the MACs of deciding rows. What is MACed are the canonical bytes of docs/spec/store.md.</summary>

@@ -1,6 +1,8 @@
 namespace KeyService.Server.Storage;
 
-/// <summary>The store cannot be read or written now (UNAVAILABLE / STORE_UNAVAILABLE or AUDIT_UNAVAILABLE). It heals by itself when it can.</summary>
+/// <summary>
+/// The store cannot be read or written now (UNAVAILABLE / STORE_UNAVAILABLE or AUDIT_UNAVAILABLE). It heals by itself when it can.
+/// </summary>
 internal sealed class StoreUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>More waits to be committed than the queue holds (RESOURCE_EXHAUSTED / OVERLOADED with RetryInfo).</summary>
@@ -10,7 +12,9 @@ internal sealed class StoreOverloadedException(TimeSpan retryAfter)
     public TimeSpan RetryAfter { get; } = retryAfter;
 }
 
-/// <summary>A row does not carry a valid MAC, or a row is missing: the store was changed outside the service (DATA_LOSS / STORE_TAMPERED).</summary>
+/// <summary>
+/// A row does not carry a valid MAC, or a row is missing: the store was changed outside the service (DATA_LOSS / STORE_TAMPERED).
+/// </summary>
 internal sealed class StoreTamperedException(string table, string rowId, string finding)
     : Exception($"Table {table}, row {rowId}: {finding}. It was changed outside the service and is not used.")
 {
@@ -19,5 +23,7 @@ internal sealed class StoreTamperedException(string table, string rowId, string 
     public string RowId { get; } = rowId;
 }
 
-/// <summary>The file cannot be used as a store at all: held by another process, another program's, newer, or damaged. The message says what to do.</summary>
+/// <summary>
+/// The file cannot be used as a store at all: held by another process, another program's, newer, or damaged. The message says what to do.
+/// </summary>
 internal sealed class StoreOpenException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,6 +1,9 @@
 namespace KeyService.Server.Storage;
 
-/// <summary>Times as rows and records hold them: UTC, nanoseconds since 1970 in a signed 64-bit number (until 2262), of which a tick of 100 ns is the finest.</summary>
+/// <summary>
+/// Times as rows and records hold them: UTC, nanoseconds since 1970 in a signed 64-bit number (until 2262), of which a tick of 100 ns is
+/// the finest.
+/// </summary>
 internal static class UnixTime
 {
     private const long NanosecondsPerTick = 100;

@@ -10,8 +10,9 @@ using Xunit.v3;
 namespace KeyService.IntegrationTests.Storage;
 
 /// <summary>
-/// fsync fails under the writer, injected by strace into a process of its own. No commit of a failed fsync is acknowledged, the store heals, nothing acknowledged is lost, the log has no gap, and a
-/// cache that follows commits holds just what the file holds, also when a commit that failed stands after all.
+/// fsync fails under the writer, injected by strace into a process of its own. No commit of a failed fsync is acknowledged, the store
+/// heals, nothing acknowledged is lost, the log has no gap, and a cache that follows commits holds just what the file holds, also when a
+/// commit that failed stands after all.
 /// </summary>
 public sealed class FailedSyncTests
 {

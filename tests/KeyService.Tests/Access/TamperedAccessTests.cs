@@ -6,7 +6,10 @@ using KeyService.Tests.Storage;
 
 namespace KeyService.Tests.Access;
 
-/// <summary>Somebody with write access to the database, while the service is stopped, tries to give themselves rights. Each attempt is found when the register is loaded.</summary>
+/// <summary>
+/// Somebody with write access to the database, while the service is stopped, tries to give themselves rights. Each attempt is found when
+/// the register is loaded.
+/// </summary>
 public sealed class TamperedAccessTests : IAsyncLifetime
 {
     private readonly StoreFile _file = new();
@@ -14,8 +17,8 @@ public sealed class TamperedAccessTests : IAsyncLifetime
     private readonly RowAuthenticator _rows = SoftwareRows.Of();
 
     /// <summary>
-    /// An administrator; a database with two grants, one revoked; a disabled backup. Rows as they were before revoking and disabling are kept in shadow
-    /// tables, as a thief of an old copy has them.
+    /// An administrator; a database with two grants, one revoked; a disabled backup. Rows as they were before revoking and disabling are
+    /// kept in shadow tables, as a thief of an old copy has them.
     /// </summary>
     public async ValueTask InitializeAsync()
     {

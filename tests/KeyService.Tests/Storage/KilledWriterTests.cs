@@ -46,7 +46,9 @@ public sealed class KilledWriterTests
         }
     }
 
-    /// <summary>The highest number acknowledged before the kill, which comes at some moment after <paramref name="atLeast"/> acknowledgements.</summary>
+    /// <summary>
+    /// The highest number acknowledged before the kill, which comes at some moment after <paramref name="atLeast"/> acknowledgements.
+    /// </summary>
     private static async Task<long> AppendAndKillAsync(string path, int atLeast)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };

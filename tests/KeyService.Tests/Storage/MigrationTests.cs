@@ -10,7 +10,9 @@ public sealed class MigrationTests : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    /// <summary>Only grows. A hash that changed means that a released step was edited: put it back and write the next step instead.</summary>
+    /// <summary>
+    /// Only grows. A hash that changed means that a released step was edited: put it back and write the next step instead.
+    /// </summary>
     [Fact]
     public void Released_migrations_never_change()
     {

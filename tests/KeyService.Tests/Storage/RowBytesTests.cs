@@ -8,8 +8,8 @@ using KeyService.Server.Storage;
 namespace KeyService.Tests.Storage;
 
 /// <summary>
-/// The bytes under each MAC are those of docs/spec/store.md: columns written out here once more, by an encoder of the test's own, against what the service asks to be MACed. A column
-/// that falls out of a MAC, or moves, fails here.
+/// The bytes under each MAC are those of docs/spec/store.md: columns written out here once more, by an encoder of the test's own, against
+/// what the service asks to be MACed. A column that falls out of a MAC, or moves, fails here.
 /// </summary>
 public sealed class RowBytesTests : IDisposable
 {

@@ -5,7 +5,10 @@ using KeyService.Server.Storage.Sqlite;
 
 namespace KeyService.Tests.Storage;
 
-/// <summary>The disk or the file fails under the writer. Faults are made by settings of the writer's own connection, which a new connection does not have.</summary>
+/// <summary>
+/// The disk or the file fails under the writer. Faults are made by settings of the writer's own connection, which a new connection does not
+/// have.
+/// </summary>
 public sealed class SqliteStoreFailureTests : IAsyncDisposable
 {
     private readonly StoreFile _file = new();

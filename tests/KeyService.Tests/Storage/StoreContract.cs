@@ -7,8 +7,8 @@ using KeyService.Server.Storage;
 namespace KeyService.Tests.Storage;
 
 /// <summary>
-/// What every store promises, whatever database stands under it. An implementation joins by deriving and opening itself; a test here may use only
-/// SQL that all of them understand.
+/// What every store promises, whatever database stands under it. An implementation joins by deriving and opening itself; a test here may
+/// use only SQL that all of them understand.
 /// </summary>
 public abstract class StoreContract : IAsyncLifetime
 {

@@ -1,6 +1,8 @@
 namespace KeyService.Server.Storage.Sqlite;
 
-/// <summary>Bounded queue from many callers to the one writer thread. The writer takes whatever stands there at once: no waiting for more to come.</summary>
+/// <summary>
+/// Bounded queue from many callers to the one writer thread. The writer takes whatever stands there at once: no waiting for more to come.
+/// </summary>
 internal sealed class CommitQueue(int capacity)
 {
     private readonly object _gate = new();
@@ -28,7 +30,9 @@ internal sealed class CommitQueue(int capacity)
         }
     }
 
-    /// <summary>Blocks until something waits; fills <paramref name="group"/> with up to <paramref name="limit"/>; false when closed and empty.</summary>
+    /// <summary>
+    /// Blocks until something waits; fills <paramref name="group"/> with up to <paramref name="limit"/>; false when closed and empty.
+    /// </summary>
     public bool Take(List<PendingCommit> group, int limit)
     {
         group.Clear();

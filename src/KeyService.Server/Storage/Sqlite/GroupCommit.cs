@@ -5,9 +5,9 @@ using Microsoft.Data.Sqlite;
 namespace KeyService.Server.Storage.Sqlite;
 
 /// <summary>
-/// The writer: one thread that takes whatever commits wait, puts their changes and records into one transaction, makes it durable by one fsync,
-/// and only then answers. Nothing waits for company: alone, a commit costs one fsync; under load the fsync is shared.
-/// Sequence numbers are given here, to records that go into the transaction, so they have no gaps.
+/// The writer: one thread that takes whatever commits wait, puts their changes and records into one transaction, makes it durable by one
+/// fsync, and only then answers. Nothing waits for company: alone, a commit costs one fsync; under load the fsync is shared. Sequence
+/// numbers are given here, to records that go into the transaction, so they have no gaps.
 /// </summary>
 internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time, CommitQueue queue, StorePosition position) : IDisposable
 {
@@ -15,7 +15,8 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
     private WriterConnection? _writer;
     private long _nextSequence;
 
-    // What a COMMIT that failed would have made the next sequence; set only while COMMIT runs, and kept with the group until the file was opened anew.
+    // What a COMMIT that failed would have made the next sequence; set only while COMMIT runs, and kept with the group until the file was
+    // opened anew.
     private long? _committing;
     private List<PendingCommit>? _uncertain;
     private long _uncertainNext;

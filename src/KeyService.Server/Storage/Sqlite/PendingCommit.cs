@@ -3,7 +3,8 @@ using KeyService.Server.Audit;
 namespace KeyService.Server.Storage.Sqlite;
 
 /// <summary>
-/// One caller's record and change on their way through the writer. Either the writer takes it or its caller's cancellation withdraws it, never both.
+/// One caller's record and change on their way through the writer. Either the writer takes it or its caller's cancellation withdraws it,
+/// never both.
 /// </summary>
 internal sealed class PendingCommit(AuditRecordDraft? record, Func<IStoreTransaction, Task>? change)
 {

@@ -9,7 +9,10 @@ internal static class SqliteConnections
     /// <summary>Seconds to wait for a lock that another program (a backup tool, a shell) holds.</summary>
     private const int LockTimeout = 5;
 
-    /// <summary>Pages of WAL (4 KiB each) after which a commit moves them into the file: larger, so that it is rare; it bounds the WAL to about 16 MiB.</summary>
+    /// <summary>
+    /// Pages of WAL (4 KiB each) after which a commit moves them into the file: larger, so that it is rare; it bounds the WAL to about 16
+    /// MiB.
+    /// </summary>
     private const int CheckpointPages = 4000;
 
     public static SqliteConnection OpenWriter(string path, bool create)
@@ -56,8 +59,9 @@ internal static class SqliteConnections
         return Convert.ToString(command.ExecuteScalar(), CultureInfo.InvariantCulture) ?? "";
     }
 
-    // A commit whose fsync failed may stand in the WAL as recovery found it, in the page cache and not on the disk; and the kernel reports a failed fsync only once. What comes after it in
-    // the same WAL would be lost with it in a power cut. So everything is moved into the file, that is synced, and the WAL begins anew.
+    // A commit whose fsync failed may stand in the WAL as recovery found it, in the page cache and not on the disk; and the kernel reports
+    // a failed fsync only once. What comes after it in the same WAL would be lost with it in a power cut. So everything is moved into the
+    // file, that is synced, and the WAL begins anew.
     private static void EmptyLog(SqliteConnection connection, string path)
     {
         if (Scalar(connection, "PRAGMA wal_checkpoint(TRUNCATE)") != "0")

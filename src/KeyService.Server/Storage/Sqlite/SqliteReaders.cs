@@ -4,7 +4,10 @@ using Microsoft.Data.Sqlite;
 
 namespace KeyService.Server.Storage.Sqlite;
 
-/// <summary>A few reading connections, each used by one read at a time inside a transaction, so that a read sees one snapshot. A failed one is thrown away.</summary>
+/// <summary>
+/// A few reading connections, each used by one read at a time inside a transaction, so that a read sees one snapshot. A failed one is
+/// thrown away.
+/// </summary>
 internal sealed class SqliteReaders(string path, int count) : IDisposable
 {
     private readonly ConcurrentBag<SqliteConnection> _idle = [];

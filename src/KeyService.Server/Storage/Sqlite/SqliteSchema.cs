@@ -4,8 +4,8 @@ using Microsoft.Data.Sqlite;
 namespace KeyService.Server.Storage.Sqlite;
 
 /// <summary>
-/// Brings a file to the newest schema, forward only, each step in its own transaction, and refuses what is not ours. <c>application_id</c> says whose the file is,
-/// <c>schema_version</c> which steps ran, with their hashes.
+/// Brings a file to the newest schema, forward only, each step in its own transaction, and refuses what is not ours. <c>application_id</c>
+/// says whose the file is, <c>schema_version</c> which steps ran, with their hashes.
 /// </summary>
 internal static class SqliteSchema
 {
@@ -68,13 +68,15 @@ internal static class SqliteSchema
             if (version > migrations.Count)
             {
                 throw new StoreOpenException(
-                    $"{path} was written by a newer KeyService (schema {version}; this one knows up to {migrations.Count}). Start that version, or restore a backup made before the upgrade.");
+                    $"{path} was written by a newer KeyService (schema {version}; this one knows up to {migrations.Count}). "
+                    + "Start that version, or restore a backup made before the upgrade.");
             }
 
             if (version != applied + 1 || !migrations[applied].Digest.AsSpan().SequenceEqual(reader.GetFieldValue<byte[]>(2)))
             {
                 throw new StoreOpenException(
-                    $"{path} has a schema step {version} ({reader.GetString(1)}) that is not the one of this KeyService. It was made by a build that was never released, or changed by hand.");
+                    $"{path} has a schema step {version} ({reader.GetString(1)}) that is not the one of this KeyService. "
+                    + "It was made by a build that was never released, or changed by hand.");
             }
 
             applied = version;

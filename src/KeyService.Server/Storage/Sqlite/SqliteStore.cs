@@ -43,7 +43,8 @@ internal sealed class SqliteStore : IStore
     public long LastSequence => _position.Last;
 
     /// <summary>Opens the file, brings its schema forward, and starts the writer.</summary>
-    /// <exception cref="StoreOpenException">Missing, held by another process, another program's, newer, or damaged; the message says what to do.</exception>
+    /// <exception cref="StoreOpenException">Missing, held by another process, another program's, newer, or damaged; the message says what
+    /// to do.</exception>
     public static SqliteStore Open(SqliteStoreOptions options, TimeProvider time) => Open(options, time, Migrations.All);
 
     internal static SqliteStore Open(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
@@ -94,8 +95,8 @@ internal sealed class SqliteStore : IStore
     public ValueTask<long> WaitForRecordAsync(long sequence, CancellationToken cancellationToken) => _position.WaitAsync(sequence, cancellationToken);
 
     /// <summary>
-    /// Writes a row through the writer, so that a store that failed is seen to heal without a call, and reads it over a new connection, so that a file that was deleted or replaced under the
-    /// service is noticed: the connections that stand would go on with the old one.
+    /// Writes a row through the writer, so that a store that failed is seen to heal without a call, and reads it over a new connection, so
+    /// that a file that was deleted or replaced under the service is noticed: the connections that stand would go on with the old one.
     /// </summary>
     public async ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken)
     {
@@ -107,7 +108,8 @@ internal sealed class SqliteStore : IStore
             var read = SqliteConnections.Scalar(connection, "SELECT probed_at FROM store_probe");
             return long.TryParse(read, CultureInfo.InvariantCulture, out var there) && there >= written
                 ? new StoreHealth(true, "", Stopwatch.GetElapsedTime(start))
-                : Unhealthy($"{_path} is not the file that this server writes: it was replaced. Stop the server and find out what happened before it starts again.", start);
+                : Unhealthy($"{_path} is not the file that this server writes: it was replaced. "
+                    + "Stop the server and find out what happened before it starts again.", start);
         }
         catch (SqliteException e)
         {

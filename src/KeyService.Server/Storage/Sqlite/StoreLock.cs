@@ -7,8 +7,9 @@ using Microsoft.Win32.SafeHandles;
 namespace KeyService.Server.Storage.Sqlite;
 
 /// <summary>
-/// Keeps a second process off a store file: an exclusive flock(2) on FILE.lock, released by the kernel when the process ends however it ends. The file
-/// holds the owner's process id for the message only. SQLite's own locks do not do this: they let two processes write in turn.
+/// Keeps a second process off a store file: an exclusive flock(2) on FILE.lock, released by the kernel when the process ends however it
+/// ends. The file holds the owner's process id for the message only. SQLite's own locks do not do this: they let two processes write in
+/// turn.
 /// </summary>
 internal sealed partial class StoreLock : IDisposable
 {

@@ -1,6 +1,8 @@
 namespace KeyService.Server.Storage.Sqlite;
 
-/// <summary>The last durable sequence number, and those who wait for a later one (followers of the log): woken by commits, no polling.</summary>
+/// <summary>
+/// The last durable sequence number, and those who wait for a later one (followers of the log): woken by commits, no polling.
+/// </summary>
 internal sealed class StorePosition
 {
     private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
