@@ -17,7 +17,7 @@ internal sealed class CallGate(
     CallRecorder recorder, CallAdmission admission, AccessRegister access, IStore store, RequestLedger requests, TimeProvider time,
     IHostApplicationLifetime lifetime, CallLog log) : IMiddleware
 {
-    private const int MaxRecordedMethodLength = 128;
+    private const int MaxRecordedLength = 128;
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
@@ -56,6 +56,8 @@ internal sealed class CallGate(
         var record = new AuditRecordDraft(rpc?.AuditEvent ?? AuditEvent.UnknownMethodCalled)
         {
             TraceId = (Activity.Current?.TraceId ?? ActivityTraceId.CreateRandom()).ToHexString(),
+            OnBehalfOf = Said(context, "keyservice-on-behalf-of"),
+            Device = Said(context, "keyservice-device"),
         };
         try
         {
@@ -64,7 +66,7 @@ internal sealed class CallGate(
                 throw Refusal.ShuttingDown();
             if (rpc is null)
             {
-                record.Detail = Printable(method);
+                record.Detail = OneLine(method);
                 throw Refusal.Unimplemented(record.Detail);
             }
             var call = new Call(rpc, method, principal, record, started, access.Allows, store, requests) { CancellationToken = context.RequestAborted };
@@ -102,18 +104,22 @@ internal sealed class CallGate(
         record.Event = AuditEvent.AuthenticationRefused;
         if (peer.Credentials.Length > 0)
             record.Source = $"{peer.Source} {peer.Credentials[0].Value}";
-        record.Detail = Printable(context.Request.Path.Value ?? "");
+        record.Detail = OneLine(context.Request.Path.Value ?? "");
         throw Refusal.UnknownPrincipal();
     }
 
-    // What a stranger wrote: one line of printable ASCII, not too long, for record and log.
-    private static string Printable(string method)
+    // Metadata of a call that goes into its record as it is: the caller's word, not verified.
+    private static string Said(HttpContext context, string header) =>
+        context.Request.Headers.TryGetValue(header, out var value) ? OneLine(value.ToString()) : "";
+
+    // What somebody wrote: one line of printable ASCII, not too long, for record and log.
+    private static string OneLine(string written)
     {
-        var shown = method.Length <= MaxRecordedMethodLength ? method : method[..MaxRecordedMethodLength];
+        var shown = written.Length <= MaxRecordedLength ? written : written[..MaxRecordedLength];
         return string.Create(shown.Length, shown, static (line, text) =>
         {
             for (var i = 0; i < line.Length; i++)
-                line[i] = text[i] is > ' ' and <= '~' ? text[i] : '?';
+                line[i] = text[i] is >= ' ' and <= '~' ? text[i] : '?';
         });
     }
 

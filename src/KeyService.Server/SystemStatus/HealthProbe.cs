@@ -1,5 +1,4 @@
 using Grpc.Health.V1;
-using Grpc.HealthCheck;
 using KeyService.Hsm;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
@@ -12,7 +11,8 @@ namespace KeyService.Server.SystemStatus;
 /// does not come back within its limit counts as failed; the next one is tried only after it did.
 /// </summary>
 internal sealed class HealthProbe(
-    HsmToken hsm, IStore store, CallRecorder recorder, TlsFiles? tls, HealthServiceImpl health, TimeProvider time, HealthLog log) : BackgroundService
+    HsmToken hsm, IStore store, CallRecorder recorder, TlsFiles? tls, ServerHealth health, IHostApplicationLifetime lifetime,
+    TimeProvider time, HealthLog log) : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
@@ -41,20 +41,15 @@ internal sealed class HealthProbe(
             if (known is not null && known.Healthy != component.Healthy)
                 log.Changed(component);
         }
-        var serving = components.All(component => component.Healthy);
+        var serving = components.All(component => component.Healthy) && !lifetime.ApplicationStopping.IsCancellationRequested;
         Tell(serving);
         return serving;
     }
 
-    /// <summary>Before the server stops listening, so that a load balancer sends nothing more.</summary>
-    public override Task StopAsync(CancellationToken cancellationToken)
-    {
-        Tell(serving: false);
-        return base.StopAsync(cancellationToken);
-    }
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        // Before the server stops listening, so that a load balancer sends nothing more.
+        await using var stop = lifetime.ApplicationStopping.Register(() => Tell(serving: false));
         using var timer = new PeriodicTimer(Every, time);
         try
         {

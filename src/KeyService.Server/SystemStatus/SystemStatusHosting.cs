@@ -1,4 +1,3 @@
-using Grpc.HealthCheck;
 using KeyService.Server.Pipeline;
 
 namespace KeyService.Server.SystemStatus;
@@ -10,7 +9,7 @@ internal static class SystemStatusHosting
     {
         services.AddSingleton(provider => new ServerStart(provider.GetRequiredService<TimeProvider>().GetUtcNow()));
         services.AddSingleton<HealthLog>();
-        services.AddSingleton<HealthServiceImpl>();
+        services.AddSingleton<ServerHealth>();
         services.AddSingleton<HealthProbe>();
         services.AddHostedService(provider => provider.GetRequiredService<HealthProbe>());
         services.AddGrpcReflection();
@@ -22,7 +21,7 @@ internal static class SystemStatusHosting
         // Made now, not when somebody first asks for the status.
         _ = endpoints.ServiceProvider.GetRequiredService<ServerStart>();
         endpoints.MapRpc<SystemRpcs>();
-        endpoints.MapGrpcService<HealthServiceImpl>().WithMetadata(new OutsideAuditAttribute());
+        endpoints.MapGrpcService<ServerHealth>();
         endpoints.MapGrpcReflectionService().WithMetadata(new OutsideAuditAttribute());
     }
 }

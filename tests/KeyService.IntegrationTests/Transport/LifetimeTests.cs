@@ -60,6 +60,24 @@ public sealed class LifetimeTests(ServiceFixture service) : IClassFixture<Servic
     }
 
     [Fact]
+    public async Task A_watcher_of_health_is_told_of_the_stop_and_does_not_delay_it()
+    {
+        using (var channel = service.ConnectAs("administrator"))
+        {
+            using var watch = new Health.HealthClient(channel).Watch(new HealthCheckRequest());
+            Assert.True(await watch.ResponseStream.MoveNext());
+            Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, watch.ResponseStream.Current.Status);
+            var stop = service.StopAsync();
+            Assert.True(await watch.ResponseStream.MoveNext());
+            Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, watch.ResponseStream.Current.Status);
+            var end = await Assert.ThrowsAsync<RpcException>(() => watch.ResponseStream.MoveNext());
+            Assert.Equal(StatusCode.Unavailable, end.StatusCode);
+            Assert.Equal(0, await stop);
+        }
+        await service.StartAsync();
+    }
+
+    [Fact]
     public async Task The_status_says_who_runs_and_on_what()
     {
         using var channel = service.ConnectAs("administrator");

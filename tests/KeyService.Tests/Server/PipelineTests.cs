@@ -1,6 +1,7 @@
 using Google.Rpc;
 using Grpc.Core;
 using KeyService.Crypto;
+using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
@@ -130,6 +131,16 @@ public sealed class PipelineTests
         var record = Assert.Single(host.Store.Records);
         Assert.Equal((AuditEvent.AuthenticationRefused, AuditOutcome.Refused, ""), (record.Event, record.Outcome, record.Principal));
         Assert.Contains(PipelineHost.Myself.Credential.Value, record.Source, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Whom_a_caller_acts_for_is_recorded_as_one_line_of_its_word()
+    {
+        var (host, _) = await StartAsync();
+        await using var _1 = host;
+        await Unary(host, [1], new CallOptions(new Metadata { { "keyservice-on-behalf-of", "dr.who" }, { "keyservice-device", new string('x', 500) } }));
+        var record = Assert.Single(host.Store.Records);
+        Assert.Equal(("dr.who", 128), (record.OnBehalfOf, record.Device.Length));
     }
 
     [Fact]
@@ -320,6 +331,9 @@ public sealed class PipelineTests
     {
         { new StoreUnavailableException("gone"), StatusCode.Unavailable, Reason.StoreUnavailable },
         { new StoreTamperedException("keys", "x", "no"), StatusCode.DataLoss, Reason.StoreTampered },
+        { new HsmException(HsmFault.Unavailable, "gone"), StatusCode.Unavailable, Reason.HsmUnavailable },
+        { new HsmException(HsmFault.IntegrityFailure, "changed"), StatusCode.DataLoss, Reason.StoreTampered },
+        { new HsmException(HsmFault.MechanismMissing, "a defect"), StatusCode.Internal, Reason.Internal },
         { new StoreOverloadedException(TimeSpan.FromMilliseconds(100)), StatusCode.ResourceExhausted, Reason.Overloaded },
         { new InvalidContextException("A key stands there twice."), StatusCode.InvalidArgument, Reason.InvalidContext },
     };

@@ -3,19 +3,24 @@ using Grpc.Core;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Pipeline;
+using KeyService.Server.SystemStatus;
 
 namespace KeyService.Tests.Server;
 
 public sealed class RpcMappingTests
 {
-    /// <summary>All gRPC services of the server.</summary>
+    /// <summary>All gRPC services of the server but health.</summary>
     public static TheoryData<Type> Services()
     {
         var data = new TheoryData<Type>();
-        foreach (var type in typeof(RpcAttribute).Assembly.GetTypes().Where(type => !type.IsAbstract && IsService(type)))
+        foreach (var type in All().Where(type => type.GetCustomAttribute<OutsideAuditAttribute>() is null))
             data.Add(type);
         return data;
     }
+
+    [Fact]
+    public void Health_alone_of_our_services_stands_outside_the_audit() =>
+        Assert.Equal([typeof(ServerHealth)], All().Where(type => type.GetCustomAttribute<OutsideAuditAttribute>() is not null));
 
     [Theory]
     [MemberData(nameof(Services))]
@@ -50,6 +55,8 @@ public sealed class RpcMappingTests
         var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => PipelineHost.StartAsync(endpoints => endpoints.MapRpc<Unopened>()));
         Assert.Contains("Count", exception.Message, StringComparison.Ordinal);
     }
+
+    private static IEnumerable<Type> All() => typeof(RpcAttribute).Assembly.GetTypes().Where(type => !type.IsAbstract && IsService(type));
 
     private static bool IsService(Type type)
     {

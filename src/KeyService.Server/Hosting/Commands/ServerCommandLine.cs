@@ -25,6 +25,16 @@ internal static class ServerCommandLine
             await Console.Error.WriteLineAsync($"keyservice: {failure.Message}");
             return (int)failure.Code;
         }
+        catch (OperationCanceledException)
+        {
+            return (int)ExitCode.Interrupted;
+        }
+        catch (Exception exception)
+        {
+            // Nobody foresaw it: the whole exception is for whoever mends it. Without this the runtime would abort and dump core.
+            await Console.Error.WriteLineAsync($"keyservice: a defect, please report it: {exception}");
+            return (int)ExitCode.Failed;
+        }
     }
 
     private static Option<string> ConfigOption() => new("--config", "-c") { Description = "The server's configuration file (JSON).", Required = true };

@@ -34,4 +34,7 @@ internal enum ExitCode
 
     /// <summary>doctor found problems.</summary>
     ProblemsFound = 8,
+
+    /// <summary>Ended by Ctrl-C before it had done its work.</summary>
+    Interrupted = 130,
 }
