@@ -194,7 +194,7 @@ start() {
   ./keyservice serve --config "$dev/server.json" >"$dev/server.log" 2>&1 9>&- </dev/null &
   server=$!
   trap stop EXIT
-  trap 'exit 130' INT
+  trap 'line "Stopped. The next ./quickstart.sh goes on from here."; exit 130' INT
   trap 'exit 143' TERM
   until grep -q '^keyservice: serving on ' "$dev/server.log"; do
     kill -0 "$server" 2>/dev/null || broken "The service did not start ($dev/server.log)." "$dev/server.log"
@@ -294,7 +294,7 @@ archive_job() {
 
 # The command's own progress and rate, in front of the user.
 measured() {
-  printf '  %s' "$dim"
+  printf '%s' "$dim"
   ./keyservice "$@" || broken "keyservice $1 failed."
   printf '%s' "$plain"
 }
@@ -330,4 +330,4 @@ if [ "$once" = yes ]; then
   exit 0
 fi
 title "Serving https://localhost:$port and $socket; Ctrl-C ends it"
-wait "$server"
+wait "$server" || broken "The service ended by itself ($dev/server.log)." "$dev/server.log"
