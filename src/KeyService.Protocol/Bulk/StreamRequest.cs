@@ -48,6 +48,13 @@ public sealed class StreamRequest<TStart> : IDisposable
             return new(StreamMessageKind.TooLarge);
         }
 
+        if (StreamWire.TryReadPlainData(bytes, out var data))
+        {
+            return data.Length > BulkLimits.MaxPieceLength
+                ? new(StreamMessageKind.TooLarge)
+                : new(StreamMessageKind.Data, message: PooledBytes.CopyOf(data), data: new Range32(0, (int)data.Length));
+        }
+
         var message = PooledBytes.CopyOf(bytes);
         var request = Read(message);
         if (request.Kind != StreamMessageKind.Data)

@@ -15,9 +15,14 @@ public class StreamCodecTests
         var data = new byte[length];
         Random.Shared.NextBytes(data);
         var generated = new EncryptStreamRequest { Data = ByteString.CopyFrom(data) }.ToByteArray();
-        using var request = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, generated, 1000);
-        Assert.Equal(StreamMessageKind.Data, request.Kind);
-        Assert.Equal(data, request.Data.ToArray());
+        foreach (var message in new[] { generated, [0x48, 0x01, .. generated], [.. generated, 0x48, 0x01] })
+        {
+            // As it is, and with a field of a later client before and behind.
+            using var request = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, message, 1000);
+            Assert.Equal(StreamMessageKind.Data, request.Kind);
+            Assert.Equal(data, request.Data.ToArray());
+        }
+
         Assert.Equal(generated, TestSerializationContext.Serialize(CipherMethods.EncryptStream.RequestMarshaller, StreamRequest<EncryptStreamStart>.OfData(data)));
 
         var answer = TestSerializationContext.Serialize(CipherMethods.EncryptStream.ResponseMarshaller, StreamResponse.OfData(data));
@@ -54,6 +59,9 @@ public class StreamCodecTests
     [InlineData("1205AA", StreamMessageKind.Malformed)]
     [InlineData("0A020A05", StreamMessageKind.Malformed)]
     [InlineData("1201AA1A00", StreamMessageKind.Finish)]
+    [InlineData("12FFFFFFFFFFFFFFFFFF01", StreamMessageKind.Malformed)]
+    [InlineData("12FFFFFFFFFFFFFFFFFFFF01", StreamMessageKind.Malformed)]
+    [InlineData("1200", StreamMessageKind.Data)]
     public void Other_messages_have_a_kind_and_never_an_exception(string hex, StreamMessageKind expected)
     {
         using var request = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, Convert.FromHexString(hex));
