@@ -36,7 +36,7 @@ internal sealed class OutputFile : IDisposable
     /// <summary>Opens the result. Null or "-" is stdout, which is refused when a terminal would show binary.</summary>
     public static OutputFile Create(string? path, bool force)
     {
-        if (path is null or "-")
+        if (path is null or "-" or "/dev/stdout")
         {
             return Terminal.IsOutput && !force
                 ? throw CliError.Usage("The result is binary and stdout is a terminal.", "Name a file with -o, send stdout into a file or pipe, or insist with --force.")
