@@ -27,6 +27,12 @@ internal sealed class AuditLog(IStore store)
             new { slot = store.Slot, from, last, limit = PageSize })).AsList(),
         cancellationToken);
 
+    /// <summary>The last sequence number that the store holds now, also beside the server that writes it; -1 when the log is empty.</summary>
+    public Task<long> ReadLastSequenceAsync(CancellationToken cancellationToken) => store.ReadAsync(
+        connection => connection.ExecuteScalarAsync<long>(
+            "SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = @slot", new { slot = store.Slot }),
+        cancellationToken);
+
     /// <summary>Completes with the last sequence number when that is greater than <paramref name="sequence"/>; woken by commits.</summary>
     public ValueTask<long> WaitForMoreAsync(long sequence, CancellationToken cancellationToken) => store.WaitForRecordAsync(sequence, cancellationToken);
 }

@@ -29,7 +29,7 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
     {
         // The mark first: records that come in between only lengthen the log.
         var mark = await ReadMarkAsync(cancellationToken);
-        var last = log.LastSequence;
+        var last = await log.ReadLastSequenceAsync(cancellationToken);
         long expected = 0;
         if (mark.Frontier.Size == 0)
         {

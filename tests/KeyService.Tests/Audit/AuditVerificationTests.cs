@@ -1,5 +1,6 @@
 using KeyService.Server.Audit;
 using KeyService.Server.Storage;
+using KeyService.Server.Storage.Sqlite;
 using KeyService.Tests.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -59,6 +60,19 @@ public sealed class AuditVerificationTests : IAsyncLifetime
         Assert.True(
             report.Findings.Any(each => each.Sequence == sequence && each.Finding.Contains(finding, StringComparison.Ordinal)),
             $"{what}: {string.Join("; ", report.Findings)}");
+    }
+
+    [Fact]
+    public async Task A_log_that_grows_and_is_marked_while_somebody_verifies_it_is_whole()
+    {
+        await using var server = _file.Open(_time);
+        await using var inspector = SqliteStore.Open(_file.Options with { Mode = SqliteStoreMode.ReadOnly }, _time);
+        await AppendAsync(server, 5);
+        using var marker = Marker(server);
+        await marker.MarkAsync(CancellationToken.None);
+        var report = await new AuditVerification(new AuditLog(inspector), inspector, _rows).RunAsync(CancellationToken.None);
+        Assert.Empty(report.Findings);
+        Assert.Equal((18L, 17L), (report.Records, report.MarkedSize));
     }
 
     [Fact]
