@@ -4,7 +4,8 @@ using KeyService.Protocol.V1;
 namespace KeyService.Load;
 
 /// <summary>
-/// P2 through the service: GenerateDataKeys of 1,000 over mutual TLS, one call at a time, with the server's CPU time a key. The yardstick, a C loop over
+/// P2 through the service: GenerateDataKeys of 1,000 over mutual TLS, one call at a time, with the server's CPU time a key. The yardstick,
+/// a C loop over
 /// the same module, is <c>KeyService.Benchmarks hsm-data-keys</c>. Of every round one key is unwrapped and compared.
 /// </summary>
 internal static class ManyDataKeysLoad

@@ -9,7 +9,8 @@ using KeyService.Server.Ciphering;
 namespace KeyService.Benchmarks.Ciphering;
 
 /// <summary>
-/// Bar P3 without transport and TLS: what EncryptBatch of 1,000 fields of 100 bytes costs the server from the bytes of the request to the bytes
+/// Bar P3 without transport and TLS: what EncryptBatch of 1,000 fields of 100 bytes costs the server from the bytes of the request to the
+/// bytes
 /// of the answer, beside a bare loop of XAES-256-GCM, in CPU time of one thread. <c>KeyService.Benchmarks ciphering-cpu</c>.
 /// </summary>
 internal static class BatchCpuReport
@@ -51,7 +52,8 @@ internal static class BatchCpuReport
     private static void EncryptBatch(ReadOnlySequence<byte> message, EncryptionContext context, FieldCipher cipher)
     {
         using var request = FieldRequest.Read(FieldMessage.EncryptBatch, message);
-        using var answer = FieldEncryption.Encrypt(request, context, cipher, "0000000000000007", (int)FieldEncryption.AnswerLength(request));
+        using var answer = FieldEncryption.Encrypt(request, context, cipher, "0000000000000007",
+            (int)FieldEncryption.AnswerLength(request));
     }
 
     private static ReadOnlySequence<byte> Request(bool contextPerItem)

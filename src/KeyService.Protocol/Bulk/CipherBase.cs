@@ -22,8 +22,10 @@ public abstract class CipherBase
     public abstract Task<FieldResponse> ReencryptBatch(FieldRequest request, ServerCallContext context);
 
     public abstract Task EncryptStream(
-        IAsyncStreamReader<StreamRequest<EncryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers, ServerCallContext context);
+        IAsyncStreamReader<StreamRequest<EncryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers,
+        ServerCallContext context);
 
     public abstract Task DecryptStream(
-        IAsyncStreamReader<StreamRequest<DecryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers, ServerCallContext context);
+        IAsyncStreamReader<StreamRequest<DecryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers,
+        ServerCallContext context);
 }

@@ -34,14 +34,24 @@ public static class CipherMethods
     /// <summary>Called by the gRPC server through <see cref="BindServiceMethodAttribute"/> of <see cref="CipherBase"/>.</summary>
     public static void BindService(ServiceBinderBase binder, CipherBase? service)
     {
-        binder.AddMethod(Encrypt, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.Encrypt));
-        binder.AddMethod(Decrypt, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.Decrypt));
-        binder.AddMethod(EncryptBatch, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.EncryptBatch));
-        binder.AddMethod(DecryptBatch, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.DecryptBatch));
-        binder.AddMethod(ReencryptBatch, service is null ? null : new UnaryServerMethod<FieldRequest, FieldResponse>(service.ReencryptBatch));
-        binder.AddMethod(EncryptStream, service is null ? null : new DuplexStreamingServerMethod<StreamRequest<EncryptStreamStart>, StreamResponse>(service.EncryptStream));
-        binder.AddMethod(DecryptStream, service is null ? null : new DuplexStreamingServerMethod<StreamRequest<DecryptStreamStart>, StreamResponse>(service.DecryptStream));
+        Bind(binder, Encrypt, service is null ? null : service.Encrypt);
+        Bind(binder, Decrypt, service is null ? null : service.Decrypt);
+        Bind(binder, EncryptBatch, service is null ? null : service.EncryptBatch);
+        Bind(binder, DecryptBatch, service is null ? null : service.DecryptBatch);
+        Bind(binder, ReencryptBatch, service is null ? null : service.ReencryptBatch);
+        Bind(binder, EncryptStream, service is null ? null : service.EncryptStream);
+        Bind(binder, DecryptStream, service is null ? null : service.DecryptStream);
     }
+
+    private static void Bind(
+        ServiceBinderBase binder, Method<FieldRequest, FieldResponse> method, UnaryServerMethod<FieldRequest, FieldResponse>? handler) =>
+        binder.AddMethod(method, handler);
+
+    private static void Bind<TStart>(
+        ServiceBinderBase binder, Method<StreamRequest<TStart>, StreamResponse> method,
+        DuplexStreamingServerMethod<StreamRequest<TStart>, StreamResponse>? handler)
+        where TStart : class, Google.Protobuf.IMessage<TStart>, new() =>
+        binder.AddMethod(method, handler);
 
     private static Method<FieldRequest, FieldResponse> Unary(string name, FieldMessage kind) =>
         new(MethodType.Unary, ServiceName, name, CipherMarshallers.Request(kind), CipherMarshallers.Response(kind));

@@ -41,7 +41,8 @@ public sealed class FieldRequestBuilder : IDisposable
     /// <summary>Adds an item, or sets the only one.</summary>
     public void AddItem(ReadOnlySpan<byte> data) => AddItem(data, default, default);
 
-    /// <summary>Adds an item with one context entry of its own, the row, say; no entry when <paramref name="contextKey"/> is empty.</summary>
+    /// <summary>Adds an item with one context entry of its own, the row, say; no entry when <paramref name="contextKey"/> is
+    /// empty.</summary>
     public void AddItem(ReadOnlySpan<byte> data, ReadOnlySpan<byte> contextKey, ReadOnlySpan<byte> contextValue)
     {
         if (_numbers.Item == 0)

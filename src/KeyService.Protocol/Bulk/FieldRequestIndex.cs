@@ -2,7 +2,8 @@ using System.Buffers;
 
 namespace KeyService.Protocol.Bulk;
 
-/// <summary>Where the parts of a request stand in its bytes. Fields may come in any order and, as the wire format rules, repeat: the last one counts, contexts merge.</summary>
+/// <summary>Where the parts of a request stand in its bytes. Fields may come in any order and, as the wire format rules, repeat: the last
+/// one counts, contexts merge.</summary>
 internal sealed class FieldRequestIndex : IDisposable
 {
     /// <summary>One more than allowed is enough to refuse a context; what follows is only checked for its form.</summary>

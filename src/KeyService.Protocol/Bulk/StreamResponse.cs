@@ -10,7 +10,8 @@ public sealed class StreamResponse : IDisposable
 {
     private readonly PooledBytes? _message;
 
-    private StreamResponse(StreamMessageKind kind, ReadOnlyMemory<byte> data = default, StreamSummary? summary = null, PooledBytes? message = null)
+    private StreamResponse(StreamMessageKind kind, ReadOnlyMemory<byte> data = default, StreamSummary? summary = null,
+        PooledBytes? message = null)
     {
         Kind = kind;
         Data = data;

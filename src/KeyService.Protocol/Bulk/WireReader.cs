@@ -12,7 +12,8 @@ internal ref struct WireReader
     private int _position;
     private readonly int _end;
 
-    /// <summary>Reads <paramref name="bytes"/> from <paramref name="start"/> to <paramref name="end"/>; positions are those of the whole.</summary>
+    /// <summary>Reads <paramref name="bytes"/> from <paramref name="start"/> to <paramref name="end"/>; positions are those of the
+    /// whole.</summary>
     public WireReader(ReadOnlySpan<byte> bytes, int start, int end)
     {
         _bytes = bytes;

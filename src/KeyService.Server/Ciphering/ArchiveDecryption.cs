@@ -14,7 +14,8 @@ namespace KeyService.Server.Ciphering;
 /// <summary>DecryptStream: answers verified plaintext only, and the summary only when the archive was whole.</summary>
 internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
 {
-    public async Task RunAsync(IAsyncStreamReader<StreamRequest<DecryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers, Call call)
+    public async Task RunAsync(
+        IAsyncStreamReader<StreamRequest<DecryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers, Call call)
     {
         try
         {
@@ -22,7 +23,8 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
         }
         catch (ArchiveException exception)
         {
-            // Failed verification has one sentence whatever its cause; the others say what the archive's length or first bytes show anybody.
+            // Failed verification has one sentence whatever its cause; the others say what the archive's length or first bytes show
+            // anybody.
             throw new Refusal(Reason.DecryptionFailed, exception.Message, exception);
         }
     }
@@ -82,9 +84,11 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
         }
     }
 
-    /// <summary>Unwraps the archive's data key by the first of its slots whose key version is known here and granted to the caller.</summary>
+    /// <summary>Unwraps the archive's data key by the first of its slots whose key version is known here and granted to the
+    /// caller.</summary>
     /// <exception cref="Refusal">DECRYPTION_FAILED, ACCESS_DENIED, KEY_STATE.</exception>
-    private async Task<(ChunkDecryptor Decryptor, KeyVersion Version)> OpenAsync(ArchiveHeader header, EncryptionContext? expected, Call call)
+    private async Task<(ChunkDecryptor Decryptor, KeyVersion Version)> OpenAsync(
+        ArchiveHeader header, EncryptionContext? expected, Call call)
     {
         call.Record.ContextDigest = header.Context.ComputeDigest();
         if (expected is not null && !expected.Equals(header.Context))

@@ -14,7 +14,8 @@ namespace KeyService.Server.Ciphering;
 /// <summary>EncryptStream: the same bytes as an archive made locally, under a data key that the HSM makes for it.</summary>
 internal sealed class ArchiveEncryption(DataKeyMaker maker)
 {
-    public async Task RunAsync(IAsyncStreamReader<StreamRequest<EncryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers, Call call)
+    public async Task RunAsync(
+        IAsyncStreamReader<StreamRequest<EncryptStreamStart>> requests, IServerStreamWriter<StreamResponse> answers, Call call)
     {
         var messages = new StreamMessages<EncryptStreamStart>(requests, call.CancellationToken);
         var start = await messages.ReadStartAsync();
@@ -51,7 +52,8 @@ internal sealed class ArchiveEncryption(DataKeyMaker maker)
         }));
     }
 
-    private async Task<ChunkEncryptor> BeginAsync(KeyVersion version, EncryptionContext context, string contentName, CancellationToken cancellationToken)
+    private async Task<ChunkEncryptor> BeginAsync(
+        KeyVersion version, EncryptionContext context, string contentName, CancellationToken cancellationToken)
     {
         var archiveId = ArchiveHeader.NewArchiveId();
         var binding = new DataKeyBinding(AadPurpose.DataKeyArchive, archiveId, context);

@@ -40,7 +40,8 @@ internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
         return length;
     }
 
-    internal static FieldResponse Encrypt(FieldRequest request, EncryptionContext shared, FieldCipher cipher, string version, int answerLength)
+    internal static FieldResponse Encrypt(
+        FieldRequest request, EncryptionContext shared, FieldCipher cipher, string version, int answerLength)
     {
         var contexts = new ItemContexts(
             shared, stackalloc byte[EncryptionContext.MaxEncodedLength], stackalloc ContextEncoder.Entry[EncryptionContext.MaxPairs],
@@ -53,7 +54,8 @@ internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
             var length = cipher.TokenLength(plaintext.Length);
             try
             {
-                cipher.Encrypt(contexts.Of(request.ItemContext(item)), plaintext, batch ? answer.BeginData(length) : answer.BeginSingle(length));
+                var token = batch ? answer.BeginData(length) : answer.BeginSingle(length);
+                cipher.Encrypt(contexts.Of(request.ItemContext(item)), plaintext, token);
             }
             catch (InvalidContextException exception)
             {

@@ -31,7 +31,8 @@ internal sealed class FieldReencryption(KeyRing keys, TimeProvider time)
     }
 
     private static FieldResponse Reencrypt(
-        FieldRequest request, EncryptionContext shared, TokenSources sources, Dictionary<TokenSource, FieldCipher> targets, Call call, int room)
+        FieldRequest request, EncryptionContext shared, TokenSources sources, Dictionary<TokenSource, FieldCipher> targets,
+        Call call, int room)
     {
         var contexts = new ItemContexts(
             shared, stackalloc byte[EncryptionContext.MaxEncodedLength], stackalloc ContextEncoder.Entry[EncryptionContext.MaxPairs],

@@ -33,7 +33,9 @@ internal static class FieldRequestChecks
             {
                 throw Refusal.InvalidArgument(
                     $"{ItemField(request, item)}{(encrypts ? "plaintext" : "ciphertext")}",
-                    encrypts ? "must be at most 1 MiB; encrypt what is larger as an archive" : "must be a field token, of at most 1 MiB and 49 bytes");
+                    encrypts
+                        ? "must be at most 1 MiB; encrypt what is larger as an archive"
+                        : "must be a field token, of at most 1 MiB and 49 bytes");
             }
         }
     }

@@ -43,7 +43,8 @@ internal static class ItemAuthorization
     public static bool Covers(Call call, string key, EncryptionContext shared, FieldRequest request, int item)
     {
         var own = request.ItemContext(item);
-        return own.Count > 0 && call.Covers(key, RequestContexts.RequireMerged(shared, own, FieldRequestChecks.ContextField(request, item)));
+        return own.Count > 0
+            && call.Covers(key, RequestContexts.RequireMerged(shared, own, FieldRequestChecks.ContextField(request, item)));
     }
 
     private static bool CoversAll(Call call, string key, EncryptionContext shared, FieldRequest request)

@@ -3,7 +3,8 @@ using KeyService.Protocol.Bulk;
 
 namespace KeyService.Server.Ciphering;
 
-/// <summary>Makes the effective context of each item, shared pairs and its own, in memory of the caller's stack: no object an item.</summary>
+/// <summary>Makes the effective context of each item, shared pairs and its own, in memory of the caller's stack: no object an
+/// item.</summary>
 internal ref struct ItemContexts
 {
     private readonly EncryptionContext _shared;

@@ -28,7 +28,8 @@ internal static class ItemErrors
     {
         ItemError.AccessDenied => Refusal.AccessDenied(),
         ItemError.DecryptionFailed => Refusal.DecryptionFailed(),
-        ItemError.KeyState => new Refusal(Reason.KeyState, "The key version that made this does not decrypt in its present state. Ask a key administrator."),
+        ItemError.KeyState => new Refusal(
+            Reason.KeyState, "The key version that made this does not decrypt in its present state. Ask a key administrator."),
         _ => throw new ArgumentOutOfRangeException(nameof(error)),
     };
 }

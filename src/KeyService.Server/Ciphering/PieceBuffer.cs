@@ -15,8 +15,8 @@ internal sealed class PieceBuffer : IBufferWriter<byte>, IDisposable
     private const int WorthSending = 64 * 1024;
 
     /// <summary>
-    /// Holds what a request of 1 MiB gives, its chunks' tags and what waited from before. Of just this size, and so not from the pool, which would
-    /// give 2 MiB: a server has many streams.
+    /// Holds what a request of 1 MiB gives, its chunks' tags and what waited from before. Of just this size, and so not from the
+    /// pool, which would give 2 MiB: a server has many streams.
     /// </summary>
     private const int Capacity = BulkLimits.MaxPieceLength + (2 * WorthSending);
 

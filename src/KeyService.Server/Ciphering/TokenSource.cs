@@ -24,7 +24,8 @@ internal sealed class TokenSource
 
     public ItemError Error { get; }
 
-    public static TokenSource Of(KeyVersion version, FieldCipher cipher, bool asksPerItem) => new(version, cipher, asksPerItem, ItemError.None);
+    public static TokenSource Of(KeyVersion version, FieldCipher cipher, bool asksPerItem) =>
+        new(version, cipher, asksPerItem, ItemError.None);
 
     public static TokenSource Refused(ItemError error) => new(null, null, false, error);
 }

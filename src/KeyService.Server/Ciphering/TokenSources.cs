@@ -61,7 +61,8 @@ internal sealed class TokenSources
         (_lastId, _last) = (id, source);
     }
 
-    private static async Task<TokenSource> FindAsync(KeyVersionId id, FieldRequest request, EncryptionContext shared, KeyRing keys, Call call)
+    private static async Task<TokenSource> FindAsync(
+        KeyVersionId id, FieldRequest request, EncryptionContext shared, KeyRing keys, Call call)
     {
         if (await keys.FindVersionAsync(id, call.CancellationToken) is not { } version)
         {

@@ -49,7 +49,8 @@ internal sealed record DataKeyBinding(AadPurpose Purpose, byte[] SubjectId, Encr
         var expected = purpose is AadPurpose.DataKeyField or AadPurpose.DataKeyArchive ? AssociatedData.SubjectLength : 0;
         return length == expected
             ? expected > 0
-            : throw Refusal.InvalidArgument(field, expected == 0 ? "must be empty for DATA_KEY_USE_GENERAL" : "must be 16 random bytes for this use");
+            : throw Refusal.InvalidArgument(
+                field, expected == 0 ? "must be empty for DATA_KEY_USE_GENERAL" : "must be 16 random bytes for this use");
     }
 
     private static DataKeyBinding RequireShared(Wire.DataKeyBinding? binding, string field)

@@ -40,17 +40,20 @@ internal sealed class DataKeyMaker(KeyRing keys, HsmToken token, TimeProvider ti
             aadOf = index => binding.AssociatedDataUnder(version.Id, subjectIds[index].Span);
         }
 
-        await token.GenerateDataKeysAsync(version.Id, count, aadOf, plaintexts.Memory[..(count * PlaintextKeys.KeyLength)], wrapped, cancellationToken);
+        var room = plaintexts.Memory[..(count * PlaintextKeys.KeyLength)];
+        await token.GenerateDataKeysAsync(version.Id, count, aadOf, room, wrapped, cancellationToken);
     }
 
     /// <summary>Opens a wrapped data key; false when it does not open, whatever the cause.</summary>
     public ValueTask<bool> TryUnwrapAsync(
-        KeyVersion version, DataKeyBinding binding, ReadOnlyMemory<byte> wrapped, PlaintextKeys plaintext, CancellationToken cancellationToken) =>
+        KeyVersion version, DataKeyBinding binding, ReadOnlyMemory<byte> wrapped, PlaintextKeys plaintext,
+        CancellationToken cancellationToken) =>
         token.UnwrapDataKeyAsync(version.Id, wrapped, binding.AssociatedDataUnder(version.Id), plaintext[0], cancellationToken);
 
     /// <summary>Wraps a data key that <see cref="TryUnwrapAsync"/> opened.</summary>
     /// <exception cref="Refusal">KEY_EXHAUSTED.</exception>
-    public async ValueTask<byte[]> WrapAsync(KeyVersion version, DataKeyBinding binding, PlaintextKeys plaintext, CancellationToken cancellationToken)
+    public async ValueTask<byte[]> WrapAsync(
+        KeyVersion version, DataKeyBinding binding, PlaintextKeys plaintext, CancellationToken cancellationToken)
     {
         await version.Wraps.TakeAsync(1, cancellationToken);
         var wrapped = new byte[WrappedDataKey.Length];

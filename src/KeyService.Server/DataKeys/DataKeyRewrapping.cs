@@ -9,7 +9,8 @@ using KeyVersion = KeyService.Server.Keys.KeyVersion;
 
 namespace KeyService.Server.DataKeys;
 
-/// <summary>Takes data keys from older versions of a key to its active one. The key in between is in pinned memory here and goes to no caller.</summary>
+/// <summary>Takes data keys from older versions of a key to its active one. The key in between is in pinned memory here and goes to no
+/// caller.</summary>
 internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
 {
     /// <summary>Re-wraps one; null when it does not open.</summary>
@@ -29,7 +30,9 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
         var changed = target.Id != version.Id;
         return new RewrapDataKeyResponse
         {
-            Wrapped = changed ? UnsafeByteOperations.UnsafeWrap(await maker.WrapAsync(target, binding, plaintext, cancellationToken)) : wrapped,
+            Wrapped = changed
+                ? UnsafeByteOperations.UnsafeWrap(await maker.WrapAsync(target, binding, plaintext, cancellationToken))
+                : wrapped,
             KeyVersion = target.IdText,
             Changed = changed,
         };
@@ -70,7 +73,8 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
         }
     }
 
-    private async Task<(RewrapDataKeyResponse? Result, ItemError Error)> RewrapItemAsync(RewrapDataKeyRequest item, DataKeyBinding binding, Call call)
+    private async Task<(RewrapDataKeyResponse? Result, ItemError Error)> RewrapItemAsync(
+        RewrapDataKeyRequest item, DataKeyBinding binding, Call call)
     {
         if (!WrappedDataKey.TryParse(item.Wrapped.Span, out var parsed))
         {

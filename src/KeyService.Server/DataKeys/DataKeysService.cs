@@ -14,8 +14,8 @@ namespace KeyService.Server.DataKeys;
 
 /// <summary>RPCs of data_keys.proto.</summary>
 /// <remarks>
-/// Plaintext keys stand in pinned memory that the answer refers to without a copy and that is zeroed when the call has ended, after the answer
-/// was serialised (docs/adr/0062). What the transport's and TLS's buffers keep is said in the threat model.
+/// Plaintext keys stand in pinned memory that the answer refers to without a copy and that is zeroed when the call has ended, after
+/// the answer was serialised (docs/adr/0062). What the transport's and TLS's buffers keep is said in the threat model.
 /// </remarks>
 internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewrapping, KeyRing keys) : Wire.DataKeys.DataKeysBase
 {
@@ -58,8 +58,8 @@ internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewr
         var response = new GenerateDataKeysResponse();
         for (var index = 0; index < request.Count; index++)
         {
-            response.DataKeys.Add(Answer(
-                version, request.WithoutPlaintext ? default : plaintexts[index], wrapped.AsMemory(index * WrappedDataKey.Length, WrappedDataKey.Length)));
+            var plaintext = request.WithoutPlaintext ? default : plaintexts[index];
+            response.DataKeys.Add(Answer(version, plaintext, wrapped.AsMemory(index * WrappedDataKey.Length, WrappedDataKey.Length)));
         }
 
         return response;
@@ -105,7 +105,8 @@ internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewr
         return await rewrapping.RewrapManyAsync(request.Items, call);
     }
 
-    /// <summary>The version that wrapped this, if the caller may use it with this binding. No version and no grant are one answer.</summary>
+    /// <summary>The version that wrapped this, if the caller may use it with this binding. No version and no grant are one
+    /// answer.</summary>
     /// <exception cref="Refusal">DECRYPTION_FAILED for what is no wrapped data key; ACCESS_DENIED; KEY_STATE.</exception>
     private async ValueTask<KeyVersion> FindGrantedAsync(ByteString wrapped, DataKeyBinding binding, Call call)
     {
@@ -154,7 +155,8 @@ internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewr
         if (request.SubjectIds.Count != (binding.HasSubject ? request.Count : 0))
         {
             throw Refusal.InvalidArgument(
-                "subject_ids", binding.HasSubject ? "must be as many as count: one 16-byte id a data key" : "must be empty for DATA_KEY_USE_GENERAL");
+                "subject_ids",
+                binding.HasSubject ? "must be as many as count: one 16-byte id a data key" : "must be empty for DATA_KEY_USE_GENERAL");
         }
 
         if (!binding.HasSubject)

@@ -15,14 +15,17 @@ internal sealed record Key(KeyRow Row, KeyVersion Primary)
         var version = Primary.Row;
         if (!KeyStates.MayProtect(version.State))
         {
-            throw new Refusal(Reason.KeyState, "The key's newest version does not encrypt in its present state. Rotate the key, or have it activated again.");
+            throw new Refusal(
+                Reason.KeyState,
+                "The key's newest version does not encrypt in its present state. Rotate the key, or have it activated again.");
         }
 
         if (version.ActivateTime is { } activated && now - activated > RotationPolicy.Limit)
         {
             throw new Refusal(
                 Reason.KeyOverdue,
-                $"The key's active version is older than {RotationPolicy.Limit.TotalDays:0} days and encrypts nothing more; it still decrypts. Rotate the key.");
+                $"The key's active version is older than {RotationPolicy.Limit.TotalDays:0} days and encrypts nothing more; it still decrypts. "
+                + "Rotate the key.");
         }
 
         return Primary;

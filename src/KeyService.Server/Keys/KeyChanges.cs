@@ -35,7 +35,8 @@ internal sealed class KeyChanges(KeyRing ring, KeyMaker maker, RowAuthenticator 
         // Read again inside the transaction: changes run one after another, so two rotations at a time both count.
         var before = await _tables.FindKeyAsync(transaction.Connection, transaction.Transaction, name.Value, CancellationToken.None)
             ?? throw Refusal.AccessDenied();
-        var active = await _tables.FindVersionAsync(transaction.Connection, transaction.Transaction, before.PrimaryVersion, CancellationToken.None)
+        var active = await _tables.FindVersionAsync(transaction.Connection, transaction.Transaction, before.PrimaryVersion,
+            CancellationToken.None)
             ?? throw new StoreTamperedException("key_versions", before.PrimaryVersion.ToString(), "the active version of a key is missing");
 
         // A version that is suspended or compromised stays so; only an active one is deactivated.

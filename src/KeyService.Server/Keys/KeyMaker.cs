@@ -10,7 +10,8 @@ internal sealed record NewKeyVersion(NewKek Kek, byte[] WrappedBulkKey)
     public KeyVersionId Id => Kek.Id;
 }
 
-/// <summary>Makes and stores key versions: a KEK in the HSM, its blobs for the token and for the backup key, a bulk key wrapped by it.</summary>
+/// <summary>Makes and stores key versions: a KEK in the HSM, its blobs for the token and for the backup key, a bulk key wrapped by
+/// it.</summary>
 internal sealed class KeyMaker(HsmToken token, RowAuthenticator rows)
 {
     /// <summary>Wraps that a version has made before it is used: check value and bulk key.</summary>
@@ -42,7 +43,8 @@ internal sealed class KeyMaker(HsmToken token, RowAuthenticator rows)
     public async Task<(KeyVersionRow Row, long WrapsLeft)> StoreAsync(IStoreTransaction transaction, string keyName, NewKeyVersion version)
     {
         var row = new KeyVersionRow(
-            version.Id, keyName, KeyState.Active, transaction.Time, transaction.Time, DeactivateTime: null, version.Kek.CheckValue, Revision: 1);
+            version.Id, keyName, KeyState.Active, transaction.Time, transaction.Time, DeactivateTime: null, version.Kek.CheckValue,
+            Revision: 1);
         await _keys.InsertVersionAsync(transaction, row);
         await _material.InsertBlobAsync(transaction, new KeyBlobRow(version.Id, version.Kek.TokenId, version.Kek.RootBlob, Revision: 1));
         await _material.InsertBlobAsync(

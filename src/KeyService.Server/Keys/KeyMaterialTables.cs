@@ -5,12 +5,16 @@ using KeyService.Server.Storage;
 
 namespace KeyService.Server.Keys;
 
-/// <summary>SQL of what belongs to a key version: wrapped KEKs, the wrapped bulk key, the count of wraps. Verified and MACed as in <see cref="KeyTables"/>.</summary>
+/// <summary>
+/// SQL of what belongs to a key version: wrapped KEKs, the wrapped bulk key, the count of wraps. Verified and MACed as in
+/// <see cref="KeyTables"/>.
+/// </summary>
 internal sealed class KeyMaterialTables(RowAuthenticator rows)
 {
     /// <summary>The KEK wrapped for a token; null when this token has none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed.</exception>
-    public async Task<KeyBlobRow?> FindBlobAsync(DbConnection connection, KeyVersionId versionId, string tokenId, CancellationToken cancellationToken)
+    public async Task<KeyBlobRow?> FindBlobAsync(
+        DbConnection connection, KeyVersionId versionId, string tokenId, CancellationToken cancellationToken)
     {
         var raw = await connection.QuerySingleOrDefaultAsync<RawBlob>(
             """
@@ -63,7 +67,10 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
         DbConnection connection, DbTransaction? transaction, KeyVersionId versionId, CancellationToken cancellationToken)
     {
         var raw = await connection.QuerySingleOrDefaultAsync<RawWrapCount>(
-            "SELECT version_id AS VersionId, reserved AS Reserved, revision AS Revision, mac AS Mac FROM wrap_counts WHERE version_id = @id",
+            """
+            SELECT version_id AS VersionId, reserved AS Reserved, revision AS Revision, mac AS Mac
+            FROM wrap_counts WHERE version_id = @id
+            """,
             new { id = KeyTables.Signed(versionId) }, transaction) ?? throw Missing("wrap_counts", versionId);
         await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", versionId.ToString(), cancellationToken);
         return new WrapCountRow(versionId, raw.Reserved, raw.Revision);

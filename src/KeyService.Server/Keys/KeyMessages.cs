@@ -31,7 +31,9 @@ internal static class KeyMessages
             CreateTime = Timestamp.FromDateTimeOffset(row.CreateTime),
             ActivateTime = row.ActivateTime is { } activated ? Timestamp.FromDateTimeOffset(activated) : null,
             DeactivateTime = row.DeactivateTime is { } deactivated ? Timestamp.FromDateTimeOffset(deactivated) : null,
-            RotateTime = row is { State: KeyState.Active, ActivateTime: { } begun } ? Timestamp.FromDateTimeOffset(begun + rotation.Period) : null,
+            RotateTime = row is { State: KeyState.Active, ActivateTime: { } begun }
+                ? Timestamp.FromDateTimeOffset(begun + rotation.Period)
+                : null,
             WrapsReserved = (ulong)version.WrapsReserved,
             CheckValue = Convert.ToHexStringLower(row.CheckValue.AsSpan()[^(CheckValueDigits / 2)..]),
         };

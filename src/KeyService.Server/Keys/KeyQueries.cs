@@ -26,7 +26,8 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
             }
 
             var primary = await _keys.FindVersionAsync(connection, null, key.PrimaryVersion, cancellationToken)
-                ?? throw new StoreTamperedException("key_versions", key.PrimaryVersion.ToString(), "the active version of a key is missing");
+                ?? throw new StoreTamperedException("key_versions", key.PrimaryVersion.ToString(),
+                    "the active version of a key is missing");
             var wraps = await _material.GetWrapCountAsync(connection, null, primary.Id, cancellationToken);
             return new KeyFacts(key, new KeyVersionFacts(primary, wraps.Reserved));
         },
@@ -38,7 +39,8 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
 
     /// <summary>Versions of a key, newest first, older than the given place.</summary>
     public Task<IReadOnlyList<KeyVersionFacts>> ListVersionsAsync(
-        string keyName, KeyVersionPlace before, int limit, CancellationToken cancellationToken) => store.ReadAsync<IReadOnlyList<KeyVersionFacts>>(
+        string keyName, KeyVersionPlace before, int limit, CancellationToken cancellationToken) =>
+        store.ReadAsync<IReadOnlyList<KeyVersionFacts>>(
         async connection =>
         {
             var list = new List<KeyVersionFacts>();

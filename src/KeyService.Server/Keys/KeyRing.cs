@@ -10,7 +10,8 @@ namespace KeyService.Server.Keys;
 /// Keys and versions in memory, verified when they were read; what is not there yet is read on demand, so a start costs nothing a
 /// key. The token gets its KEKs from here, after a restart and after every reconnect. Thread safe.
 /// </summary>
-/// <remarks>One process holds the store (SQLite), so what it committed itself is all that ever changes: caches follow commits, in their order.</remarks>
+/// <remarks>One process holds the store (SQLite), so what it committed itself is all that ever changes: caches follow commits, in their
+/// order.</remarks>
 internal sealed class KeyRing : IDisposable
 {
     private readonly IStore _store;
@@ -41,8 +42,8 @@ internal sealed class KeyRing : IDisposable
         _byName.TryGetValue(name, out var key) ? new ValueTask<Key?>(key) : new ValueTask<Key?>(ReadKeyAsync(name, cancellationToken));
 
     /// <summary>
-    /// As <see cref="FindAsync"/>, for an operation that protects or changes. A key row that was deleted or put back may have been any key's,
-    /// so then nothing is protected any more; what was protected stays readable.
+    /// As <see cref="FindAsync"/>, for an operation that protects or changes. A key row that was deleted or put back may have been
+    /// any key's, so then nothing is protected any more; what was protected stays readable.
     /// </summary>
     /// <exception cref="StoreTamperedException">A row of it, or the register of keys, was changed outside the service.</exception>
     public async ValueTask<Key?> FindForProtectionAsync(string name, CancellationToken cancellationToken)
@@ -126,7 +127,8 @@ internal sealed class KeyRing : IDisposable
     }
 
     private KeyVersion Open(KeyVersionRow row, long wrapsLeft) =>
-        new(row, new WrapBudget(cancellationToken => ReserveWrapsAsync(row.KeyName, row.Id, cancellationToken), wrapsLeft), OpenCipherAsync);
+        new(row, new WrapBudget(cancellationToken => ReserveWrapsAsync(row.KeyName, row.Id, cancellationToken), wrapsLeft),
+            OpenCipherAsync);
 
     private async Task<long> ReserveWrapsAsync(string keyName, KeyVersionId id, CancellationToken cancellationToken)
     {
@@ -171,7 +173,8 @@ internal sealed class KeyRing : IDisposable
             return null;
         }
 
-        var blob = await _store.ReadAsync(connection => _material.FindBlobAsync(connection, id, _token.TokenId, cancellationToken), cancellationToken);
+        var blob = await _store.ReadAsync(connection => _material.FindBlobAsync(connection, id, _token.TokenId, cancellationToken),
+            cancellationToken);
         return blob is null ? null : new StoredKek(blob.Blob, version.Row.CheckValue);
     }
 }

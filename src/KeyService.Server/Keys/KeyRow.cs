@@ -36,7 +36,8 @@ internal sealed record KeyBlobRow(KeyVersionId VersionId, string TokenId, byte[]
     public static string BackupOf(string backupKeyId) => $"backup:{backupKeyId}";
 }
 
-/// <summary>A row of <c>bulk_keys</c>: the version's own data key for encryption inside the service, wrapped by the version's KEK.</summary>
+/// <summary>A row of <c>bulk_keys</c>: the version's own data key for encryption inside the service, wrapped by the version's
+/// KEK.</summary>
 internal sealed record BulkKeyRow(KeyVersionId VersionId, byte[] Wrapped, long Revision);
 
 /// <summary>A row of <c>wrap_counts</c>: wraps under a version that servers have reserved, an upper bound of those made.</summary>

@@ -26,7 +26,8 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     /// <summary>A key by name; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed, or versions of the key are missing or were put back.</exception>
-    public async Task<KeyRow?> FindKeyAsync(DbConnection connection, DbTransaction? transaction, string name, CancellationToken cancellationToken)
+    public async Task<KeyRow?> FindKeyAsync(
+        DbConnection connection, DbTransaction? transaction, string name, CancellationToken cancellationToken)
     {
         var raw = await connection.QuerySingleOrDefaultAsync<RawKey>(
             $"SELECT {KeyColumns} FROM keys k WHERE k.name = @name", new { name }, transaction);
@@ -37,14 +38,18 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
         var key = await VerifyAsync(raw, cancellationToken);
         var versions = await connection.QuerySingleAsync<RawVersionSum>(
-            "SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM key_versions WHERE key_name = @name", new { name }, transaction);
+            "SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM key_versions WHERE key_name = @name", new { name },
+            transaction);
         return versions.Count == key.VersionCount && versions.Changes == key.VersionChangeCount
             ? key
             : throw new StoreTamperedException(
-                "key_versions", $"{name}/*", $"{key.VersionCount} versions with {key.VersionChangeCount} changes are accounted for, {versions.Count} with {versions.Changes} are there");
+                "key_versions", $"{name}/*",
+                $"{key.VersionCount} versions with {key.VersionChangeCount} changes are accounted for, "
+                + $"{versions.Count} with {versions.Changes} are there");
     }
 
-    /// <summary>Names after <paramref name="after"/> that begin with <paramref name="prefix"/>, in byte order; not verified, only a place to look.</summary>
+    /// <summary>Names after <paramref name="after"/> that begin with <paramref name="prefix"/>, in byte order; not verified, only a place
+    /// to look.</summary>
     public static async Task<IReadOnlyList<string>> ListNamesAsync(DbConnection connection, string prefix, string after, int limit) =>
         (await connection.QueryAsync<string>(
             // Names are of characters below U+007F, so this end is above every name that begins with the prefix.
@@ -54,13 +59,15 @@ internal sealed class KeyTables(RowAuthenticator rows)
     /// <summary>Number of keys and sum of their revisions.</summary>
     public static async Task<(long Count, long RevisionSum)> SumKeysAsync(DbConnection connection)
     {
-        var sum = await connection.QuerySingleAsync<RawVersionSum>("SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM keys");
+        var sum = await connection.QuerySingleAsync<RawVersionSum>(
+            "SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM keys");
         return (sum.Count, sum.Changes);
     }
 
     public async Task InsertKeyAsync(IStoreTransaction transaction, KeyRow key) => await transaction.Connection.ExecuteAsync(
         """
-        INSERT INTO keys (name, purpose, rotation_period_seconds, created_at, primary_version, version_count, version_change_count, revision, mac)
+        INSERT INTO keys
+            (name, purpose, rotation_period_seconds, created_at, primary_version, version_count, version_change_count, revision, mac)
         VALUES (@Name, @Purpose, @PeriodSeconds, @CreatedAt, @PrimaryVersion, @VersionCount, @VersionChangeCount, @Revision, @Mac)
         """,
         await RawAsync(key), transaction.Transaction);
@@ -111,7 +118,8 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     public async Task UpdateVersionAsync(IStoreTransaction transaction, KeyVersionRow version) => await transaction.Connection.ExecuteAsync(
         """
-        UPDATE key_versions SET state = @State, activated_at = @ActivatedAt, deactivated_at = @DeactivatedAt, revision = @Revision, mac = @Mac
+        UPDATE key_versions SET state = @State, activated_at = @ActivatedAt, deactivated_at = @DeactivatedAt,
+            revision = @Revision, mac = @Mac
         WHERE id = @Id
         """,
         await RawAsync(version), transaction.Transaction);
@@ -120,16 +128,16 @@ internal sealed class KeyTables(RowAuthenticator rows)
     {
         await rows.VerifyAsync(raw.Canonical(), raw.Mac, "keys", raw.Name, cancellationToken);
         return new KeyRow(
-            raw.Name, (KeyPurpose)raw.Purpose, new RotationPolicy(TimeSpan.FromSeconds(raw.PeriodSeconds)), UnixTime.FromNanoseconds(raw.CreatedAt),
-            Unsigned(raw.PrimaryVersion), raw.VersionCount, raw.VersionChangeCount, raw.Revision);
+            raw.Name, (KeyPurpose)raw.Purpose, new RotationPolicy(TimeSpan.FromSeconds(raw.PeriodSeconds)),
+            UnixTime.FromNanoseconds(raw.CreatedAt), Unsigned(raw.PrimaryVersion), raw.VersionCount, raw.VersionChangeCount, raw.Revision);
     }
 
     private async Task<KeyVersionRow> VerifyAsync(RawVersion raw, CancellationToken cancellationToken)
     {
         await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_versions", Unsigned(raw.Id).ToString(), cancellationToken);
         return new KeyVersionRow(
-            Unsigned(raw.Id), raw.KeyName, (KeyState)raw.State, UnixTime.FromNanoseconds(raw.CreatedAt), Time(raw.ActivatedAt), Time(raw.DeactivatedAt),
-            raw.CheckValue, raw.Revision);
+            Unsigned(raw.Id), raw.KeyName, (KeyState)raw.State, UnixTime.FromNanoseconds(raw.CreatedAt), Time(raw.ActivatedAt),
+            Time(raw.DeactivatedAt), raw.CheckValue, raw.Revision);
     }
 
     private async Task<RawKey> RawAsync(KeyRow key)
@@ -158,14 +166,16 @@ internal sealed class KeyTables(RowAuthenticator rows)
     internal static KeyVersionId Unsigned(long id) => new(unchecked((ulong)id));
 
     private sealed record RawKey(
-        string Name, long Purpose, long PeriodSeconds, long CreatedAt, long PrimaryVersion, long VersionCount, long VersionChangeCount, long Revision, byte[] Mac)
+        string Name, long Purpose, long PeriodSeconds, long CreatedAt, long PrimaryVersion, long VersionCount, long VersionChangeCount,
+        long Revision, byte[] Mac)
     {
         public byte[] Canonical() => RowMac.Row("keys").AddString(Name).AddInt64(Purpose).AddInt64(PeriodSeconds).AddInt64(CreatedAt)
             .AddInt64(PrimaryVersion).AddInt64(VersionCount).AddInt64(VersionChangeCount).AddInt64(Revision).ToArray();
     }
 
     private sealed record RawVersion(
-        long Id, string KeyName, long State, long CreatedAt, long? ActivatedAt, long? DeactivatedAt, byte[] CheckValue, long Revision, byte[] Mac)
+        long Id, string KeyName, long State, long CreatedAt, long? ActivatedAt, long? DeactivatedAt, byte[] CheckValue, long Revision,
+        byte[] Mac)
     {
         public byte[] Canonical() => RowMac.Row("key_versions").AddInt64(Id).AddString(KeyName).AddInt64(State).AddInt64(CreatedAt)
             .AddInt64(ActivatedAt).AddInt64(DeactivatedAt).AddBytes(CheckValue).AddInt64(Revision).ToArray();

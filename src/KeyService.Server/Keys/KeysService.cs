@@ -9,7 +9,8 @@ using Wire = KeyService.Protocol.V1;
 namespace KeyService.Server.Keys;
 
 /// <summary>RPCs of keys.proto.</summary>
-internal sealed class KeysService(KeyRing ring, KeyMaker maker, KeyChanges changes, KeyQueries queries, PageTokens pages) : Wire.Keys.KeysBase
+internal sealed class KeysService(KeyRing ring, KeyMaker maker, KeyChanges changes, KeyQueries queries,
+    PageTokens pages) : Wire.Keys.KeysBase
 {
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1000;
@@ -108,7 +109,8 @@ internal sealed class KeysService(KeyRing ring, KeyMaker maker, KeyChanges chang
         var pageSize = RequirePageSize(request.PageSize);
         call.Authorize(name.Value, null);
         var before = KeyVersionPlace.Start;
-        if (await OpenAsync(nameof(ListKeyVersions), name.Value, request.PageToken, call) is { } cursor && !KeyVersionPlace.TryParse(cursor, out before))
+        if (await OpenAsync(nameof(ListKeyVersions), name.Value, request.PageToken, call) is { } cursor
+            && !KeyVersionPlace.TryParse(cursor, out before))
         {
             throw BadPageToken();
         }
@@ -127,7 +129,8 @@ internal sealed class KeysService(KeyRing ring, KeyMaker maker, KeyChanges chang
         return response;
     }
 
-    /// <summary>Makes a version, and discards it when the change failed or was answered from an earlier call of the same request_id.</summary>
+    /// <summary>Makes a version, and discards it when the change failed or was answered from an earlier call of the same
+    /// request_id.</summary>
     private async Task<TResponse> WithNewVersionAsync<TResponse>(
         Call call, Func<NewKeyVersion, Task<TResponse>> mutate, Func<TResponse, Wire.Key> keyOf)
     {
@@ -159,5 +162,6 @@ internal sealed class KeysService(KeyRing ring, KeyMaker maker, KeyChanges chang
         ? null
         : await pages.OpenAsync(list, filter, token, call.CancellationToken) ?? throw BadPageToken();
 
-    private static Refusal BadPageToken() => Refusal.InvalidArgument("page_token", "must be the next_page_token of an answer to the same list with the same filter");
+    private static Refusal BadPageToken() => Refusal.InvalidArgument("page_token",
+        "must be the next_page_token of an answer to the same list with the same filter");
 }

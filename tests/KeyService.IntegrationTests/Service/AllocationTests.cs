@@ -16,7 +16,8 @@ namespace KeyService.IntegrationTests.Service;
 [Collection(SoftHsmInProcess.Name)]
 public sealed class AllocationTests(SoftHsmDirectory softHsm) : IClassFixture<SoftHsmDirectory>
 {
-    /// <summary>Bytes by which one run may differ from another, for what the pools and the runtime do in between; far below one object an item.</summary>
+    /// <summary>Bytes by which one run may differ from another, for what the pools and the runtime do in between; far below one object an
+    /// item.</summary>
     private const long Noise = 4096;
 
     [Theory]
@@ -33,15 +34,19 @@ public sealed class AllocationTests(SoftHsmDirectory softHsm) : IClassFixture<So
         foreach (var count in new[] { 2000, 1000, 2000, 1000, 2000, 1000 })
         {
             var plaintexts = Batch(FieldMessage.EncryptBatch, count, contextPerItem, _ => new byte[100]);
-            var answer = Measure(allocated, "encrypt", count, plaintexts, request => encryption.RunAsync(request, NewCall(keys, Permission.Encrypt)));
+            var answer = Measure(allocated, "encrypt", count, plaintexts, request =>
+                encryption.RunAsync(request, NewCall(keys, Permission.Encrypt)));
             using var tokens = FieldResponse.Read(FieldMessage.EncryptBatch, new ReadOnlySequence<byte>(answer));
             Assert.Equal(count, tokens.ResultCount);
 
-            var ciphertexts = Batch(FieldMessage.DecryptBatch, count, contextPerItem, item => tokens.TryGetData(item, out var data) ? data.ToArray() : []);
-            answer = Measure(allocated, "decrypt", count, ciphertexts, request => decryption.RunAsync(request, NewCall(keys, Permission.Decrypt)));
+            var ciphertexts = Batch(FieldMessage.DecryptBatch, count, contextPerItem, item =>
+                tokens.TryGetData(item, out var data) ? data.ToArray() : []);
+            answer = Measure(allocated, "decrypt", count, ciphertexts, request =>
+                decryption.RunAsync(request, NewCall(keys, Permission.Decrypt)));
             using var opened = FieldResponse.Read(FieldMessage.DecryptBatch, new ReadOnlySequence<byte>(answer));
             Assert.True(opened.TryGetData(count - 1, out var plaintext) && plaintext.SequenceEqual(new byte[100]));
-            Measure(allocated, "reencrypt", count, ciphertexts, request => reencryption.RunAsync(request, NewCall(keys, Permission.Reencrypt)));
+            Measure(allocated, "reencrypt", count, ciphertexts, request =>
+                reencryption.RunAsync(request, NewCall(keys, Permission.Reencrypt)));
         }
 
         foreach (var what in new[] { "encrypt", "decrypt", "reencrypt" })
@@ -52,7 +57,8 @@ public sealed class AllocationTests(SoftHsmDirectory softHsm) : IClassFixture<So
     }
 
     private static byte[] Measure(
-        Dictionary<(string, int), long> allocated, string what, int count, ReadOnlySequence<byte> message, Func<FieldRequest, Task<FieldResponse>> run)
+        Dictionary<(string, int), long> allocated, string what, int count, ReadOnlySequence<byte> message, Func<FieldRequest,
+            Task<FieldResponse>> run)
     {
         var kind = what == "encrypt" ? FieldMessage.EncryptBatch : FieldMessage.DecryptBatch;
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -92,6 +98,7 @@ public sealed class AllocationTests(SoftHsmDirectory softHsm) : IClassFixture<So
             CreateTime = DateTimeOffset.UnixEpoch, Revision = 1,
         };
         var rpc = new RpcAttribute(permission, AuditEvent.FieldsEncrypted);
-        return new Call(rpc, "/keyservice.v1.Cipher/Test", principal, new AuditRecordDraft(rpc.AuditEvent), 0, (_, _, _, _) => true, keys.Store, null!);
+        return new Call(rpc, "/keyservice.v1.Cipher/Test", principal, new AuditRecordDraft(rpc.AuditEvent), 0, (_, _, _, _) =>
+            true, keys.Store, null!);
     }
 }

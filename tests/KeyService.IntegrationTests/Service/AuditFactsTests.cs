@@ -49,7 +49,8 @@ public sealed class AuditFactsTests(ServiceFixture service)
         var made = await client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name, Binding = binding });
         await Calls.RefusedAsync(
             Reason.DecryptionFailed,
-            client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = made.Wrapped, Binding = new DataKeyBinding { Use = DataKeyUse.General, Context = Calls.Context(("a", "b")) } }));
+            client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = made.Wrapped,
+                Binding = new DataKeyBinding { Use = DataKeyUse.General, Context = Calls.Context(("a", "b")) } }));
 
         var records = await TailAsync(key.Name);
         Assert.Equal(["key-created", "data-key-generated", "data-key-unwrapped"], records.Select(each => each.Wire.Event));

@@ -61,9 +61,11 @@ public sealed class CipherStreamTests(ServiceFixture service) : IDisposable
 
         var flipped = archive.ToArray();
         flipped[headerLength + 1_500_000] ^= 1;
-        byte[] swapped = [.. archive.AsSpan(0, headerLength + 56 + 16400), .. archive.AsSpan(headerLength + 56 + 32800, 16400), .. archive.AsSpan(headerLength + 56 + 16400, 16400), .. archive.AsSpan(headerLength + 56 + 49200)];
+        byte[] swapped = [.. archive.AsSpan(0, headerLength + 56 + 16400), .. archive.AsSpan(headerLength + 56 + 32800, 16400),
+            .. archive.AsSpan(headerLength + 56 + 16400, 16400), .. archive.AsSpan(headerLength + 56 + 49200)];
         byte[] extended = [.. archive, 0];
-        foreach (var damaged in new[] { flipped, swapped, extended, archive[..^1], archive[..(headerLength + 56 + (50 * 16400))], archive[..100], "no archive"u8.ToArray() })
+        foreach (var damaged in new[] { flipped, swapped, extended, archive[..^1], archive[..(headerLength + 56 + (50 * 16400))],
+            archive[..100], "no archive"u8.ToArray() })
         {
             var output = new MemoryStream();
             await Calls.RefusedAsync(Reason.DecryptionFailed, () => DecryptAsync(damaged, 1 << 20, output: output));
@@ -115,7 +117,8 @@ public sealed class CipherStreamTests(ServiceFixture service) : IDisposable
         var key = (await Calls.NewKeyAsync(service)).Name;
         await Calls.RefusedAsync(Reason.InvalidArgument, () => SendAsync(Start(key), new EncryptStreamRequest { Data = ByteString.Empty }));
         await Calls.RefusedAsync(
-            Reason.InvalidArgument, () => SendAsync(Start(key), new EncryptStreamRequest { Data = ByteString.CopyFrom(new byte[(1 << 20) + 1]) }));
+            Reason.InvalidArgument, () => SendAsync(Start(key),
+                new EncryptStreamRequest { Data = ByteString.CopyFrom(new byte[(1 << 20) + 1]) }));
         foreach (var name in new[] { new string('x', 256), "line\nbreak", "\uFFFD" })
         {
             var start = Start(key);
@@ -154,7 +157,8 @@ public sealed class CipherStreamTests(ServiceFixture service) : IDisposable
         await ReadAsync(call.ResponseStream, Stream.Null);
     }
 
-    private async Task<(byte[] Archive, StreamSummary Summary)> EncryptAsync(string key, byte[] plaintext, int piece, Context? context = null)
+    private async Task<(byte[] Archive, StreamSummary Summary)> EncryptAsync(string key, byte[] plaintext, int piece,
+        Context? context = null)
     {
         using var call = Client.EncryptStream();
         var output = new MemoryStream();
@@ -171,7 +175,8 @@ public sealed class CipherStreamTests(ServiceFixture service) : IDisposable
         return (output.ToArray(), summary);
     }
 
-    private async Task<(byte[] Plaintext, StreamSummary Summary)> DecryptAsync(byte[] archive, int piece, Context? expected = null, MemoryStream? output = null)
+    private async Task<(byte[] Plaintext, StreamSummary Summary)> DecryptAsync(byte[] archive, int piece, Context? expected = null,
+        MemoryStream? output = null)
     {
         using var call = Client.DecryptStream();
         output ??= new MemoryStream();

@@ -40,7 +40,8 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
         var token = (await Client.EncryptAsync(new EncryptRequest { Key = key.Name, Context = context, Plaintext = Bytes(50) })).Ciphertext;
         var sentences = new List<string>
         {
-            await Calls.RefusedAsync(Reason.DecryptionFailed, Client.DecryptAsync(new DecryptRequest { Ciphertext = token, Context = Calls.Context(("row", "2")) })),
+            await Calls.RefusedAsync(Reason.DecryptionFailed,
+                Client.DecryptAsync(new DecryptRequest { Ciphertext = token, Context = Calls.Context(("row", "2")) })),
             await Calls.RefusedAsync(Reason.DecryptionFailed, Client.DecryptAsync(new DecryptRequest { Ciphertext = token })),
             await Calls.RefusedAsync(Reason.DecryptionFailed, Client.DecryptAsync(new DecryptRequest { Context = context })),
         };
@@ -49,7 +50,8 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
             var damaged = token.ToByteArray();
             damaged[place] ^= 1;
             sentences.Add(await Calls.RefusedAsync(
-                Reason.DecryptionFailed, Client.DecryptAsync(new DecryptRequest { Ciphertext = ByteString.CopyFrom(damaged), Context = context })));
+                Reason.DecryptionFailed, Client.DecryptAsync(
+                    new DecryptRequest { Ciphertext = ByteString.CopyFrom(damaged), Context = context })));
         }
 
         // The token under another key's version: its header is bound too.
@@ -57,11 +59,13 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
         Assert.True(KeyVersionId.TryParse(other.Primary.Id, out var otherVersion));
         otherVersion.WriteTo(moved.AsSpan(1));
         sentences.Add(await Calls.RefusedAsync(
-            Reason.DecryptionFailed, Client.DecryptAsync(new DecryptRequest { Ciphertext = ByteString.CopyFrom(moved), Context = context })));
+            Reason.DecryptionFailed, Client.DecryptAsync(new DecryptRequest { Ciphertext = ByteString.CopyFrom(moved),
+                Context = context })));
         Assert.Single(sentences.Distinct());
 
         KeyVersionId.NewRandom().WriteTo(moved.AsSpan(1));
-        await Calls.RefusedAsync(Reason.AccessDenied, Client.DecryptAsync(new DecryptRequest { Ciphertext = ByteString.CopyFrom(moved), Context = context }));
+        await Calls.RefusedAsync(Reason.AccessDenied, Client.DecryptAsync(
+            new DecryptRequest { Ciphertext = ByteString.CopyFrom(moved), Context = context }));
         await Calls.RefusedAsync(Reason.AccessDenied, Client.EncryptAsync(new EncryptRequest { Key = "no/such-key" }));
     }
 
@@ -77,18 +81,21 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
 
         var tokens = (await Client.EncryptBatchAsync(request)).Results;
         var decryption = new DecryptBatchRequest { Context = request.Context };
-        decryption.Items.AddRange(tokens.Select((token, row) => new DecryptItem { Ciphertext = token.Data, Context = Calls.Context(("row", $"{row}")) }));
+        decryption.Items.AddRange(tokens.Select((token, row) =>
+            new DecryptItem { Ciphertext = token.Data, Context = Calls.Context(("row", $"{row}")) }));
         var opened = (await Client.DecryptBatchAsync(decryption)).Results;
         Assert.Equal(request.Items.Select(item => item.Plaintext), opened.Select(result => result.Data));
 
         // Two rows swapped, as somebody with the database could: only these two fail.
         (decryption.Items[3].Ciphertext, decryption.Items[4].Ciphertext) = (decryption.Items[4].Ciphertext, decryption.Items[3].Ciphertext);
         opened = (await Client.DecryptBatchAsync(decryption)).Results;
-        Assert.Equal([3, 4], opened.Index().Where(each => each.Item.ResultCase == CipherResult.ResultOneofCase.Error).Select(each => each.Index));
+        Assert.Equal([3, 4], opened.Index().Where(each => each.Item.ResultCase == CipherResult.ResultOneofCase.Error).Select(each =>
+            each.Index));
         Assert.Equal("DECRYPTION_FAILED", opened[3].Error);
 
         // The whole context may stand with the item as well, or with the call.
-        var alone = await Client.DecryptAsync(new DecryptRequest { Ciphertext = tokens[7].Data, Context = Calls.Context(("row", "7"), ("tenant", "a")) });
+        var alone = await Client.DecryptAsync(new DecryptRequest { Ciphertext = tokens[7].Data,
+            Context = Calls.Context(("row", "7"), ("tenant", "a")) });
         Assert.Equal(request.Items[7].Plaintext, alone.Plaintext);
     }
 
@@ -100,11 +107,13 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
         var request = new DecryptBatchRequest();
         foreach (var name in new[] { first.Name, second.Name })
         {
-            request.Items.Add(new DecryptItem { Ciphertext = (await Client.EncryptAsync(new EncryptRequest { Key = name, Plaintext = ByteString.CopyFromUtf8(name) })).Ciphertext });
+            request.Items.Add(new DecryptItem { Ciphertext = (
+                await Client.EncryptAsync(new EncryptRequest { Key = name, Plaintext = ByteString.CopyFromUtf8(name) })).Ciphertext });
         }
 
         await Calls.RotateAsync(service, first.Name);
-        request.Items.Add(new DecryptItem { Ciphertext = (await Client.EncryptAsync(new EncryptRequest { Key = first.Name, Plaintext = ByteString.CopyFromUtf8("new") })).Ciphertext });
+        request.Items.Add(new DecryptItem { Ciphertext = (await Client.EncryptAsync(
+            new EncryptRequest { Key = first.Name, Plaintext = ByteString.CopyFromUtf8("new") })).Ciphertext });
         var unknown = request.Items[0].Ciphertext.ToByteArray();
         KeyVersionId.NewRandom().WriteTo(unknown.AsSpan(1));
         request.Items.Add(new DecryptItem { Ciphertext = ByteString.CopyFrom(unknown) });
@@ -122,7 +131,8 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
         var key = await Calls.NewKeyAsync(service);
         var context = Calls.Context(("table", "notes"));
         var encryption = new EncryptBatchRequest { Key = key.Name, Context = context };
-        encryption.Items.AddRange(Enumerable.Range(0, 20).Select(row => new EncryptItem { Plaintext = Bytes(row * 10), Context = Calls.Context(("row", $"{row}")) }));
+        encryption.Items.AddRange(Enumerable.Range(0, 20).Select(row =>
+            new EncryptItem { Plaintext = Bytes(row * 10), Context = Calls.Context(("row", $"{row}")) }));
         var request = new ReencryptBatchRequest { Context = context };
         request.Items.AddRange((await Client.EncryptBatchAsync(encryption)).Results.Select(
             (token, row) => new DecryptItem { Ciphertext = token.Data, Context = Calls.Context(("row", $"{row}")) }));
@@ -156,11 +166,13 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
         Assert.Equal(10_000, tokens.Select(token => token.Data).Distinct().Count());
 
         request.Items.Add(new EncryptItem());
-        Assert.Contains("10,000", await Calls.RefusedAsync(Reason.BatchTooLarge, Client.EncryptBatchAsync(request)), StringComparison.Ordinal);
+        Assert.Contains("10,000", await Calls.RefusedAsync(Reason.BatchTooLarge, Client.EncryptBatchAsync(request)),
+            StringComparison.Ordinal);
         var decryption = new DecryptBatchRequest();
         decryption.Items.AddRange(Enumerable.Repeat(new DecryptItem(), 10_001));
         await Calls.RefusedAsync(Reason.BatchTooLarge, Client.DecryptBatchAsync(decryption));
-        await Calls.RefusedAsync(Reason.BatchTooLarge, Client.ReencryptBatchAsync(new ReencryptBatchRequest { Items = { decryption.Items } }));
+        await Calls.RefusedAsync(Reason.BatchTooLarge, Client.ReencryptBatchAsync(
+            new ReencryptBatchRequest { Items = { decryption.Items } }));
         await Calls.RefusedAsync(Reason.InvalidArgument, Client.EncryptBatchAsync(new EncryptBatchRequest { Key = key }));
     }
 
@@ -170,20 +182,25 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
         var key = (await Calls.NewKeyAsync(service)).Name;
         Assert.Contains(
             "1 MiB",
-            await Calls.RefusedAsync(Reason.InvalidArgument, Client.EncryptAsync(new EncryptRequest { Key = key, Plaintext = Bytes((1 << 20) + 1) })),
+            await Calls.RefusedAsync(Reason.InvalidArgument, Client.EncryptAsync(
+                new EncryptRequest { Key = key, Plaintext = Bytes((1 << 20) + 1) })),
             StringComparison.Ordinal);
-        var item = new EncryptBatchRequest { Key = key, Items = { new EncryptItem(), new EncryptItem { Plaintext = Bytes((1 << 20) + 1) } } };
-        Assert.Contains("items[1].plaintext", await Calls.RefusedAsync(Reason.InvalidArgument, Client.EncryptBatchAsync(item)), StringComparison.Ordinal);
+        var item = new EncryptBatchRequest { Key = key, Items = { new EncryptItem(),
+            new EncryptItem { Plaintext = Bytes((1 << 20) + 1) } } };
+        Assert.Contains("items[1].plaintext", await Calls.RefusedAsync(Reason.InvalidArgument, Client.EncryptBatchAsync(item)),
+            StringComparison.Ordinal);
 
         var request = new EncryptBatchRequest { Key = key };
         request.Items.AddRange(Enumerable.Repeat(new EncryptItem { Plaintext = Bytes(1 << 20) }, 3));
-        Assert.Contains("3 MiB", await Calls.RefusedAsync(Reason.BatchTooLarge, Client.EncryptBatchAsync(request)), StringComparison.Ordinal);
+        Assert.Contains("3 MiB", await Calls.RefusedAsync(Reason.BatchTooLarge, Client.EncryptBatchAsync(request)),
+            StringComparison.Ordinal);
 
         // The request fits, the answer does not: every token is 49 bytes longer.
         var answer = new EncryptBatchRequest { Key = key };
         answer.Items.AddRange(Enumerable.Repeat(new EncryptItem { Plaintext = Bytes(280) }, 10_000));
         Assert.InRange(answer.CalculateSize(), 2_500_000, 3 << 20);
-        Assert.Contains("answer", await Calls.RefusedAsync(Reason.BatchTooLarge, Client.EncryptBatchAsync(answer)), StringComparison.Ordinal);
+        Assert.Contains("answer", await Calls.RefusedAsync(Reason.BatchTooLarge, Client.EncryptBatchAsync(answer)),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -201,8 +218,10 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
             (Calls.Context(("a", new string('x', 1025))), "1024"),
         })
         {
-            Assert.Contains(rule, await Calls.RefusedAsync(Reason.InvalidContext, Client.EncryptAsync(new EncryptRequest { Key = key, Context = context })), StringComparison.Ordinal);
-            Assert.Contains(rule, await Calls.RefusedAsync(Reason.InvalidContext, Client.DecryptAsync(new DecryptRequest { Context = context })), StringComparison.Ordinal);
+            Assert.Contains(rule, await Calls.RefusedAsync(Reason.InvalidContext,
+                Client.EncryptAsync(new EncryptRequest { Key = key, Context = context })), StringComparison.Ordinal);
+            Assert.Contains(rule, await Calls.RefusedAsync(Reason.InvalidContext,
+                Client.DecryptAsync(new DecryptRequest { Context = context })), StringComparison.Ordinal);
             var batch = new EncryptBatchRequest { Key = key, Items = { new EncryptItem(), new EncryptItem { Context = context } } };
             var sentence = await Calls.RefusedAsync(Reason.InvalidContext, Client.EncryptBatchAsync(batch));
             Assert.Contains(rule, sentence, StringComparison.Ordinal);
@@ -211,11 +230,14 @@ public sealed class CipherTests(ServiceFixture service) : IDisposable
             await Calls.RefusedAsync(
                 Reason.InvalidContext,
                 new DataKeys.DataKeysClient(channel).GenerateDataKeyAsync(
-                    new GenerateDataKeyRequest { Key = key, Binding = new DataKeyBinding { Use = DataKeyUse.General, Context = context } }));
+                    new GenerateDataKeyRequest { Key = key, Binding = new DataKeyBinding { Use = DataKeyUse.General,
+                        Context = context } }));
         }
 
-        var inBoth = new EncryptBatchRequest { Key = key, Context = Calls.Context(("row", "1")), Items = { new EncryptItem { Context = Calls.Context(("row", "1")) } } };
-        Assert.Contains("items[0].context", await Calls.RefusedAsync(Reason.InvalidContext, Client.EncryptBatchAsync(inBoth)), StringComparison.Ordinal);
+        var inBoth = new EncryptBatchRequest { Key = key, Context = Calls.Context(("row", "1")),
+            Items = { new EncryptItem { Context = Calls.Context(("row", "1")) } } };
+        Assert.Contains("items[0].context", await Calls.RefusedAsync(Reason.InvalidContext, Client.EncryptBatchAsync(inBoth)),
+            StringComparison.Ordinal);
     }
 
     public void Dispose() => database.Dispose();

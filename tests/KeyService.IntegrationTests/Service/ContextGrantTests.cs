@@ -17,14 +17,18 @@ public sealed class ContextGrantTests(ServiceFixture service)
         var mine = Calls.Context(("tenant", "a"));
         var other = Calls.Context(("tenant", "b"));
 
-        var shared = await client.EncryptBatchAsync(new EncryptBatchRequest { Key = key, Context = mine, Items = { new EncryptItem(), new EncryptItem() } });
+        var shared = await client.EncryptBatchAsync(new EncryptBatchRequest { Key = key, Context = mine,
+            Items = { new EncryptItem(), new EncryptItem() } });
         Assert.Equal(2, shared.Results.Count);
-        await client.EncryptBatchAsync(new EncryptBatchRequest { Key = key, Items = { new EncryptItem { Context = mine }, new EncryptItem { Context = mine } } });
+        await client.EncryptBatchAsync(new EncryptBatchRequest { Key = key,
+            Items = { new EncryptItem { Context = mine }, new EncryptItem { Context = mine } } });
         await Calls.RefusedAsync(
             Reason.AccessDenied,
-            client.EncryptBatchAsync(new EncryptBatchRequest { Key = key, Items = { new EncryptItem { Context = mine }, new EncryptItem { Context = other } } }));
+            client.EncryptBatchAsync(new EncryptBatchRequest { Key = key,
+                Items = { new EncryptItem { Context = mine }, new EncryptItem { Context = other } } }));
         await Calls.RefusedAsync(
-            Reason.AccessDenied, client.EncryptBatchAsync(new EncryptBatchRequest { Key = key, Items = { new EncryptItem { Context = mine }, new EncryptItem() } }));
+            Reason.AccessDenied, client.EncryptBatchAsync(new EncryptBatchRequest { Key = key,
+                Items = { new EncryptItem { Context = mine }, new EncryptItem() } }));
         await Calls.RefusedAsync(Reason.AccessDenied, client.EncryptAsync(new EncryptRequest { Key = key, Context = other }));
         await Calls.RefusedAsync(Reason.AccessDenied, client.EncryptAsync(new EncryptRequest { Key = key }));
         await client.EncryptAsync(new EncryptRequest { Key = key, Context = mine });
@@ -41,11 +45,13 @@ public sealed class ContextGrantTests(ServiceFixture service)
         foreach (var tenant in new[] { "a", "b" })
         {
             tokens[tenant] = (await new Cipher.CipherClient(everything).EncryptAsync(
-                new EncryptRequest { Key = key, Context = Calls.Context(("tenant", tenant)), Plaintext = ByteString.CopyFromUtf8(tenant) })).Ciphertext;
+                new EncryptRequest { Key = key, Context = Calls.Context(("tenant", tenant)),
+                    Plaintext = ByteString.CopyFromUtf8(tenant) })).Ciphertext;
         }
 
         var request = new DecryptBatchRequest();
-        request.Items.AddRange(tokens.Select(token => new DecryptItem { Ciphertext = token.Value, Context = Calls.Context(("tenant", token.Key)) }));
+        request.Items.AddRange(tokens.Select(token => new DecryptItem { Ciphertext = token.Value,
+            Context = Calls.Context(("tenant", token.Key)) }));
         var results = (await client.DecryptBatchAsync(request)).Results;
         Assert.Equal("a", results[0].Data.ToStringUtf8());
         Assert.Equal("ACCESS_DENIED", results[1].Error);
@@ -60,7 +66,8 @@ public sealed class ContextGrantTests(ServiceFixture service)
         await Calls.RefusedAsync(
             Reason.AccessDenied, client.ReencryptBatchAsync(new ReencryptBatchRequest { Items = { request.Items } }));
         await Calls.RefusedAsync(
-            Reason.AccessDenied, client.DecryptAsync(new DecryptRequest { Ciphertext = tokens["b"], Context = Calls.Context(("tenant", "b")) }));
+            Reason.AccessDenied, client.DecryptAsync(new DecryptRequest { Ciphertext = tokens["b"],
+                Context = Calls.Context(("tenant", "b")) }));
     }
 
     [Fact]

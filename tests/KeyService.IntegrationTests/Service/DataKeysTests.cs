@@ -28,7 +28,8 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
         var wrongUse = binding.Clone();
         wrongUse.Use = DataKeyUse.Archive;
         var sentences = new List<string>();
-        foreach (var wrong in new[] { wrongContext, wrongUse, Binding(DataKeyUse.Field, ("tenant", "a")), Binding(DataKeyUse.General, ("tenant", "a")) })
+        foreach (var wrong in new[] { wrongContext, wrongUse, Binding(DataKeyUse.Field, ("tenant", "a")),
+            Binding(DataKeyUse.General, ("tenant", "a")) })
         {
             sentences.Add(await Calls.RefusedAsync(
                 Reason.DecryptionFailed, Client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = made.Wrapped, Binding = wrong })));
@@ -39,7 +40,8 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
             var damaged = made.Wrapped.ToByteArray();
             damaged[place] ^= 1;
             sentences.Add(await Calls.RefusedAsync(
-                Reason.DecryptionFailed, Client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = ByteString.CopyFrom(damaged), Binding = binding })));
+                Reason.DecryptionFailed, Client.UnwrapDataKeyAsync(
+                    new UnwrapDataKeyRequest { Wrapped = ByteString.CopyFrom(damaged), Binding = binding })));
         }
 
         Assert.Single(sentences.Distinct());
@@ -50,11 +52,14 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
     {
         var key = await Calls.NewKeyAsync(service);
         var binding = Binding(DataKeyUse.General);
-        var wrapped = (await Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name, Binding = binding })).Wrapped.ToByteArray();
+        var wrapped = (await Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name,
+            Binding = binding })).Wrapped.ToByteArray();
         wrapped[1] ^= 1;
         await Calls.RefusedAsync(
-            Reason.AccessDenied, Client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = ByteString.CopyFrom(wrapped), Binding = binding }));
-        await Calls.RefusedAsync(Reason.AccessDenied, Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = "no/such-key", Binding = binding }));
+            Reason.AccessDenied, Client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = ByteString.CopyFrom(wrapped),
+                Binding = binding }));
+        await Calls.RefusedAsync(Reason.AccessDenied, Client.GenerateDataKeyAsync(
+            new GenerateDataKeyRequest { Key = "no/such-key", Binding = binding }));
     }
 
     [Fact]
@@ -82,12 +87,14 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
     public async Task Without_plaintext_only_the_wrapped_key_is_answered()
     {
         var key = await Calls.NewKeyAsync(service);
-        var one = await Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name, Binding = Binding(DataKeyUse.General), WithoutPlaintext = true });
+        var one = await Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name, Binding = Binding(DataKeyUse.General),
+            WithoutPlaintext = true });
         Assert.Empty(one.Plaintext);
         var many = await Client.GenerateDataKeysAsync(
             new GenerateDataKeysRequest { Key = key.Name, Binding = Binding(DataKeyUse.General), Count = 3, WithoutPlaintext = true });
         Assert.All(many.DataKeys, each => Assert.Empty(each.Plaintext));
-        var opened = await Client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = many.DataKeys[2].Wrapped, Binding = Binding(DataKeyUse.General) });
+        var opened = await Client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = many.DataKeys[2].Wrapped,
+            Binding = Binding(DataKeyUse.General) });
         Assert.Equal(32, opened.Plaintext.Length);
     }
 
@@ -96,16 +103,21 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
     {
         var key = (await Calls.NewKeyAsync(service)).Name;
         var general = Binding(DataKeyUse.General);
-        await Calls.RefusedAsync(Reason.BatchTooLarge, Client.GenerateDataKeysAsync(new GenerateDataKeysRequest { Key = key, Binding = general, Count = 1001 }));
-        await Calls.RefusedAsync(Reason.InvalidArgument, Client.GenerateDataKeysAsync(new GenerateDataKeysRequest { Key = key, Binding = general }));
+        await Calls.RefusedAsync(Reason.BatchTooLarge, Client.GenerateDataKeysAsync(
+            new GenerateDataKeysRequest { Key = key, Binding = general, Count = 1001 }));
+        await Calls.RefusedAsync(Reason.InvalidArgument, Client.GenerateDataKeysAsync(
+            new GenerateDataKeysRequest { Key = key, Binding = general }));
         await Calls.RefusedAsync(Reason.InvalidArgument, Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key }));
-        await Calls.RefusedAsync(Reason.InvalidArgument, Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key, Binding = Binding(DataKeyUse.Unspecified) }));
+        await Calls.RefusedAsync(Reason.InvalidArgument, Client.GenerateDataKeyAsync(
+            new GenerateDataKeyRequest { Key = key, Binding = Binding(DataKeyUse.Unspecified) }));
         await Calls.RefusedAsync(
             Reason.InvalidArgument,
-            Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key, Binding = new DataKeyBinding { Use = DataKeyUse.Field, SubjectId = ByteString.CopyFrom(new byte[15]) } }));
+            Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key,
+                Binding = new DataKeyBinding { Use = DataKeyUse.Field, SubjectId = ByteString.CopyFrom(new byte[15]) } }));
         await Calls.RefusedAsync(
             Reason.InvalidArgument,
-            Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key, Binding = new DataKeyBinding { Use = DataKeyUse.General, SubjectId = NewSubject() } }));
+            Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key,
+                Binding = new DataKeyBinding { Use = DataKeyUse.General, SubjectId = NewSubject() } }));
         var twice = NewSubject();
         await Calls.RefusedAsync(
             Reason.InvalidArgument,
@@ -115,7 +127,8 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
             }));
         await Calls.RefusedAsync(
             Reason.InvalidArgument,
-            Client.GenerateDataKeysAsync(new GenerateDataKeysRequest { Key = key, Binding = new DataKeyBinding { Use = DataKeyUse.Archive }, Count = 2 }));
+            Client.GenerateDataKeysAsync(new GenerateDataKeysRequest { Key = key, Binding = new DataKeyBinding { Use = DataKeyUse.Archive },
+                Count = 2 }));
     }
 
     [Fact]
@@ -132,12 +145,15 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
         Assert.Equal((true, rotated.Primary.Id), (moved.Changed, moved.KeyVersion));
         foreach (var wrapped in new[] { made.Wrapped, moved.Wrapped })
         {
-            Assert.Equal(made.Plaintext, (await Client.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = wrapped, Binding = binding })).Plaintext);
+            Assert.Equal(made.Plaintext, (await Client.UnwrapDataKeyAsync(
+                new UnwrapDataKeyRequest { Wrapped = wrapped, Binding = binding })).Plaintext);
         }
 
-        Assert.Equal(rotated.Primary.Id, (await Client.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name, Binding = binding })).KeyVersion);
+        Assert.Equal(rotated.Primary.Id, (await Client.GenerateDataKeyAsync(
+            new GenerateDataKeyRequest { Key = key.Name, Binding = binding })).KeyVersion);
         await Calls.RefusedAsync(
-            Reason.DecryptionFailed, Client.RewrapDataKeyAsync(new RewrapDataKeyRequest { Wrapped = made.Wrapped, Binding = Binding(DataKeyUse.Archive) }));
+            Reason.DecryptionFailed, Client.RewrapDataKeyAsync(
+                new RewrapDataKeyRequest { Wrapped = made.Wrapped, Binding = Binding(DataKeyUse.Archive) }));
     }
 
     [Fact]
@@ -171,7 +187,8 @@ public sealed class DataKeysTests(ServiceFixture service) : IDisposable
         // What somebody who copied the database would try: the purpose in the associated data is not that of any use.
         var key = await Calls.NewKeyAsync(service);
         var bulkKey = await StoredRows.ReadBlobAsync(
-            service.StorePath, "SELECT wrapped FROM bulk_keys WHERE version_id = @id", unchecked((long)Convert.ToUInt64(key.Primary.Id, 16)));
+            service.StorePath, "SELECT wrapped FROM bulk_keys WHERE version_id = @id",
+                unchecked((long)Convert.ToUInt64(key.Primary.Id, 16)));
         foreach (var use in new[] { DataKeyUse.General, DataKeyUse.Field, DataKeyUse.Archive })
         {
             await Calls.RefusedAsync(

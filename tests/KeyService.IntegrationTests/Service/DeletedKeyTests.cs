@@ -5,7 +5,8 @@ using Microsoft.Data.Sqlite;
 namespace KeyService.IntegrationTests.Service;
 
 /// <summary>
-/// Somebody who can write the database deletes rows of a key or puts earlier ones back, whose MACs are good: the counts show it. Nothing is protected
+/// Somebody who can write the database deletes rows of a key or puts earlier ones back, whose MACs are good: the counts show it. Nothing is
+/// protected
 /// under that key any more, and what was protected under others stays readable.
 /// </summary>
 public sealed class DeletedKeyTests(ServiceFixture service) : IClassFixture<ServiceFixture>
@@ -28,7 +29,8 @@ public sealed class DeletedKeyTests(ServiceFixture service) : IClassFixture<Serv
         ByteString token;
         using (var before = service.ConnectAs("database"))
         {
-            token = (await new Cipher.CipherClient(before).EncryptAsync(new EncryptRequest { Key = neighbour.Name, Plaintext = ByteString.CopyFromUtf8("note") })).Ciphertext;
+            token = (await new Cipher.CipherClient(before).EncryptAsync(
+                new EncryptRequest { Key = neighbour.Name, Plaintext = ByteString.CopyFromUtf8("note") })).Ciphertext;
         }
 
         await service.StopAsync();

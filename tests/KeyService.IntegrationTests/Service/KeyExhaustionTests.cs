@@ -21,7 +21,8 @@ public sealed class KeyExhaustionTests(SoftHsmDirectory softHsm) : IClassFixture
         var id = await keys.CreateAsync("exhausted");
         await keys.Store.CommitAsync(
             new AuditRecordDraft(AuditEvent.KeyWrapsReserved),
-            transaction => new KeyMaterialTables(keys.Rows).PutWrapCountAsync(transaction, new WrapCountRow(id, WrapBudget.Limit - 10, Revision: 7)),
+            transaction => new KeyMaterialTables(keys.Rows).PutWrapCountAsync(transaction,
+                new WrapCountRow(id, WrapBudget.Limit - 10, Revision: 7)),
             default);
 
         // The next start of the server finds ten wraps left.

@@ -9,7 +9,8 @@ using KeyService.Server.Storage.Sqlite;
 
 namespace KeyService.IntegrationTests.Service;
 
-/// <summary>The key ring over a real store and a real token in this process, for what cannot be reached or seen through a running server.</summary>
+/// <summary>The key ring over a real store and a real token in this process, for what cannot be reached or seen through a running
+/// server.</summary>
 internal sealed class KeyRingInProcess : IAsyncDisposable
 {
     private KeyRingInProcess(HsmToken token, SqliteStore store, RowAuthenticator rows)
@@ -36,7 +37,8 @@ internal sealed class KeyRingInProcess : IAsyncDisposable
         var macKey = RandomNumberGenerator.GetBytes(32);
         var rows = new RowAuthenticator((row, _) => new ValueTask<byte[]>(HMACSHA256.HashData(macKey, row.Span)));
         await store.CommitAsync(
-            new AuditRecordDraft(AuditEvent.InstallationCreated), transaction => new RegisterState(rows).CreateAsync(transaction, KeyRing.Register), default);
+            new AuditRecordDraft(AuditEvent.InstallationCreated), transaction =>
+                new RegisterState(rows).CreateAsync(transaction, KeyRing.Register), default);
         return new KeyRingInProcess(token, store, rows);
     }
 
@@ -54,7 +56,8 @@ internal sealed class KeyRingInProcess : IAsyncDisposable
         var version = await maker.MakeAsync(default);
         await Store.CommitAsync(
             new AuditRecordDraft(AuditEvent.KeyCreated),
-            transaction => new KeyChanges(Ring, maker, Rows).CreateAsync(transaction, keyName, KeyPurpose.EncryptDecrypt, RotationPolicy.Default, version),
+            transaction => new KeyChanges(Ring, maker, Rows).CreateAsync(transaction, keyName, KeyPurpose.EncryptDecrypt,
+                RotationPolicy.Default, version),
             default);
         return version.Id;
     }

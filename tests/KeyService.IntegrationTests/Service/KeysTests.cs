@@ -88,9 +88,11 @@ public sealed class KeysTests(ServiceFixture service) : IDisposable
     public async Task A_name_outside_the_grammar_is_refused_with_the_grammar(string name)
     {
         name = name == "LONG" ? new string('a', 129) : name;
-        Assert.Contains("1 to 128 characters", await Calls.RefusedAsync(Reason.InvalidArgument, Admin.CreateKeyAsync(Request(name))), StringComparison.Ordinal);
+        Assert.Contains("1 to 128 characters", await Calls.RefusedAsync(Reason.InvalidArgument, Admin.CreateKeyAsync(Request(name))),
+            StringComparison.Ordinal);
         await Calls.RefusedAsync(Reason.InvalidArgument, Admin.GetKeyAsync(new GetKeyRequest { Name = name }));
-        await Calls.RefusedAsync(Reason.InvalidArgument, Admin.RotateKeyAsync(new RotateKeyRequest { RequestId = Calls.NewRequestId(), Name = name }));
+        await Calls.RefusedAsync(Reason.InvalidArgument, Admin.RotateKeyAsync(
+            new RotateKeyRequest { RequestId = Calls.NewRequestId(), Name = name }));
     }
 
     [Theory]

@@ -4,7 +4,8 @@ using KeyService.Protocol.V1;
 
 namespace KeyService.IntegrationTests.Service;
 
-/// <summary>What was protected before an end of the server opens after its next start: keys are loaded into the token again on demand.</summary>
+/// <summary>What was protected before an end of the server opens after its next start: keys are loaded into the token again on
+/// demand.</summary>
 public sealed class RestartTests(ServiceFixture service) : IClassFixture<ServiceFixture>
 {
     [Theory]
@@ -18,8 +19,10 @@ public sealed class RestartTests(ServiceFixture service) : IClassFixture<Service
         EncryptResponse token;
         using (var before = service.ConnectAs("database"))
         {
-            dataKey = await new DataKeys.DataKeysClient(before).GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name, Binding = binding });
-            token = await new Cipher.CipherClient(before).EncryptAsync(new EncryptRequest { Key = key.Name, Plaintext = ByteString.CopyFromUtf8("note") });
+            dataKey = await new DataKeys.DataKeysClient(before).GenerateDataKeyAsync(
+                new GenerateDataKeyRequest { Key = key.Name, Binding = binding });
+            token = await new Cipher.CipherClient(before).EncryptAsync(
+                new EncryptRequest { Key = key.Name, Plaintext = ByteString.CopyFromUtf8("note") });
         }
 
         var rotated = await Calls.RotateAsync(service, key.Name);
@@ -34,10 +37,13 @@ public sealed class RestartTests(ServiceFixture service) : IClassFixture<Service
         }
 
         using var after = service.ConnectAs("database");
-        var opened = await new DataKeys.DataKeysClient(after).UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = dataKey.Wrapped, Binding = binding });
+        var opened = await new DataKeys.DataKeysClient(after).UnwrapDataKeyAsync(
+            new UnwrapDataKeyRequest { Wrapped = dataKey.Wrapped, Binding = binding });
         Assert.Equal(dataKey.Plaintext, opened.Plaintext);
-        Assert.Equal("note", (await new Cipher.CipherClient(after).DecryptAsync(new DecryptRequest { Ciphertext = token.Ciphertext })).Plaintext.ToStringUtf8());
-        var next = await new DataKeys.DataKeysClient(after).GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key.Name, Binding = binding });
+        Assert.Equal("note", (await new Cipher.CipherClient(after).DecryptAsync(
+            new DecryptRequest { Ciphertext = token.Ciphertext })).Plaintext.ToStringUtf8());
+        var next = await new DataKeys.DataKeysClient(after).GenerateDataKeyAsync(
+            new GenerateDataKeyRequest { Key = key.Name, Binding = binding });
         Assert.Equal(rotated.Primary.Id, next.KeyVersion);
 
         // What the server before had reserved is not used again: the next wrap took a second block.

@@ -25,7 +25,8 @@ internal static class Calls
         using var channel = service.ConnectAs("administrator");
         var response = await new Keys.KeysClient(channel).CreateKeyAsync(new CreateKeyRequest
         {
-            RequestId = NewRequestId(), Name = $"{group}/{Guid.NewGuid():N}-{Interlocked.Increment(ref made)}", Purpose = KeyPurpose.EncryptDecrypt,
+            RequestId = NewRequestId(), Name = $"{group}/{Guid.NewGuid():N}-{Interlocked.Increment(ref made)}",
+                Purpose = KeyPurpose.EncryptDecrypt,
         });
         return response.Key;
     }

@@ -10,7 +10,8 @@ namespace KeyService.IntegrationTests.Service;
 [Collection(SoftHsmInProcess.Name)]
 public sealed class TokenRecoveryTests : IDisposable
 {
-    private static readonly Server.DataKeys.DataKeyBinding Binding = new(AadPurpose.DataKeyGeneral, [], EncryptionContext.Create("tenant", "a"));
+    private static readonly Server.DataKeys.DataKeyBinding Binding = new(AadPurpose.DataKeyGeneral, [],
+        EncryptionContext.Create("tenant", "a"));
     private readonly SoftHsmDirectory softHsm = new();
 
     [Fact]
@@ -27,7 +28,8 @@ public sealed class TokenRecoveryTests : IDisposable
         Directory.Move(softHsm.Tokens, softHsm.Tokens + ".away");
         Assert.False((await keys.Token.ProbeAsync()).IsHealthy);
         using var opened = new PlaintextKeys(1);
-        var refused = await Assert.ThrowsAsync<HsmException>(() => maker.TryUnwrapAsync(version, Binding, wrapped, opened, default).AsTask());
+        var refused = await Assert.ThrowsAsync<HsmException>(() =>
+            maker.TryUnwrapAsync(version, Binding, wrapped, opened, default).AsTask());
         Assert.Equal(HsmFault.Unavailable, refused.Fault);
 
         Directory.Move(softHsm.Tokens + ".away", softHsm.Tokens);

@@ -17,7 +17,8 @@ public class ContextEncoderTests
             Keys.Zip(Values).ListOf().ToArbitrary(), Keys.Zip(Values).ListOf().ListOf().ToArbitrary(), (sharedPairs, items) =>
             {
                 var shared = EncryptionContext.Create(Distinct(sharedPairs));
-                var encoder = new ContextEncoder(new byte[EncryptionContext.MaxEncodedLength], new ContextEncoder.Entry[EncryptionContext.MaxPairs]);
+                var encoder = new ContextEncoder(new byte[EncryptionContext.MaxEncodedLength],
+                    new ContextEncoder.Entry[EncryptionContext.MaxPairs]);
                 encoder.Add(shared);
                 var mark = encoder.Mark;
                 foreach (var item in items)
@@ -49,7 +50,8 @@ public class ContextEncoderTests
     public void A_pair_that_breaks_a_rule_is_refused(string keyHex, string valueHex) =>
         Assert.Throws<InvalidContextException>(() =>
         {
-            var encoder = new ContextEncoder(new byte[EncryptionContext.MaxEncodedLength], new ContextEncoder.Entry[EncryptionContext.MaxPairs]);
+            var encoder = new ContextEncoder(new byte[EncryptionContext.MaxEncodedLength],
+                new ContextEncoder.Entry[EncryptionContext.MaxPairs]);
             encoder.Add(EncryptionContext.Create("key", "value"));
             encoder.Add(Convert.FromHexString(keyHex), Convert.FromHexString(valueHex));
         });

@@ -16,7 +16,8 @@ public class FieldRequestCodecTests
             (1, Gen.Constant<Context?>(null)),
             (3, Text.Zip(Text).ListOf().Select(pairs => (Context?)new Context
             {
-                Entries = { pairs.Take(BulkLimits.MaxContextEntries).Select(pair => new ContextEntry { Key = pair.Item1, Value = pair.Item2 }) },
+                Entries = { pairs.Take(BulkLimits.MaxContextEntries).Select(pair =>
+                    new ContextEntry { Key = pair.Item1, Value = pair.Item2 }) },
             })));
 
     private static readonly Gen<ByteString> Data =
@@ -35,7 +36,8 @@ public class FieldRequestCodecTests
 
     [Fact]
     public void A_generated_encrypt_batch_is_read_whole_in_segments_of_any_size() =>
-        Check.One(Config.QuickThrowOnFailure, Prop.ForAll(Batches.ToArbitrary(), Gen.Choose(1, 70).ToArbitrary(), (expected, segmentLength) =>
+        Check.One(Config.QuickThrowOnFailure, Prop.ForAll(Batches.ToArbitrary(), Gen.Choose(1, 70).ToArbitrary(),
+            (expected, segmentLength) =>
         {
             using var request = FieldRequest.Read(FieldMessage.EncryptBatch, Segments.Of(expected.ToByteArray(), segmentLength));
             AssertSame(expected, request);
@@ -89,7 +91,8 @@ public class FieldRequestCodecTests
             {
                 Key = text,
                 Context = Pairs(("tenant", text), ("table", "patient")),
-                Items = { items.Select(item => new EncryptItem { Plaintext = item, Context = item.IsEmpty ? null : Pairs(("row", text)) }) },
+                Items = { items.Select(item => new EncryptItem { Plaintext = item, Context = item.IsEmpty
+                    ? null : Pairs(("row", text)) }) },
             };
             Assert.Equal(expected, EncryptBatchRequest.Parser.ParseFrom(bytes));
         }));
@@ -97,7 +100,8 @@ public class FieldRequestCodecTests
     [Fact]
     public void Fields_of_a_later_client_are_passed_over_and_the_last_of_a_repeated_field_counts()
     {
-        // key "x", an unknown varint (field 9), fixed64 (10), fixed32 (11), group (12, with a varint inside), bytes (13), key "ehr", two contexts.
+        // key "x", an unknown varint (field 9), fixed64 (10), fixed32 (11), group (12, with a varint inside), bytes (13), key "ehr", two
+        // contexts.
         byte[] bytes =
         [
             0x0A, 1, (byte)'x', 0x48, 0x96, 0x01, 0x51, 1, 2, 3, 4, 5, 6, 7, 8, 0x5D, 1, 2, 3, 4,
@@ -189,7 +193,8 @@ public class FieldRequestCodecTests
         var list = new List<ContextEntry>();
         for (var entry = 0; entry < entries.Count; entry++)
         {
-            list.Add(new ContextEntry { Key = ByteString.CopyFrom(entries.Key(entry)).ToStringUtf8(), Value = ByteString.CopyFrom(entries.Value(entry)).ToStringUtf8() });
+            list.Add(new ContextEntry { Key = ByteString.CopyFrom(entries.Key(entry)).ToStringUtf8(),
+                Value = ByteString.CopyFrom(entries.Value(entry)).ToStringUtf8() });
         }
 
         return list;

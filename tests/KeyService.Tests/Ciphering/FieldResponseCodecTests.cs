@@ -18,7 +18,8 @@ public class FieldResponseCodecTests
         {
             const string Version = "00000000000000ff";
             var expected = new EncryptBatchResponse { KeyVersion = Version };
-            using var builder = new FieldResponseBuilder(results.Sum(result => FieldResponseBuilder.ResultLength(Math.Max(17, result?.Length ?? 0))) + 32);
+            using var builder = new FieldResponseBuilder(results.Sum(result =>
+                FieldResponseBuilder.ResultLength(Math.Max(17, result?.Length ?? 0))) + 32);
             foreach (var result in results)
             {
                 var place = builder.BeginData(result?.Length ?? 40);
@@ -63,14 +64,17 @@ public class FieldResponseCodecTests
 
         using var encryption = new FieldResponseBuilder(length + 64);
         data.CopyTo(encryption.BeginSingle(length));
-        var bytes = TestSerializationContext.Serialize(CipherMethods.Encrypt.ResponseMarshaller, encryption.BuildSingle(null, "00000000000000ff"));
+        var bytes = TestSerializationContext.Serialize(CipherMethods.Encrypt.ResponseMarshaller,
+            encryption.BuildSingle(null, "00000000000000ff"));
         Assert.Equal(new EncryptResponse { Ciphertext = ByteString.CopyFrom(data), KeyVersion = "00000000000000ff" }.ToByteArray(), bytes);
 
         using var decryption = new FieldResponseBuilder(length + 64);
         data.CopyTo(decryption.BeginSingle(length));
-        bytes = TestSerializationContext.Serialize(CipherMethods.Decrypt.ResponseMarshaller, decryption.BuildSingle("ehr/notes", "00000000000000ff"));
+        bytes = TestSerializationContext.Serialize(CipherMethods.Decrypt.ResponseMarshaller,
+            decryption.BuildSingle("ehr/notes", "00000000000000ff"));
         Assert.Equal(
-            new DecryptResponse { Plaintext = ByteString.CopyFrom(data), Key = "ehr/notes", KeyVersion = "00000000000000ff" }.ToByteArray(), bytes);
+            new DecryptResponse { Plaintext = ByteString.CopyFrom(data), Key = "ehr/notes", KeyVersion = "00000000000000ff" }.ToByteArray(),
+                bytes);
 
         using var read = TestDeserializationContext.Deserialize(CipherMethods.Decrypt.ResponseMarshaller, bytes, segmentLength: 100);
         Assert.True(read.TryGetData(0, out var plaintext));

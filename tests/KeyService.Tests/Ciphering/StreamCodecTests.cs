@@ -23,7 +23,8 @@ public class StreamCodecTests
             Assert.Equal(data, request.Data.ToArray());
         }
 
-        Assert.Equal(generated, TestSerializationContext.Serialize(CipherMethods.EncryptStream.RequestMarshaller, StreamRequest<EncryptStreamStart>.OfData(data)));
+        Assert.Equal(generated, TestSerializationContext.Serialize(CipherMethods.EncryptStream.RequestMarshaller,
+            StreamRequest<EncryptStreamStart>.OfData(data)));
 
         var answer = TestSerializationContext.Serialize(CipherMethods.EncryptStream.ResponseMarshaller, StreamResponse.OfData(data));
         Assert.Equal(new EncryptStreamResponse { Data = ByteString.CopyFrom(data) }.ToByteArray(), answer);
@@ -34,16 +35,19 @@ public class StreamCodecTests
     [Fact]
     public void Start_finish_and_summary_are_read_and_written_as_the_generated_classes_do()
     {
-        var start = new EncryptStreamStart { Key = "ehr-backup", ContentName = "dump.sql", Context = new Context { Entries = { new ContextEntry { Key = "a", Value = "b" } } } };
+        var start = new EncryptStreamStart { Key = "ehr-backup", ContentName = "dump.sql",
+            Context = new Context { Entries = { new ContextEntry { Key = "a", Value = "b" } } } };
         var generated = new EncryptStreamRequest { Start = start }.ToByteArray();
         using var request = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, generated, 3);
         Assert.Equal((StreamMessageKind.Start, start), (request.Kind, request.Start));
-        Assert.Equal(generated, TestSerializationContext.Serialize(CipherMethods.EncryptStream.RequestMarshaller, StreamRequest<EncryptStreamStart>.OfStart(start)));
+        Assert.Equal(generated, TestSerializationContext.Serialize(CipherMethods.EncryptStream.RequestMarshaller,
+            StreamRequest<EncryptStreamStart>.OfStart(start)));
 
         var finish = new DecryptStreamRequest { Finish = new StreamFinish() }.ToByteArray();
         using var finished = TestDeserializationContext.Deserialize(CipherMethods.DecryptStream.RequestMarshaller, finish);
         Assert.Equal(StreamMessageKind.Finish, finished.Kind);
-        Assert.Equal(finish, TestSerializationContext.Serialize(CipherMethods.DecryptStream.RequestMarshaller, StreamRequest<DecryptStreamStart>.OfFinish()));
+        Assert.Equal(finish, TestSerializationContext.Serialize(CipherMethods.DecryptStream.RequestMarshaller,
+            StreamRequest<DecryptStreamStart>.OfFinish()));
 
         var summary = new StreamSummary { PlaintextBytes = 1, ArchiveBytes = 2, Key = "k", KeyVersion = "v" };
         var answer = TestSerializationContext.Serialize(CipherMethods.DecryptStream.ResponseMarshaller, StreamResponse.OfSummary(summary));
@@ -64,7 +68,8 @@ public class StreamCodecTests
     [InlineData("1200", StreamMessageKind.Data)]
     public void Other_messages_have_a_kind_and_never_an_exception(string hex, StreamMessageKind expected)
     {
-        using var request = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, Convert.FromHexString(hex));
+        using var request = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller,
+            Convert.FromHexString(hex));
         Assert.Equal(expected, request.Kind);
     }
 

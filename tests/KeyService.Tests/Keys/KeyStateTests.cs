@@ -62,8 +62,10 @@ public class KeyStateTests
         var made = now.AddDays(-ageDays);
         var id = new KeyService.Crypto.KeyVersionId(1);
         var row = new Domain.KeyVersionRow(id, "k", (Domain.KeyState)state, made, made, null, [], 1);
-        using var version = new Domain.KeyVersion(row, new Domain.WrapBudget(_ => Task.FromResult(0L), 0), (_, _) => throw new InvalidOperationException());
-        var key = new Domain.Key(new Domain.KeyRow("k", Domain.KeyPurpose.EncryptDecrypt, Domain.RotationPolicy.Default, made, id, 1, 1, 1), version);
+        using var version = new Domain.KeyVersion(row, new Domain.WrapBudget(_ => Task.FromResult(0L), 0), (_, _) =>
+            throw new InvalidOperationException());
+        var key = new Domain.Key(new Domain.KeyRow("k", Domain.KeyPurpose.EncryptDecrypt, Domain.RotationPolicy.Default, made, id, 1, 1, 1),
+            version);
         if (refused is null)
         {
             Assert.Same(version, key.ForProtection(now));

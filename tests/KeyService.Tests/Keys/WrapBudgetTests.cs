@@ -73,7 +73,8 @@ public class WrapBudgetTests
     public async Task A_reservation_that_fails_gives_nothing()
     {
         var fail = true;
-        using var budget = new WrapBudget(_ => fail ? throw new InvalidOperationException("the store is away") : Task.FromResult(5L), reserved: 0);
+        using var budget = new WrapBudget(_ => fail ? throw new InvalidOperationException("the store is away") : Task.FromResult(5L),
+            reserved: 0);
         await Assert.ThrowsAsync<InvalidOperationException>(() => budget.TakeAsync(1, default).AsTask());
         fail = false;
         await budget.TakeAsync(5, default);
