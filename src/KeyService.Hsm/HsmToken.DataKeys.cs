@@ -145,23 +145,27 @@ public sealed partial class HsmToken
         HsmSession session, KekUse kek, KeyVersionId id, int count, Func<int, ReadOnlyMemory<byte>> aadOf, Span<byte> plaintexts, Span<byte> wrapped,
         CancellationToken cancellationToken)
     {
-        using var scratch = plaintexts.IsEmpty ? new SecretBuffer(int.Min(count, Chunk) * WrappedDataKey.DataKeyLength) : null;
-        Span<byte> ivs = stackalloc byte[Chunk * WrappedDataKey.IvLength];
+        const int Drawn = WrappedDataKey.DataKeyLength + WrappedDataKey.IvLength;
+        // One draw for keys and IVs: a call to the token's generator costs more than its bytes do.
+        Span<byte> drawn = stackalloc byte[int.Min(count, Chunk) * Drawn];
         try
         {
             for (var first = 0; first < count; first += Chunk)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 var size = int.Min(Chunk, count - first);
-                var keys = scratch is null ? plaintexts.Slice(first * WrappedDataKey.DataKeyLength, size * WrappedDataKey.DataKeyLength)
-                    : scratch.DangerousSpan[..(size * WrappedDataKey.DataKeyLength)];
-                session.Random(keys);
-                session.Random(ivs[..(size * WrappedDataKey.IvLength)]);
+                session.Random(drawn[..(size * Drawn)]);
+                var keys = drawn[..(size * WrappedDataKey.DataKeyLength)];
+                var ivs = drawn[keys.Length..];
                 for (var i = 0; i < size; i++)
                 {
                     Wrap(session, kek, id, ivs.Slice(i * WrappedDataKey.IvLength, WrappedDataKey.IvLength), aadOf(first + i).Span,
                         keys.Slice(i * WrappedDataKey.DataKeyLength, WrappedDataKey.DataKeyLength),
                         wrapped.Slice((first + i) * WrappedDataKey.Length, WrappedDataKey.Length));
+                }
+                if (!plaintexts.IsEmpty)
+                {
+                    keys.CopyTo(plaintexts[(first * WrappedDataKey.DataKeyLength)..]);
                 }
             }
         }
@@ -170,6 +174,10 @@ public sealed partial class HsmToken
             CryptographicOperations.ZeroMemory(plaintexts);
             wrapped.Clear();
             throw;
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(drawn);
         }
     }
 
