@@ -190,6 +190,8 @@ start() {
   local started
   started=$(now)
   begin "Starting the service"
+  # Emptied here: the line waited for below must not be found in the log of the start before.
+  : > "$dev/server.log"
   # shellcheck disable=SC2094
   ./keyservice serve --config "$dev/server.json" >"$dev/server.log" 2>&1 9>&- </dev/null &
   server=$!
