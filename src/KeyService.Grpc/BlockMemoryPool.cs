@@ -42,7 +42,7 @@ internal sealed class BlockMemoryPool(int blockBytes, int maxFreeBlocks) : Memor
     private void Return(Block block)
     {
         CryptographicOperations.ZeroMemory(block.Bytes);
-        if (_disposed || Interlocked.Increment(ref _freeCount) > maxFreeBlocks)
+        if (Interlocked.Increment(ref _freeCount) > maxFreeBlocks || _disposed)
         {
             Interlocked.Decrement(ref _freeCount);
             return;

@@ -7,8 +7,10 @@ namespace KeyService.Server.Pipeline;
 /// <summary>Makes the record of a call durable. Nothing is answered before it returned.</summary>
 internal sealed class CallRecorder(IStore store, TimeProvider time)
 {
-    /// <summary>Why the last record could not be made durable; null when it could, or none was tried.</summary>
-    public string? LastFailure { get; private set; }
+    private volatile Failed? _last;
+
+    /// <summary>Why the last record could not be made durable, when that was after <paramref name="timestamp"/>; otherwise null.</summary>
+    public string? FailureSince(long timestamp) => _last is { } failed && failed.At >= timestamp ? failed.Why : null;
 
     /// <summary>How long the last record waited for its commit.</summary>
     public TimeSpan LastLatency { get; private set; }
@@ -27,13 +29,13 @@ internal sealed class CallRecorder(IStore store, TimeProvider time)
         try
         {
             var receipt = await store.CommitAsync(record, change: null, CancellationToken.None);
-            LastFailure = null;
+            _last = null;
             LastLatency = time.GetElapsedTime(begun);
             return receipt;
         }
         catch (StoreUnavailableException exception)
         {
-            LastFailure = exception.Message;
+            _last = new Failed(exception.Message, time.GetTimestamp());
             ServiceTelemetry.AuditFailures.Add(1);
             throw Refusal.AuditUnavailable(exception);
         }
@@ -42,4 +44,6 @@ internal sealed class CallRecorder(IStore store, TimeProvider time)
             throw Refusal.Overloaded(exception.RetryAfter);
         }
     }
+
+    private sealed record Failed(string Why, long At);
 }

@@ -31,8 +31,9 @@ internal sealed class HealthProbe(
     /// <summary>One round now.</summary>
     public async Task<bool> LookAsync()
     {
-        var components = await Task.WhenAll(
-            ProbeAsync("hsm", ProbeHsmAsync), ProbeAsync("store", ProbeStoreAsync), ProbeAsync("audit", ProbeAuditAsync), Task.FromResult(LookAtTls()));
+        var begun = time.GetTimestamp();
+        var found = await Task.WhenAll(ProbeAsync("hsm", ProbeHsmAsync), ProbeAsync("store", ProbeStoreAsync));
+        ComponentHealth[] components = [.. found, LookAtAudit(found[1], begun), LookAtTls()];
         var before = _components;
         _components = components;
         foreach (var component in components)
@@ -101,9 +102,13 @@ internal sealed class HealthProbe(
         return new ComponentHealth("store", found.Healthy, found.Detail, found.ProbeLatency);
     }
 
-    // The store's probe goes the way of a record; here it counts whether the last real record got through.
-    private Task<ComponentHealth> ProbeAuditAsync() => Task.FromResult(
-        new ComponentHealth("audit", recorder.LastFailure is null, recorder.LastFailure ?? "", recorder.LastLatency));
+    // The store's probe goes the way of a record. A record that failed since it began speaks against it; one that failed before does
+    // not: a server that is sent no calls because of it could otherwise never get well.
+    private ComponentHealth LookAtAudit(ComponentHealth storeFound, long begun)
+    {
+        var why = recorder.FailureSince(begun) ?? (storeFound.Healthy ? null : "The store takes no records.");
+        return new ComponentHealth("audit", why is null, why ?? "", recorder.LastLatency);
+    }
 
     private ComponentHealth LookAtTls()
     {

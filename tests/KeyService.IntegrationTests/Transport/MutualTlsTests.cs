@@ -24,6 +24,15 @@ public sealed class MutualTlsTests(ServiceFixture service) : IClassFixture<Servi
     }
 
     [Fact]
+    public async Task TLS_1_2_without_an_AEAD_is_not_spoken()
+    {
+        await Assert.ThrowsAsync<AuthenticationException>(() => HandshakeAsync(
+            SslProtocols.Tls12, suites: [TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256]));
+        await using var stream = await HandshakeAsync(SslProtocols.Tls12, suites: [TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]);
+        Assert.Equal(TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, stream.NegotiatedCipherSuite);
+    }
+
+    [Fact]
     public async Task HTTP_1_1_is_not_spoken()
     {
         await Assert.ThrowsAnyAsync<Exception>(async () =>
@@ -101,7 +110,8 @@ public sealed class MutualTlsTests(ServiceFixture service) : IClassFixture<Servi
         return stream.RemoteCertificate!.GetSerialNumberString();
     }
 
-    private async Task<SslStream> HandshakeAsync(SslProtocols protocol, SslApplicationProtocol? application = null)
+    private async Task<SslStream> HandshakeAsync(
+        SslProtocols protocol, SslApplicationProtocol? application = null, TlsCipherSuite[]? suites = null)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync("127.0.0.1", service.Port);
@@ -113,6 +123,7 @@ public sealed class MutualTlsTests(ServiceFixture service) : IClassFixture<Servi
             {
                 TargetHost = "localhost",
                 EnabledSslProtocols = protocol,
+                CipherSuitesPolicy = suites is null ? null : new CipherSuitesPolicy(suites),
                 ApplicationProtocols = [application ?? SslApplicationProtocol.Http2],
                 ClientCertificates = [pem],
                 RemoteCertificateValidationCallback = (_, _, _, _) => true,

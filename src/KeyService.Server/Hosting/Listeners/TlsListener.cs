@@ -14,6 +14,20 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRe
 {
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(10);
 
+    /// <summary>Forward secrecy and an AEAD always: RFC 9113 section 9.2.2 forbids HTTP/2 over anything less of TLS 1.2.</summary>
+    private static readonly CipherSuitesPolicy? Suites = OperatingSystem.IsWindows() ? null : new(
+    [
+        TlsCipherSuite.TLS_AES_256_GCM_SHA384,
+        TlsCipherSuite.TLS_AES_128_GCM_SHA256,
+        TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        TlsCipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ]);
+
     public void Configure(ListenOptions listen)
     {
         listen.Protocols = HttpProtocols.Http2;
@@ -45,6 +59,7 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRe
         {
             ServerCertificateContext = material.Context,
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+            CipherSuitesPolicy = Suites,
             ClientCertificateRequired = true,
             CertificateChainPolicy = ClientCertificates.Policy(material.ClientCas, time.GetUtcNow()),
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Accepts(certificate, chain, errors, source),
