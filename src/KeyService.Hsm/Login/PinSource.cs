@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using KeyService.Crypto;
 using Microsoft.Win32.SafeHandles;
 
@@ -39,11 +38,12 @@ internal sealed class PinSource : IDisposable
     {
         try
         {
-            if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
+            using var handle = File.OpenHandle(path);
+            // Of the file that is open, not of whatever stands at the path by now.
+            if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(handle) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
             {
                 throw new HsmException(HsmFault.PinUnavailable, $"Everybody can read or write the PIN file {path}. Run: chmod 600 {path}");
             }
-            using var handle = File.OpenHandle(path);
             return FirstLine(buffer => RandomAccess.Read(handle, buffer, 0), path);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
