@@ -84,7 +84,8 @@ report() {
       "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)" \
       "$(dotnet --version)" "$passed" "$failed" "$skipped" "$SECONDS"
     printf '## Slowest tests\n\n| seconds | test |\n|---|---|\n'
-    cat "$results"/*.xml | grep -oE '<test [^>]*' | sed -nE 's/.* name="([^"]*)".* time="([0-9.]+)".*/\2 | \1/p' | sort -rn | head -n 25 | sed 's/.*/| & |/'
+    cat "$results"/*.xml | grep -oE '<test [^>]*' | sed -nE 's/.* name="([^"]*)".* time="([0-9]+\.?[0-9]?)[^"]*".*/\2 | \1/p' |
+      sort -rn | head -n 25 | sed 's/.*/| & |/; s/\\\?&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g'
     printf '\n## Not passed\n\n'
     grep -hE '\[(FAIL|SKIP)\]' "$results"/*.log | sed 's/^ */- /' || printf 'None.\n'
   } > "$file"
