@@ -11,7 +11,9 @@ internal sealed record CommandResult(string Line, int ExitCode, byte[] Output, s
     /// <summary>Fails the test, showing what the process said, unless it ended with this code.</summary>
     public CommandResult ExpectExit(int code)
     {
-        Assert.True(ExitCode == code, $"{Line}\nexit code {ExitCode}, expected {code}\n--- stdout\n{Head(Text)}\n--- stderr\n{Head(Error)}");
+        Assert.True(
+            ExitCode == code,
+            $"{Line}\nexit code {ExitCode}, expected {code}\n--- stdout\n{Head(Text)}\n--- stderr\n{Head(Error)}");
         return this;
     }
 

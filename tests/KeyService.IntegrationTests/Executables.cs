@@ -21,6 +21,15 @@ internal static class Executables
         return Command.RunAsync(Cli, arguments, all, input, workingDirectory);
     }
 
+    /// <summary>A SoftHSM token of label "keyservice-test" with its PIN and configuration in a directory.</summary>
+    public static async Task MakeTokenAsync(string directory) =>
+        (await Command.RunAsync(Path.Combine(Infrastructure.RepositoryRoot, "hsm-sim/softhsm-token.sh"), [directory, "keyservice-test"]))
+            .ExpectExit(0);
+
+    /// <summary>The development PKI in a directory, or with <c>client NAME DAYS</c> one more client of it.</summary>
+    public static async Task MakePkiAsync(string directory, params string[] client) =>
+        (await Command.RunAsync(Path.Combine(Infrastructure.RepositoryRoot, "dev/pki.sh"), [directory, .. client])).ExpectExit(0);
+
     // The tests stand in artifacts/bin/KeyService.IntegrationTests/<configuration>; the others beside them.
     private static string Built(string project, string executable)
     {

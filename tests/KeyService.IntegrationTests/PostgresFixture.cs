@@ -6,8 +6,8 @@ using Npgsql;
 namespace KeyService.IntegrationTests;
 
 /// <summary>
-/// A PostgreSQL server of its own in a temporary directory: reached over a Unix socket only, run as a user that is not root, ended and removed
-/// afterwards. Durability is off in it (fsync), because nothing in it outlives the test.
+/// A PostgreSQL server of its own in a temporary directory: reached over a Unix socket only, run as a user that is not root,
+/// ended and removed afterwards. Durability is off in it (fsync), because nothing in it outlives the test.
 /// </summary>
 public sealed partial class PostgresFixture : IAsyncLifetime
 {

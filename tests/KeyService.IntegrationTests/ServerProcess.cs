@@ -40,14 +40,15 @@ internal sealed partial class ServerProcess
     /// <summary>Starts <c>serve</c> and returns when it serves; fails the test with the server's words when it ends before that.</summary>
     public static async Task<ServerProcess> StartAsync(string configPath, IReadOnlyDictionary<string, string?> environment)
     {
-        var start = Command.StartInfo(Executables.Server, ["serve", "--config", configPath], environment, Path.GetDirectoryName(configPath));
+        var start = Command.StartInfo(
+            Executables.Server, ["serve", "--config", configPath], environment, Path.GetDirectoryName(configPath));
         var server = new ServerProcess(Process.Start(start) ?? throw new InvalidOperationException("The server did not start."));
         using var limit = new CancellationTokenSource(Command.Limit);
         var ended = server.process.WaitForExitAsync(limit.Token);
         if (await Task.WhenAny(server.ready.Task, ended) != server.ready.Task)
         {
             server.KillIfAlive();
-            Assert.Fail(ended.IsCanceled ? $"The server does not get ready:\n{server.Log}" : $"The server ended before it served:\n{server.Log}");
+            Assert.Fail($"The server {(ended.IsCanceled ? "does not get ready" : "ended before it served")}:\n{server.Log}");
         }
         return server;
     }

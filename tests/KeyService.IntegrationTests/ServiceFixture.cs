@@ -51,7 +51,9 @@ public sealed class ServiceFixture : IAsyncLifetime
         var begun = System.Diagnostics.Stopwatch.GetTimestamp();
         while (!ServerLog.Contains(text, StringComparison.Ordinal))
         {
-            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(begun) < Command.Limit, $"The server did not log \"{text}\":\n{ServerLog}");
+            Assert.True(
+                System.Diagnostics.Stopwatch.GetElapsedTime(begun) < Command.Limit,
+                $"The server did not log \"{text}\":\n{ServerLog}");
             await Task.Delay(20);
         }
     }
@@ -80,9 +82,8 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>Token, PKI, configuration and first administrator, without a running server.</summary>
     internal async Task ProvisionAsync()
     {
-        var root = Infrastructure.RepositoryRoot;
-        (await Command.RunAsync(Path.Combine(root, "hsm-sim/softhsm-token.sh"), [Directory, "keyservice-test"])).ExpectExit(0);
-        (await Command.RunAsync(Path.Combine(root, "dev/pki.sh"), [Path.Combine(Directory, "pki")])).ExpectExit(0);
+        await Executables.MakeTokenAsync(Directory);
+        await Executables.MakePkiAsync(Path.Combine(Directory, "pki"));
         Administrator = WriteProfile("administrator");
         Database = WriteProfile("database");
         Backup = WriteProfile("backup");
@@ -125,8 +126,7 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>Makes a certificate <c>keyservice:principal/NAME</c> and its profile; registers nothing.</summary>
     internal async Task<ClientIdentity> IssueClientAsync(string name, int days = 365)
     {
-        (await Command.RunAsync(
-            Path.Combine(Infrastructure.RepositoryRoot, "dev/pki.sh"), [Path.Combine(Directory, "pki"), "client", name, $"{days}"])).ExpectExit(0);
+        await Executables.MakePkiAsync(Path.Combine(Directory, "pki"), "client", name, $"{days}");
         return WriteProfile(name);
     }
 
@@ -134,7 +134,8 @@ public sealed class ServiceFixture : IAsyncLifetime
     internal Task<CommandResult> RunCliAsync(ClientIdentity client, params string[] arguments) => RunCliAsync(client, null, arguments);
 
     internal Task<CommandResult> RunCliAsync(ClientIdentity client, byte[]? input, params string[] arguments) =>
-        Executables.RunCliAsync(arguments, new Dictionary<string, string?> { ["KEYSERVICE_PROFILE"] = client.ProfilePath }, input, Directory);
+        Executables.RunCliAsync(
+            arguments, new Dictionary<string, string?> { ["KEYSERVICE_PROFILE"] = client.ProfilePath }, input, Directory);
 
     // Setting up goes over gRPC, not through the command: starting a process costs more than all the rest of it.
 

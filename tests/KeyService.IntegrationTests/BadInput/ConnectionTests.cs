@@ -5,7 +5,9 @@ using KeyService.Protocol.V1;
 
 namespace KeyService.IntegrationTests.BadInput;
 
-/// <summary>Who may not connect is refused, with a sentence where a sentence can still be carried: in the answer, or in the server's log.</summary>
+/// <summary>
+/// Who may not connect is refused, with a sentence where a sentence can still be carried: in the answer, or in the server's log.
+/// </summary>
 public sealed class ConnectionTests(ServiceFixture service) : IClassFixture<ServiceFixture>
 {
     [Fact]
@@ -42,7 +44,7 @@ public sealed class ConnectionTests(ServiceFixture service) : IClassFixture<Serv
     {
         // The same name and SAN URI as a registered principal, signed by a CA that is not ours.
         var foreign = Path.Combine(service.Directory, "foreign");
-        (await Command.RunAsync(Path.Combine(Infrastructure.RepositoryRoot, "dev/pki.sh"), [foreign])).ExpectExit(0);
+        await Executables.MakePkiAsync(foreign);
 
         var error = await RefusedAsync(GrpcClients.Connect(
             service.Endpoint, service.CaPath, Path.Combine(foreign, "database.crt"), Path.Combine(foreign, "database.key")));

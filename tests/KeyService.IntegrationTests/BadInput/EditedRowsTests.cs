@@ -5,8 +5,8 @@ using Microsoft.Data.Sqlite;
 namespace KeyService.IntegrationTests.BadInput;
 
 /// <summary>
-/// Somebody who can write to the database, and has neither token nor PIN, changes rows that decide something. Each case works on a copy of one
-/// store; nothing is ever answered from a changed row.
+/// Somebody who can write to the database, and has neither token nor PIN, changes rows that decide something. Each case works on
+/// a copy of one store; nothing is ever answered from a changed row.
 /// </summary>
 [Collection("Stopped service")]
 public sealed class EditedRowsTests(StoppedService stopped)
@@ -34,10 +34,10 @@ public sealed class EditedRowsTests(StoppedService stopped)
     [Theory]
     [InlineData("UPDATE keys SET rotation_period_seconds = rotation_period_seconds + 1 WHERE name = 'edited/one'")]
     [InlineData("UPDATE key_versions SET activated_at = activated_at + 1 WHERE key_name = 'edited/one'")]
-    [InlineData("UPDATE key_blobs SET blob = (SELECT blob FROM key_blobs b, key_versions v WHERE b.version_id = v.id AND v.key_name = 'edited/two') WHERE version_id IN (SELECT id FROM key_versions WHERE key_name = 'edited/one')")]
-    [InlineData("UPDATE bulk_keys SET wrapped = (SELECT wrapped FROM bulk_keys b, key_versions v WHERE b.version_id = v.id AND v.key_name = 'edited/two') WHERE version_id IN (SELECT id FROM key_versions WHERE key_name = 'edited/one')")]
-    [InlineData("UPDATE wrap_counts SET reserved = 0 WHERE version_id IN (SELECT id FROM key_versions WHERE key_name = 'edited/one')")]
-    [InlineData("DELETE FROM wrap_counts WHERE version_id IN (SELECT id FROM key_versions WHERE key_name = 'edited/one')")]
+    [InlineData("UPDATE key_blobs SET blob = (SELECT blob FROM key_blobs WHERE version_id IN {two}) WHERE version_id IN {one}")]
+    [InlineData("UPDATE bulk_keys SET wrapped = (SELECT wrapped FROM bulk_keys WHERE version_id IN {two}) WHERE version_id IN {one}")]
+    [InlineData("UPDATE wrap_counts SET reserved = 0 WHERE version_id IN {one}")]
+    [InlineData("DELETE FROM wrap_counts WHERE version_id IN {one}")]
     public async Task A_changed_key_is_not_used_and_its_neighbour_is(string edit)
     {
         var server = await ServerProcess.StartAsync(EditedCopy(edit), service.ServerEnvironment);
@@ -45,7 +45,8 @@ public sealed class EditedRowsTests(StoppedService stopped)
         {
             using var channel = service.ConnectAs("database");
 
-            var (dataKey, field) = (await UseAsync(channel, "edited/one", dataKey: true), await UseAsync(channel, "edited/one", dataKey: false));
+            var dataKey = await UseAsync(channel, "edited/one", dataKey: true);
+            var field = await UseAsync(channel, "edited/one", dataKey: false);
 
             // A data key does not need the bulk key, and a field does not count a wrap; one of the two needs the row that was changed.
             var refused = Assert.IsType<RpcException>(dataKey ?? field);
@@ -85,11 +86,14 @@ public sealed class EditedRowsTests(StoppedService stopped)
     private string EditedCopy(string edit)
     {
         var name = $"edited-{Guid.NewGuid():N}";
-        service.CopyStore(Path.Combine(service.Directory, name + ".db"));
-        using var connection = new SqliteConnection($"Data Source={Path.Combine(service.Directory, name + ".db")};Pooling=False;Foreign Keys=False");
+        var store = Path.Combine(service.Directory, name + ".db");
+        service.CopyStore(store);
+        using var connection = new SqliteConnection($"Data Source={store};Pooling=False;Foreign Keys=False");
         connection.Open();
         using var command = connection.CreateCommand();
-        command.CommandText = edit;
+        command.CommandText = edit
+            .Replace("{one}", "(SELECT id FROM key_versions WHERE key_name = 'edited/one')", StringComparison.Ordinal)
+            .Replace("{two}", "(SELECT id FROM key_versions WHERE key_name = 'edited/two')", StringComparison.Ordinal);
         Assert.True(command.ExecuteNonQuery() > 0, $"The edit changed nothing: {edit}");
         return service.WriteConfig(all => ((Dictionary<string, object?>)all["store"]!)["sqlite"] = name + ".db", name + ".json");
     }

@@ -14,7 +14,10 @@ public sealed class SecondServerTests(ServiceFixture service) : IClassFixture<Se
         var key = $"first/{socket}";
         await service.CreateKeyAsync(key);
         var config = service.WriteConfig(
-            all => all["listen"] = new Dictionary<string, object?> { ["tcp"] = $"127.0.0.1:{ServiceFixture.FreePort()}", ["unixSocket"] = socket },
+            all => all["listen"] = new Dictionary<string, object?>
+            {
+                ["tcp"] = $"127.0.0.1:{ServiceFixture.FreePort()}", ["unixSocket"] = socket,
+            },
             "second.json");
 
         var result = await Executables.RunServerAsync(["serve", "--config", config], service.ServerEnvironment, service.Directory);
@@ -24,7 +27,8 @@ public sealed class SecondServerTests(ServiceFixture service) : IClassFixture<Se
         await new Cipher.CipherClient(tcp).EncryptAsync(new EncryptRequest { Key = key });
         // The first must still be reachable on its socket: nobody is registered for this user's uid there, and that is its answer.
         using var unix = GrpcClients.ConnectUnix(service.SocketPath);
-        var answer = await Assert.ThrowsAsync<RpcException>(async () => await new Cipher.CipherClient(unix).EncryptAsync(new EncryptRequest { Key = key }));
+        var answer = await Assert.ThrowsAsync<RpcException>(
+            async () => await new Cipher.CipherClient(unix).EncryptAsync(new EncryptRequest { Key = key }));
         Assert.Equal(StatusCode.Unauthenticated, answer.StatusCode);
     }
 }

@@ -1,10 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 
 namespace KeyService.IntegrationTests.BadInput;
 
-/// <summary>A server that cannot start says why, what to do, and ends with a code of its own. The class's service is initialised and stopped.</summary>
+/// <summary>
+/// A server that cannot start says why, what to do, and ends with a code of its own. The class's service is initialised and stopped.
+/// </summary>
 [Collection("Stopped service")]
 public sealed class StartUpTests(StoppedService stopped)
 {
@@ -86,7 +87,7 @@ public sealed class StartUpTests(StoppedService stopped)
     public async Task A_token_without_a_root_key_asks_for_init()
     {
         var blank = Path.Combine(service.Directory, "blank");
-        (await Command.RunAsync(Path.Combine(Infrastructure.RepositoryRoot, "hsm-sim/softhsm-token.sh"), [blank, "keyservice-test"])).ExpectExit(0);
+        await Executables.MakeTokenAsync(blank);
         var config = service.WriteConfig(all => Section(all, "hsm")["pinFile"] = "blank/pin", "blank.json");
 
         var result = await ServeAsync(config, new Dictionary<string, string?> { ["SOFTHSM2_CONF"] = Path.Combine(blank, "softhsm2.conf") });
@@ -121,15 +122,17 @@ public sealed class StartUpTests(StoppedService stopped)
         File.SetUnixFileMode(path, mode);
     }
 
-    private static Dictionary<string, object?> Section(Dictionary<string, object?> config, string name) => (Dictionary<string, object?>)config[name]!;
+    private static Dictionary<string, object?> Section(Dictionary<string, object?> config, string name) =>
+        (Dictionary<string, object?>)config[name]!;
 
     private async Task<CommandResult> ServeAsync(string config, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var result = await Executables.RunServerAsync(["serve", "--config", config], environment ?? service.ServerEnvironment, service.Directory);
+        var result = await Executables.RunServerAsync(
+            ["serve", "--config", config], environment ?? service.ServerEnvironment, service.Directory);
         // Whatever went wrong is a sentence, not a stack trace.
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("Unhandled", result.Error, StringComparison.Ordinal);
-        Assert.DoesNotContain(Encoding.UTF8.GetString(File.ReadAllBytes(Path.Combine(service.Directory, "pin"))), result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain(File.ReadAllText(Path.Combine(service.Directory, "pin")), result.Error, StringComparison.Ordinal);
         return result;
     }
 }

@@ -10,7 +10,7 @@ public sealed class StolenStoreTests(StoppedService stopped)
     public async Task A_stolen_store_opens_with_no_other_token()
     {
         var thief = Path.Combine(service.Directory, "thief");
-        (await Command.RunAsync(Path.Combine(Infrastructure.RepositoryRoot, "hsm-sim/softhsm-token.sh"), [thief, "keyservice-test"])).ExpectExit(0);
+        await Executables.MakeTokenAsync(thief);
         (await Executables.RunServerAsync(
             [
                 "init", "--config", service.WriteConfig(all => Change(all, thief, "thief/own.db"), "thief-own.json"),
@@ -32,5 +32,6 @@ public sealed class StolenStoreTests(StoppedService stopped)
         ((Dictionary<string, object?>)config["store"]!)["sqlite"] = store;
     }
 
-    private static Dictionary<string, string?> Environment(string thief) => new() { ["SOFTHSM2_CONF"] = Path.Combine(thief, "softhsm2.conf") };
+    private static Dictionary<string, string?> Environment(string thief) =>
+        new() { ["SOFTHSM2_CONF"] = Path.Combine(thief, "softhsm2.conf") };
 }

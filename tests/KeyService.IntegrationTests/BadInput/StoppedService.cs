@@ -16,6 +16,8 @@ public sealed class StoppedService : IAsyncLifetime
     public ValueTask DisposeAsync() => Service.DisposeAsync();
 }
 
-/// <summary>One stopped service for the tests that start it in a bad way; they run one after the other, since they share its port.</summary>
+/// <summary>
+/// One stopped service for the tests that start it in a bad way; they run one after the other, since they share its port.
+/// </summary>
 [CollectionDefinition("Stopped service")]
 public sealed class StoppedServiceCollection : ICollectionFixture<StoppedService>;

@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace KeyService.IntegrationTests.ForeignClients;
 
-/// <summary><c>buf curl</c>: what somebody at a terminal uses, with the .proto files at hand or with nothing but server reflection.</summary>
+/// <summary>
+/// <c>buf curl</c>: what somebody at a terminal uses, with the .proto files at hand or with nothing but server reflection.
+/// </summary>
 [Collection("Foreign clients")]
 public sealed class BufCurlTests(ForeignClientService service)
 {
@@ -15,7 +17,8 @@ public sealed class BufCurlTests(ForeignClientService service)
 
         var made = (await CurlAsync(reflection, "DataKeys/GenerateDataKey", $$"""{"key":"foreign/buf","binding":{{Binding}}}""")).Single();
         var back = (await CurlAsync(
-            reflection, "DataKeys/UnwrapDataKey", $$"""{"wrapped":"{{made.GetProperty("wrapped").GetString()}}","binding":{{Binding}}}""")).Single();
+            reflection, "DataKeys/UnwrapDataKey",
+            $$"""{"wrapped":{{made.GetProperty("wrapped").GetRawText()}},"binding":{{Binding}}}""")).Single();
 
         Assert.Equal(32, made.GetProperty("plaintext").GetBytesFromBase64().Length);
         Assert.Equal(made.GetProperty("plaintext").GetString(), back.GetProperty("plaintext").GetString());
@@ -32,7 +35,8 @@ public sealed class BufCurlTests(ForeignClientService service)
 
         var opened = (await CurlAsync(reflection: false, "Cipher/DecryptBatch", $$"""{"items":[{{items}}]}""")).Single();
 
-        Assert.Equal(["aGVsbG8=", "d29ybGQ="], opened.GetProperty("results").EnumerateArray().Select(result => result.GetProperty("data").GetString()));
+        var plaintexts = opened.GetProperty("results").EnumerateArray().Select(result => result.GetProperty("data").GetString());
+        Assert.Equal(["aGVsbG8=", "d29ybGQ="], plaintexts);
     }
 
     [Fact]
@@ -46,7 +50,8 @@ public sealed class BufCurlTests(ForeignClientService service)
         var opened = await CurlAsync(reflection: false, "Cipher/DecryptStream", $$"""{"start":{} } {{archive}} {"finish":{} }""");
 
         Assert.Equal("10", answers[^1].GetProperty("summary").GetProperty("plaintextBytes").GetString());
-        var plaintext = opened.Where(answer => answer.TryGetProperty("data", out _)).SelectMany(answer => answer.GetProperty("data").GetBytesFromBase64());
+        var plaintext = opened.Where(answer => answer.TryGetProperty("data", out _))
+            .SelectMany(answer => answer.GetProperty("data").GetBytesFromBase64());
         Assert.Equal("helloworld"u8.ToArray(), plaintext);
     }
 
@@ -57,7 +62,8 @@ public sealed class BufCurlTests(ForeignClientService service)
         var fixture = service.Service;
         List<string> arguments =
         [
-            "curl", "--protocol", "grpc", "--cacert", fixture.CaPath, "--cert", fixture.Database.CertificatePath, "--key", fixture.Database.KeyPath,
+            "curl", "--protocol", "grpc",
+            "--cacert", fixture.CaPath, "--cert", fixture.Database.CertificatePath, "--key", fixture.Database.KeyPath,
             "--data", "@-", $"https://localhost:{fixture.Port}/keyservice.v1.{method}",
         ];
         if (!reflection)

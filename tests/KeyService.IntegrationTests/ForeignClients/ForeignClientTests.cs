@@ -18,10 +18,12 @@ public sealed class ForeignClientTests(ForeignClientService service)
         var interop = Path.Combine(Infrastructure.RepositoryRoot, "tests/interop/node");
         var node = Infrastructure.RequireTool("node", "nodejs");
         Infrastructure.Require(
-            Directory.Exists(Path.Combine(interop, "node_modules/@grpc")), "the npm packages of tests/interop/node (./test.sh installs them)");
+            Directory.Exists(Path.Combine(interop, "node_modules/@grpc")),
+            "the npm packages of tests/interop/node (./test.sh installs them)");
 
         var result = await Command.RunAsync(
-            node, [Path.Combine(interop, "client.js"), .. service.Arguments(listener, ForeignClientService.ProtoRoot), "foreign/node", "8"]);
+            node,
+            [Path.Combine(interop, "client.js"), .. service.Arguments(listener, ForeignClientService.ProtoRoot), "foreign/node", "8"]);
 
         Assert.Equal(Steps, Lines(result.ExpectExit(0)));
     }
@@ -31,7 +33,8 @@ public sealed class ForeignClientTests(ForeignClientService service)
     [InlineData("unix")]
     public async Task Debians_python3_grpcio_does_the_whole_job(string listener)
     {
-        Infrastructure.Require(Directory.Exists("/usr/lib/python3/dist-packages/grpc"), "python3-grpcio (apt-get install python3-grpcio python3-protobuf)");
+        Infrastructure.Require(
+            Directory.Exists("/usr/lib/python3/dist-packages/grpc"), "python3-grpcio (apt-get install python3-grpcio python3-protobuf)");
         var client = Path.Combine(Infrastructure.RepositoryRoot, "tests/interop/python-grpc/client.py");
 
         // Debian's own python3: its grpcio is not seen by another one that may come first on PATH.

@@ -3,7 +3,10 @@ using KeyService.Hsm;
 
 namespace KeyService.IntegrationTests.Hsm;
 
-/// <summary>The same on NSS softokn, another module with other habits: it takes its settings by a string, knows fewer attributes, and exports what it should not.</summary>
+/// <summary>
+/// The same on NSS softokn, another module with other habits: it takes its settings by a string, knows fewer attributes, and exports
+/// what it should not.
+/// </summary>
 [Collection(SoftHsmInProcess.Name)]
 public sealed class SecondModuleTests : IDisposable
 {

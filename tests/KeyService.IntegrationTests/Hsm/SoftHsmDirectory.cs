@@ -13,7 +13,9 @@ public sealed class SoftHsmInProcess
     public const string Name = "SoftHSM in this process";
 }
 
-/// <summary>A SoftHSM token directory of its own with one token in it. Use as class fixture or by hand; PINs are in files, as in real use.</summary>
+/// <summary>
+/// A SoftHSM token directory of its own with one token in it. Use as class fixture or by hand; PINs are in files, as in real use.
+/// </summary>
 public sealed partial class SoftHsmDirectory : IDisposable
 {
     internal const string Label = "keyservice-hsm-test";

@@ -25,7 +25,8 @@ public sealed class DevelopmentScriptsTests : IDisposable
     {
         await MakePkiAsync();
 
-        var certificates = Directory.GetFiles(Path.Combine(directory, "pki"), "*.crt").Select(X509CertificateLoader.LoadCertificateFromFile).ToList();
+        var certificates = Directory.GetFiles(Path.Combine(directory, "pki"), "*.crt")
+            .Select(X509CertificateLoader.LoadCertificateFromFile).ToList();
 
         Assert.Equal(5, certificates.Count);
         Assert.All(certificates, certificate => Assert.True(certificate.NotAfter - certificate.NotBefore <= TimeSpan.FromDays(365)));
@@ -77,14 +78,12 @@ public sealed class DevelopmentScriptsTests : IDisposable
     private async Task Pki(params string[] arguments)
     {
         Infrastructure.RequireTool("openssl", "openssl");
-        (await Command.RunAsync(
-            Path.Combine(Infrastructure.RepositoryRoot, "dev/pki.sh"), [Path.Combine(directory, "pki"), .. arguments])).ExpectExit(0);
+        await Executables.MakePkiAsync(Path.Combine(directory, "pki"), arguments);
     }
 
     private async Task MakeTokenAsync()
     {
         Infrastructure.RequireSoftHsm();
-        (await Command.RunAsync(
-            Path.Combine(Infrastructure.RepositoryRoot, "hsm-sim/softhsm-token.sh"), [directory, "keyservice-test"])).ExpectExit(0);
+        await Executables.MakeTokenAsync(directory);
     }
 }

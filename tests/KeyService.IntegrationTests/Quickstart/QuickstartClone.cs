@@ -23,7 +23,8 @@ public sealed class QuickstartClone : IAsyncLifetime
         Infrastructure.RequireSoftHsm();
         var git = Infrastructure.RequireTool("git", "git");
         Infrastructure.Require(
-            (await Command.RunAsync(git, ["rev-parse", "--git-dir"])).ExitCode == 0, "a git working tree (these tests copy what git knows)");
+            (await Command.RunAsync(git, ["rev-parse", "--git-dir"])).ExitCode == 0,
+            "a git working tree (these tests copy what git knows)");
         Directory.CreateDirectory(Root);
         (await Command.RunAsync("bash", ["-euo", "pipefail", "-c", CopyTree, "copy", Root])).ExpectExit(0);
         run = await QuickstartRun.StartAsync(Root);
@@ -37,8 +38,12 @@ public sealed class QuickstartClone : IAsyncLifetime
     internal async Task<string> BuiltCopyAsync()
     {
         var copy = Path.Combine(directory, "second");
-        (await RunAsync($"mkdir {copy}; tar -c --exclude=./artifacts --exclude=./.dev . | tar -x -C {copy}; mkdir {copy}/.dev; cp -a .dev/bin {copy}/.dev/"))
-            .ExpectExit(0);
+        (await RunAsync($"""
+            mkdir {copy}
+            tar -c --exclude=./artifacts --exclude=./.dev . | tar -x -C {copy}
+            mkdir {copy}/.dev
+            cp -a .dev/bin {copy}/.dev/
+            """)).ExpectExit(0);
         return copy;
     }
 

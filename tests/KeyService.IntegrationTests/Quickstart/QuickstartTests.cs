@@ -86,7 +86,8 @@ public sealed partial class QuickstartTests(QuickstartClone clone) : IClassFixtu
         var result = await clone.RunAsync(
             """
             mkdir path
-            for directory in /usr/sbin /usr/bin /bin "$(dirname "$(readlink -f "$(command -v dotnet)")")"; do ln -sf "$directory"/* path/; done
+            sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
+            for directory in /usr/sbin /usr/bin /bin "$sdk"; do ln -sf "$directory"/* path/; done
             rm -f path/softhsm2-util
             PATH=$PWD/path ./quickstart.sh --no-install
             """);
@@ -111,7 +112,9 @@ public sealed partial class QuickstartTests(QuickstartClone clone) : IClassFixtu
     }
 
     private async Task<string> StateAsync(string root) =>
-        (await clone.RunAsync("cat .dev/pin .dev/pki/*.crt .dev/server.json keyservice .dev/profiles/*.json .dev/bin/*/*.dll | sha256sum", root)).ExpectExit(0).Text;
+        (await clone.RunAsync(
+            "cat .dev/pin .dev/pki/*.crt .dev/server.json keyservice .dev/profiles/*.json .dev/bin/*/*.dll | sha256sum", root))
+            .ExpectExit(0).Text;
 
     // Commands of the closing list: two spaces, ./keyservice.
     [GeneratedRegex(@"^  \./keyservice .*$", RegexOptions.Multiline)]

@@ -20,7 +20,8 @@ public sealed class AfterRestartTests(ServiceFixture service) : IClassFixture<Se
         var (nonce, sealedRecord, tag) = (RandomNumberGenerator.GetBytes(12), new byte[record.Length], new byte[16]);
         using (var before = service.ConnectAs("database"))
         {
-            var made = await new DataKeys.DataKeysClient(before).GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key, Binding = binding });
+            var made = await new DataKeys.DataKeysClient(before).GenerateDataKeyAsync(
+                new GenerateDataKeyRequest { Key = key, Binding = binding });
             wrapped = made.Wrapped;
             using var aes = new AesGcm(made.Plaintext.Span, 16);
             aes.Encrypt(nonce, record, sealedRecord, tag);
@@ -34,7 +35,8 @@ public sealed class AfterRestartTests(ServiceFixture service) : IClassFixture<Se
         await service.StartAsync();
 
         using var after = service.ConnectAs("database");
-        var unwrapped = await new DataKeys.DataKeysClient(after).UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = wrapped, Binding = binding });
+        var unwrapped = await new DataKeys.DataKeysClient(after).UnwrapDataKeyAsync(
+            new UnwrapDataKeyRequest { Wrapped = wrapped, Binding = binding });
         var opened = new byte[record.Length];
         using (var aes = new AesGcm(unwrapped.Plaintext.Span, 16))
         {

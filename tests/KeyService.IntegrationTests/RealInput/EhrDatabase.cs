@@ -5,7 +5,10 @@ using Npgsql;
 
 namespace KeyService.IntegrationTests.RealInput;
 
-/// <summary>The EHR-like schema: plain tables, and beside them the same tables with encrypted columns (<c>bytea</c>, nullable like the plain ones).</summary>
+/// <summary>
+/// The EHR-like schema: plain tables, and beside them the same tables with encrypted columns (<c>bytea</c>, nullable like the plain
+/// ones).
+/// </summary>
 internal static class EhrDatabase
 {
     public const string Schema = """
@@ -47,7 +50,9 @@ internal static class EhrDatabase
         await transaction.CommitAsync();
     }
 
-    /// <summary>Table by table: number of rows and SHA-256 over all rows in order. Two databases with the same contents are equal here.</summary>
+    /// <summary>
+    /// Table by table: number of rows and SHA-256 over all rows in order. Two databases with the same contents are equal here.
+    /// </summary>
     public static async Task<IReadOnlyDictionary<string, string>> DigestAsync(NpgsqlConnection connection)
     {
         var tables = await connection.QueryAsync<string>(

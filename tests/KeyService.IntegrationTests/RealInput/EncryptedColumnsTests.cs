@@ -31,7 +31,8 @@ public sealed class EncryptedColumnsTests(ServiceFixture service, PostgresFixtur
 
         await connection.ExecuteAsync(
             "UPDATE patients_sealed SET document = (SELECT document FROM patients_sealed WHERE id = 'f201') WHERE id = 'f001'");
-        var rows = (await connection.QueryAsync<(string Id, byte[] Token)>("SELECT id, document FROM patients_sealed ORDER BY id")).ToList();
+        var rows = (await connection.QueryAsync<(string Id, byte[] Token)>(
+            "SELECT id, document FROM patients_sealed ORDER BY id")).ToList();
         var results = await columns.DecryptAsync("patients", "document", rows);
 
         Assert.All(rows.Zip(results), pair =>

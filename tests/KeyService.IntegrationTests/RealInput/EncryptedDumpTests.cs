@@ -2,7 +2,9 @@ using KeyService.Protocol.V1;
 
 namespace KeyService.IntegrationTests.RealInput;
 
-/// <summary>A database dumped through <c>keyservice encrypt -- pg_dump</c>, decrypted, restored into a second database and compared.</summary>
+/// <summary>
+/// A database dumped through <c>keyservice encrypt -- pg_dump</c>, decrypted, restored into a second database and compared.
+/// </summary>
 [Collection("EHR")]
 public sealed class EncryptedDumpTests(ServiceFixture service, PostgresFixture postgres)
 {
@@ -26,7 +28,8 @@ public sealed class EncryptedDumpTests(ServiceFixture service, PostgresFixture p
 
         var result = await service.RunCliAsync(
             service.Backup, "encrypt", "--key", "ehr-backup/failing", "-o", archive, "--",
-            Infrastructure.RequireTool("pg_dump", "postgresql-client-15"), "-h", postgres.SocketDirectory, "-U", PostgresFixture.User, "no_such_database");
+            Infrastructure.RequireTool("pg_dump", "postgresql-client-15"),
+            "-h", postgres.SocketDirectory, "-U", PostgresFixture.User, "no_such_database");
 
         result.ExpectExit(7);
         Assert.Contains("no_such_database", result.Error, StringComparison.Ordinal);
@@ -45,7 +48,8 @@ public sealed class EncryptedDumpTests(ServiceFixture service, PostgresFixture p
 
         (await service.RunCliAsync(
             service.Backup, "encrypt", "--key", key, "--context", "job=nightly", "-o", archive, "--",
-            Infrastructure.RequireTool("pg_dump", "postgresql-client-15"), "-Fc", "-h", postgres.SocketDirectory, "-U", PostgresFixture.User, source))
+            Infrastructure.RequireTool("pg_dump", "postgresql-client-15"),
+            "-Fc", "-h", postgres.SocketDirectory, "-U", PostgresFixture.User, source))
             .ExpectExit(0);
         Assert.False(await ContainsAsync(archive, "PGDMP"));
         (await service.RunCliAsync(service.Backup, "decrypt", "-o", dump, archive)).ExpectExit(0);

@@ -2,14 +2,19 @@ using System.Text.Json;
 
 namespace KeyService.IntegrationTests.RealInput;
 
-internal sealed record PatientRow(string Id, string? Family, string? Given, string? BirthDate, string? Gender, string? Address, string Document);
+internal sealed record PatientRow(
+    string Id, string? Family, string? Given, string? BirthDate, string? Gender, string? Address, string Document);
 
-internal sealed record EncounterRow(string Id, string PatientId, string? Class, string? Type, string? Started, string? Ended, string Document);
+internal sealed record EncounterRow(
+    string Id, string PatientId, string? Class, string? Type, string? Started, string? Ended, string Document);
 
 internal sealed record ObservationRow(
     string Id, string PatientId, string? EncounterId, string? Code, string? Display, string? Effective, string? Value, string Document);
 
-/// <summary>Patients, encounters and observations of FHIR R4 bundles, as the rows an EHR would hold; the whole resource stays in <c>Document</c>.</summary>
+/// <summary>
+/// Patients, encounters and observations of FHIR R4 bundles, as the rows an EHR would hold; the whole resource stays in
+/// <c>Document</c>.
+/// </summary>
 internal sealed class FhirRecords
 {
     private readonly Dictionary<string, PatientRow> patients = [];

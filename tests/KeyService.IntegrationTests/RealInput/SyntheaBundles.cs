@@ -1,6 +1,8 @@
 namespace KeyService.IntegrationTests.RealInput;
 
-/// <summary>126 synthetic patients (132 MB), where the shared data directory stands beside the repository; skipped where it does not, in CI too.</summary>
+/// <summary>
+/// 126 synthetic patients (132 MB), where the shared data directory stands beside the repository; skipped where it does not, in CI too.
+/// </summary>
 internal sealed class SyntheaBundles : IDisposable
 {
     private readonly string directory = Directory.CreateTempSubdirectory("keyservice-synthea-").FullName;

@@ -32,7 +32,8 @@ public sealed class ProtocolFilesTests : IDisposable
     [InlineData("rpc RewrapDataKey(", "rpc RewrapOneDataKey(")]
     public async Task A_change_that_would_break_a_caller_is_found(string was, string becomes)
     {
-        (await Command.RunAsync("cp", ["-r", Path.Combine(Protocol, "buf.yaml"), Path.Combine(Protocol, "keyservice"), directory])).ExpectExit(0);
+        (await Command.RunAsync(
+            "cp", ["-r", Path.Combine(Protocol, "buf.yaml"), Path.Combine(Protocol, "keyservice"), directory])).ExpectExit(0);
         var file = Path.Combine(directory, "keyservice/v1/data_keys.proto");
         var text = await File.ReadAllTextAsync(file);
         Assert.Contains(was, text, StringComparison.Ordinal);
