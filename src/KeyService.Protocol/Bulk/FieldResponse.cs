@@ -5,7 +5,8 @@ namespace KeyService.Protocol.Bulk;
 
 /// <summary>
 /// An answer of the Cipher service, kept as the bytes that go over the wire: the server encrypts and decrypts straight
-/// into them, the client reads results from where they arrived. Zeroed when disposed.
+/// into them, the client reads results from where they arrived. Zeroed when disposed: keep it as long as its results are read, then
+/// dispose of it.
 /// </summary>
 public sealed class FieldResponse : IDisposable
 {

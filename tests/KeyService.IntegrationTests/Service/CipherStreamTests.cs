@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
+using KeyService.Crypto;
 using KeyService.Crypto.Archives;
 using KeyService.Protocol.V1;
 
@@ -48,6 +49,42 @@ public sealed class CipherStreamTests(ServiceFixture service) : IDisposable
         var (archive, _) = await EncryptAsync(key.Name, new byte[100_000], 50_000);
         await Calls.RotateAsync(service, key.Name);
         Assert.Equal(100_000, (await DecryptAsync(archive, 50_000)).Plaintext.Length);
+    }
+
+    [Fact]
+    public async Task What_the_service_seals_opens_locally_and_the_other_way_round()
+    {
+        var key = (await Calls.NewKeyAsync(service)).Name;
+        var plaintext = new byte[200_000];
+        Random.Shared.NextBytes(plaintext);
+        var dataKeys = new DataKeys.DataKeysClient(backup);
+        var context = Calls.Context(("job", "nightly"));
+
+        // Sealed by the service, opened here with the data key that the service unwraps.
+        var (sealedThere, _) = await EncryptAsync(key, plaintext, 33_333, context);
+        var header = ArchiveHeader.Parse(sealedThere);
+        var binding = new DataKeyBinding { Use = DataKeyUse.Archive, SubjectId = ByteString.CopyFrom(header.ArchiveId.Span),
+            Context = context };
+        var unwrapped = await dataKeys.UnwrapDataKeyAsync(
+            new UnwrapDataKeyRequest { Wrapped = ByteString.CopyFrom(header.WrappedDataKeys[0].Span), Binding = binding });
+        using (var dataKey = SecretBuffer.CopyOf(unwrapped.Plaintext.Span))
+        {
+            var opened = new MemoryStream();
+            await ArchiveDecryptor
+                .DecryptAsync(new MemoryStream(sealedThere, header.Length, sealedThere.Length - header.Length), header, dataKey, opened);
+            Assert.Equal(plaintext, opened.ToArray());
+        }
+
+        // Sealed here under a data key of the service's, opened by the service.
+        var archiveId = ArchiveHeader.NewArchiveId();
+        binding.SubjectId = ByteString.CopyFrom(archiveId);
+        var made = await dataKeys.GenerateDataKeyAsync(new GenerateDataKeyRequest { Key = key, Binding = binding });
+        using var ownKey = SecretBuffer.CopyOf(made.Plaintext.Span);
+        var sealedHere = new MemoryStream();
+        var ownHeader = ArchiveHeader.Create(archiveId, EncryptionContext.Create("job", "nightly"), "dump.sql", made.Wrapped.Memory);
+        await ArchiveEncryptor.EncryptAsync(new MemoryStream(plaintext), sealedHere, ownHeader, ownKey);
+        Assert.Equal(plaintext, (await DecryptAsync(sealedHere.ToArray(), 44_444, context)).Plaintext);
+        Assert.Equal(sealedThere.Length, sealedHere.Length);
     }
 
     [Fact]
