@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace KeyService.Client;
 
@@ -7,8 +6,10 @@ namespace KeyService.Client;
 /// A client profile: a JSON file that names endpoint, CA, certificate and private key, so that nothing of it has to be
 /// repeated. Relative paths are relative to the file. It holds no secret itself.
 /// </summary>
-public sealed partial record ClientProfile
+public sealed record ClientProfile
 {
+    private static readonly string[] Members = ["endpoint", "ca", "certificate", "privateKey", "serverConfig"];
+
     /// <summary>The file it was read from.</summary>
     public required string Path { get; init; }
 
@@ -41,21 +42,21 @@ public sealed partial record ClientProfile
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         path = System.IO.Path.GetFullPath(path);
-        FileShape? file;
+        Dictionary<string, string> file;
         try
         {
-            file = JsonSerializer.Deserialize(File.ReadAllBytes(path), ShapeContext.Default.FileShape);
+            file = Read(File.ReadAllBytes(path));
         }
         catch (JsonException e)
         {
-            throw Broken(path, $"line {e.LineNumber + 1}: {FirstSentence(e.Message)}", e);
+            throw Broken(path, e.LineNumber is { } line ? $"line {line + 1}: {FirstSentence(e.Message)}" : FirstSentence(e.Message), e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new KeyServiceException(ClientReason.Configuration, $"The client profile {path} cannot be read: {e.Message}",
                 "Name a readable profile with --profile or KEYSERVICE_PROFILE.", e);
         }
-        if (string.IsNullOrWhiteSpace(file?.Endpoint))
+        if (file.GetValueOrDefault("endpoint") is not { } endpoint || string.IsNullOrWhiteSpace(endpoint))
         {
             throw Broken(path, "\"endpoint\" is missing", null);
         }
@@ -63,12 +64,42 @@ public sealed partial record ClientProfile
         return new ClientProfile
         {
             Path = path,
-            Endpoint = Endpoints.Resolve(file.Endpoint, directory),
-            CaPath = Resolve(file.Ca, directory),
-            CertificatePath = Resolve(file.Certificate, directory),
-            PrivateKeyPath = Resolve(file.PrivateKey, directory),
-            ServerConfigPath = Resolve(file.ServerConfig, directory),
+            Endpoint = Endpoints.Resolve(endpoint, directory),
+            CaPath = Resolve(file.GetValueOrDefault("ca"), directory),
+            CertificatePath = Resolve(file.GetValueOrDefault("certificate"), directory),
+            PrivateKeyPath = Resolve(file.GetValueOrDefault("privateKey"), directory),
+            ServerConfigPath = Resolve(file.GetValueOrDefault("serverConfig"), directory),
         };
+    }
+
+    // By hand: the serializer's set-up takes as long as everything else before the first call together.
+    private static Dictionary<string, string> Read(ReadOnlySpan<byte> json)
+    {
+        var members = new Dictionary<string, string>(StringComparer.Ordinal);
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+        {
+            throw new JsonException("it is not a JSON object");
+        }
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = reader.GetString()!;
+            if (!Members.Contains(name))
+            {
+                throw new JsonException($"\"{name}\" is no name of a profile");
+            }
+            reader.Read();
+            if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.Null))
+            {
+                throw new JsonException($"\"{name}\" is not a text");
+            }
+            if (!members.TryAdd(name, reader.GetString() ?? ""))
+            {
+                throw new JsonException($"\"{name}\" stands there twice");
+            }
+        }
+        // Reading on finds what stands behind the object.
+        return reader.Read() ? throw new JsonException("something stands behind the object") : members;
     }
 
     private static string? Resolve(string? path, string directory) =>
@@ -83,19 +114,4 @@ public sealed partial record ClientProfile
         var end = text.IndexOf(". ", StringComparison.Ordinal);
         return (end < 0 ? text : text[..end]).TrimEnd('.');
     }
-
-    internal sealed record FileShape
-    {
-        public string? Endpoint { get; init; }
-        public string? Ca { get; init; }
-        public string? Certificate { get; init; }
-        public string? PrivateKey { get; init; }
-        public string? ServerConfig { get; init; }
-    }
-
-    [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, AllowTrailingCommas = true,
-        ReadCommentHandling = JsonCommentHandling.Skip)]
-    [JsonSerializable(typeof(FileShape))]
-    internal sealed partial class ShapeContext : JsonSerializerContext;
 }

@@ -16,7 +16,7 @@ internal static class CommandRunner
     public static async Task<int> RunAsync(string[] arguments)
     {
         var (own, producer) = CommandLineInput.Split(arguments);
-        var root = CommandTree.Build(producer);
+        var root = CommandTree.Build(producer, own.FirstOrDefault());
         // "@" begins no response file here: a context value or a file may begin with it.
         var parse = root.Parse(own, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (own.Length == 0)

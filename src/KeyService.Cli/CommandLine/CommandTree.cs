@@ -15,28 +15,16 @@ namespace KeyService.Cli.CommandLine;
 internal static class CommandTree
 {
     /// <param name="producer">What stood after <c>--</c>, or null.</param>
-    public static RootCommand Build(string[]? producer = null)
+    /// <param name="first">The first word of the command line: when it names a command, only that one is built, which is most of the tree saved.</param>
+    public static RootCommand Build(string[]? producer = null, string? first = null)
     {
-        var root = new RootCommand("Keys, data keys and encrypted archives from a KeyService.")
+        var root = new RootCommand("Keys, data keys and encrypted archives from a KeyService.");
+        var all = Factories(producer);
+        var named = Array.FindIndex(all, factory => factory.Name == first);
+        foreach (var (_, create) in named < 0 ? all : all[named..(named + 1)])
         {
-            EncryptCommand.Create(producer),
-            DecryptCommand.Create(),
-            VerifyCommand.Create(),
-            InspectCommand.Create(),
-            FieldCommands.Create(),
-            DataKeyCommands.Create(),
-            KeyCommands.Create(),
-            PrincipalCommands.Create(),
-            GrantCommands.Create(),
-            WhoAmICommand.Create(),
-            AuditCommands.Create(),
-            StatusCommand.Create(),
-            DoctorCommand.Create(),
-            ServerCommands.Serve(),
-            ServerCommands.Init(),
-            ServerCommands.Config(),
-            CompletionCommand.Create(),
-        };
+            root.Add(create());
+        }
         root.WithNotes("""
             Exit codes:
               0 ok, 1 failed, 2 usage, 3 refused, 4 does not decrypt or verify, 5 service unavailable,
@@ -49,6 +37,27 @@ internal static class CommandTree
         root.Add(GlobalOptions.Quiet);
         return root;
     }
+
+    private static (string Name, Func<Command> Create)[] Factories(string[]? producer) =>
+    [
+        (EncryptCommand.Name, () => EncryptCommand.Create(producer)),
+        ("decrypt", DecryptCommand.Create),
+        ("verify", VerifyCommand.Create),
+        ("inspect", InspectCommand.Create),
+        ("field", FieldCommands.Create),
+        ("data-key", DataKeyCommands.Create),
+        ("key", KeyCommands.Create),
+        ("principal", PrincipalCommands.Create),
+        ("grant", GrantCommands.Create),
+        ("whoami", WhoAmICommand.Create),
+        ("audit", AuditCommands.Create),
+        ("status", StatusCommand.Create),
+        ("doctor", DoctorCommand.Create),
+        ("serve", ServerCommands.Serve),
+        ("init", ServerCommands.Init),
+        ("config", ServerCommands.Config),
+        ("completion", CompletionCommand.Create),
+    ];
 
     // A misspelt option would otherwise be taken for a file or a name.
     private static void RefuseUnknownOptions(Command command)

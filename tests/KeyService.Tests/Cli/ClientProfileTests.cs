@@ -32,6 +32,10 @@ public sealed class ClientProfileTests : IDisposable
     [InlineData("""{ "endpoint": " " }""")]
     [InlineData("""{ "endpoint": "https://localhost:1", "pin": "1234" }""")]
     [InlineData("""{ "endpoint": 7 }""")]
+    [InlineData("""{ "endpoint": "https://localhost:1", "endpoint": "https://localhost:2" }""")]
+    [InlineData("""{ "endpoint": "https://localhost:1" } {}""")]
+    [InlineData("""{ "endpoint": "https://localhost:1" """)]
+    [InlineData("""{ "endpoint": {} }""")]
     public void A_profile_that_is_not_one_is_refused_with_its_name_and_without_its_content(string content)
     {
         var path = Write(content);

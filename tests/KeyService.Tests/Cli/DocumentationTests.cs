@@ -21,6 +21,16 @@ public sealed class DocumentationTests
     }
 
     [Fact]
+    public void A_command_that_is_named_first_is_built_alone_and_under_just_that_name()
+    {
+        foreach (var command in CommandTree.Build().Subcommands)
+        {
+            Assert.Equal(command.Name, Assert.Single(CommandTree.Build(first: command.Name).Subcommands).Name);
+        }
+        Assert.Equal(CommandTree.Build().Subcommands.Count, CommandTree.Build(first: "no-such-command").Subcommands.Count);
+    }
+
+    [Fact]
     public void Every_option_is_documented()
     {
         foreach (var option in Leaves(CommandTree.Build()).SelectMany(command => command.Options).DistinctBy(option => option.Name))
