@@ -132,7 +132,8 @@ internal sealed class Call
         {
             var (finding, kept) = await _requests.FindAsync(transaction, Principal.Name, requestId, Method, digest);
             if (finding == RequestFinding.Reused)
-                throw new Refusal(Reason.RequestIdReused, "This request_id came before with another request. Make a new one for each request.");
+                throw new Refusal(Reason.RequestIdReused,
+                    "This request_id came before with another request. Make a new one for each request.");
             if (finding == RequestFinding.Repeated)
             {
                 response = new MessageParser<TResponse>(() => new TResponse()).ParseFrom(kept);

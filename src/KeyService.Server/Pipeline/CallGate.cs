@@ -69,7 +69,10 @@ internal sealed class CallGate(
                 record.Detail = OneLine(method);
                 throw Refusal.Unimplemented(record.Detail);
             }
-            var call = new Call(rpc, method, principal, record, started, access.Allows, store, requests) { CancellationToken = context.RequestAborted };
+            var call = new Call(rpc, method, principal, record, started, access.Allows, store, requests)
+            {
+                CancellationToken = context.RequestAborted,
+            };
             context.Features.Set(call);
             await next(context);
             if (!call.Concluded)

@@ -26,5 +26,6 @@ internal sealed partial class CallLog(ILogger<CallLog> logger)
 
     public void Overloaded(string? method) => Overloaded(logger, method);
 
-    public void Failed(string method, string reason, string traceId, Exception exception) => Failed(logger, method, reason, traceId, exception);
+    public void Failed(string method, string reason, string traceId, Exception exception) =>
+        Failed(logger, method, reason, traceId, exception);
 }

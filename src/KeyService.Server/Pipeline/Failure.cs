@@ -27,7 +27,8 @@ internal readonly record struct Failure(RpcException Answer, AuditOutcome Outcom
         StoreUnavailableException => Of(Refusal.StoreUnavailable(exception)),
         StoreOverloadedException overloaded => Of(Refusal.Overloaded(overloaded.RetryAfter)),
         HsmException { Fault: HsmFault.IntegrityFailure } => Of(Refusal.StoreTampered(exception)),
-        HsmException { Fault: HsmFault.Unavailable or HsmFault.Unexpected or HsmFault.TokenNotFound or HsmFault.PinIncorrect or HsmFault.PinLocked
+        HsmException { Fault: HsmFault.Unavailable or HsmFault.Unexpected or HsmFault.TokenNotFound
+            or HsmFault.PinIncorrect or HsmFault.PinLocked
             or HsmFault.PinUnavailable or HsmFault.HierarchyMissing } => Of(Refusal.HsmUnavailable(exception)),
         InvalidContextException => Of(Refusal.InvalidContext("context", exception.Message.TrimEnd('.'))),
         OperationCanceledException or IOException or RpcException when cutOff is { } code => CutOff(code),
@@ -43,7 +44,8 @@ internal readonly record struct Failure(RpcException Answer, AuditOutcome Outcom
 
     /// <summary>A call that its caller ended.</summary>
     public static Failure CutOff(StatusCode code) => code == StatusCode.DeadlineExceeded
-        ? new(new RpcException(new Status(code, "The deadline passed before the answer was ready.")), AuditOutcome.Failed, "DEADLINE_EXCEEDED", false)
+        ? new(new RpcException(new Status(code, "The deadline passed before the answer was ready.")), AuditOutcome.Failed,
+            "DEADLINE_EXCEEDED", false)
         : new(new RpcException(new Status(code, "The client cancelled the call.")), AuditOutcome.Failed, "CANCELLED", false);
 
     // What the transport itself refuses while a stream is read or written.

@@ -7,7 +7,8 @@ namespace KeyService.Server.Pipeline;
 /// The answers of a stream: before the first one leaves, permission was asked for and a record that the stream was opened is
 /// durable. Under the idle time-out, like reading.
 /// </summary>
-internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call, CallRecorder recorder, IdleWatch idle) : IServerStreamWriter<T>
+internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call, CallRecorder recorder, IdleWatch idle)
+    : IServerStreamWriter<T>
 {
     private bool _opened;
 

@@ -89,7 +89,8 @@ internal sealed class Refusal : Exception
         "The server is shutting down. Call another replica, or try again after its start.", [], TimeSpan.FromSeconds(5), null);
 
     public static Refusal UnknownPrincipal() => new(Reason.UnknownPrincipal,
-        "No registered principal stands behind this connection, or it is disabled. Ask an administrator to register this certificate or user.");
+        "No registered principal stands behind this connection, or it is disabled. "
+        + "Ask an administrator to register this certificate or user.");
 
     public static Refusal Unimplemented(string method) => new(Reason.Unimplemented, $"This server does not offer {method}.");
 

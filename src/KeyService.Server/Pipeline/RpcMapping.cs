@@ -10,7 +10,8 @@ namespace KeyService.Server.Pipeline;
 /// </summary>
 internal static class RpcMapping
 {
-    /// <exception cref="InvalidOperationException">A method has no implementation here, or declares nothing, or declares it wrongly.</exception>
+    /// <exception cref="InvalidOperationException">A method has no implementation here, or declares nothing, or declares it
+    /// wrongly.</exception>
     public static GrpcServiceEndpointConventionBuilder MapRpc<TService>(this IEndpointRouteBuilder endpoints) where TService : class
     {
         foreach (var method in RpcMethodsOf(typeof(TService)))
@@ -27,8 +28,10 @@ internal static class RpcMapping
         foreach (var endpoint in endpoints)
         {
             var isRpc = endpoint.Metadata.GetMetadata<GrpcMethodMetadata>() is not null;
-            if (isRpc && endpoint.Metadata.GetMetadata<RpcAttribute>() is null && endpoint.Metadata.GetMetadata<OutsideAuditAttribute>() is null)
-                throw new InvalidOperationException($"{endpoint.DisplayName} is mapped without saying what it needs and how it is recorded.");
+            if (isRpc && endpoint.Metadata.GetMetadata<RpcAttribute>() is null
+                && endpoint.Metadata.GetMetadata<OutsideAuditAttribute>() is null)
+                throw new InvalidOperationException(
+                    $"{endpoint.DisplayName} is mapped without saying what it needs and how it is recorded.");
         }
     }
 
@@ -52,10 +55,12 @@ internal static class RpcMapping
         if (implementation is null || implementation.DeclaringType == method.DeclaringType && method.DeclaringType != service)
             throw new InvalidOperationException($"{service.Name} does not implement {method.Name}.");
         var rpc = implementation.GetCustomAttribute<RpcAttribute>(inherit: false)
-            ?? throw new InvalidOperationException($"{service.Name}.{method.Name} does not say what it needs and how it is recorded: [Rpc(…)].");
+            ?? throw new InvalidOperationException(
+                $"{service.Name}.{method.Name} does not say what it needs and how it is recorded: [Rpc(…)].");
         var answersAsStream = parameters.Any(parameter => parameter.ParameterType.IsGenericType
             && parameter.ParameterType.GetGenericTypeDefinition() == typeof(IServerStreamWriter<>));
         if (answersAsStream != (rpc.Opened != default))
-            throw new InvalidOperationException($"{service.Name}.{method.Name}: a stream, and nothing else, names the event of its opening.");
+            throw new InvalidOperationException(
+                $"{service.Name}.{method.Name}: a stream, and nothing else, names the event of its opening.");
     }
 }

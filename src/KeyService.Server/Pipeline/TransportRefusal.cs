@@ -18,7 +18,8 @@ internal static class TransportRefusal
         return status switch
         {
             StatusCode.ResourceExhausted => Failure.Of(Refusal.BatchTooLarge("request", "is larger than 4 MiB")),
-            StatusCode.Unimplemented => Failure.Of(new Refusal(Reason.Unimplemented, "Requests come uncompressed or compressed with gzip.")),
+            StatusCode.Unimplemented =>
+                Failure.Of(new Refusal(Reason.Unimplemented, "Requests come uncompressed or compressed with gzip.")),
             StatusCode.DeadlineExceeded or StatusCode.Cancelled => Failure.CutOff(status),
             _ => Failure.Of(Refusal.InvalidArgument("request", "is not one whole, well-formed message of this method")),
         };

@@ -23,7 +23,8 @@ internal sealed class HealthProbe(
 
     /// <summary>The services whose health is told, beside "" for the whole server.</summary>
     public IReadOnlyList<string> Services { get; } =
-        ["", "keyservice.v1.Keys", "keyservice.v1.DataKeys", "keyservice.v1.Cipher", "keyservice.v1.Access", "keyservice.v1.Audit", "keyservice.v1.System"];
+        ["", "keyservice.v1.Keys", "keyservice.v1.DataKeys", "keyservice.v1.Cipher", "keyservice.v1.Access", "keyservice.v1.Audit",
+            "keyservice.v1.System"];
 
     /// <summary>What the last round saw; empty before the first.</summary>
     public IReadOnlyList<ComponentHealth> Components => _components;
@@ -117,9 +118,11 @@ internal sealed class HealthProbe(
         var end = new DateTimeOffset(tls.Current.Certificate.NotAfter.ToUniversalTime());
         var left = end - time.GetUtcNow();
         if (left <= TimeSpan.Zero)
-            return new ComponentHealth("tls", false, $"The server certificate ended {end:u}. Put a new one there; it is read without a restart.", TimeSpan.Zero);
+            return new ComponentHealth(
+                "tls", false, $"The server certificate ended {end:u}. Put a new one there; it is read without a restart.", TimeSpan.Zero);
         if (tls.Rejected is { } rejected)
             return new ComponentHealth("tls", true, $"The changed files cannot be used, the ones before stay: {rejected}", TimeSpan.Zero);
-        return new ComponentHealth("tls", true, left < ExpiryWarning ? $"The server certificate ends {end:u}: renew it." : "", TimeSpan.Zero);
+        return new ComponentHealth(
+            "tls", true, left < ExpiryWarning ? $"The server certificate ends {end:u}: renew it." : "", TimeSpan.Zero);
     }
 }

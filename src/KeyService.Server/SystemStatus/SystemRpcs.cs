@@ -15,11 +15,13 @@ namespace KeyService.Server.SystemStatus;
 
 /// <summary>The state of this server and of its token: system.proto.</summary>
 internal sealed class SystemRpcs(
-    ServerConfiguration configuration, HsmToken hsm, IStore store, HealthProbe probe, TimeProvider time, TlsFiles? tls, ServerStart start) : SystemBase
+    ServerConfiguration configuration, HsmToken hsm, IStore store, HealthProbe probe, TimeProvider time, TlsFiles? tls, ServerStart start)
+    : SystemBase
 {
     /// <summary>Version of the server, for example "0.1.0".</summary>
     public static string Version { get; } =
-        typeof(SystemRpcs).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
+        typeof(SystemRpcs).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
+            ?? "0.0.0";
 
     [Rpc(Permission.ReadSystem, AuditEvent.StatusRead)]
     public override async Task<GetStatusResponse> GetStatus(GetStatusRequest request, ServerCallContext context)
@@ -34,7 +36,8 @@ internal sealed class SystemRpcs(
             StartTime = start.Time.ToTimestamp(),
             ServerTime = now.ToTimestamp(),
             Uptime = (now - start.Time).ToDuration(),
-            KeyCount = await store.ReadAsync(connection => connection.ExecuteScalarAsync<long>("SELECT count(*) FROM keys"), call.CancellationToken),
+            KeyCount = await store
+                .ReadAsync(connection => connection.ExecuteScalarAsync<long>("SELECT count(*) FROM keys"), call.CancellationToken),
         };
         if (tls is not null)
             response.CertificateExpireTime = Timestamp.FromDateTime(tls.Current.Certificate.NotAfter.ToUniversalTime());

@@ -8,7 +8,8 @@ namespace KeyService.Server.Telemetry;
 /// <summary>Span and metrics of a call. What is measured is what was recorded: method, key, outcome, reason, items.</summary>
 internal static class CallTelemetry
 {
-    /// <summary>Keys that get a series of their own; the rest share one named "other", so that a million keys are no million series.</summary>
+    /// <summary>Keys that get a series of their own; the rest share one named "other", so that a million keys are no million
+    /// series.</summary>
     internal const int MaxKeySeries = 500;
 
     private const string OtherKeys = "other";
@@ -30,7 +31,8 @@ internal static class CallTelemetry
             return null;
         // The web server's own activity is not exported: a span under it would have a parent that nobody ever sees.
         Activity.Current = null;
-        _ = ActivityContext.TryParse(context.Request.Headers.TraceParent, context.Request.Headers.TraceState, isRemote: true, out var parent);
+        _ = ActivityContext.TryParse(
+            context.Request.Headers.TraceParent, context.Request.Headers.TraceState, isRemote: true, out var parent);
         var span = ServiceTelemetry.Spans.StartActivity(method.TrimStart('/'), ActivityKind.Server, parent);
         span?.SetTag("rpc.system", "grpc");
         return span;
@@ -76,6 +78,7 @@ internal static class CallTelemetry
             return "";
         if (KeySeries.ContainsKey(record.Key))
             return record.Key;
-        return record.Outcome == AuditOutcome.Success && KeySeries.Count < MaxKeySeries && KeySeries.TryAdd(record.Key, true) ? record.Key : OtherKeys;
+        return record.Outcome == AuditOutcome.Success && KeySeries.Count < MaxKeySeries && KeySeries.TryAdd(record.Key, true) ? record.Key
+            : OtherKeys;
     }
 }

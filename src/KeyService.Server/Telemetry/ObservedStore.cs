@@ -22,7 +22,8 @@ internal sealed class ObservedStore(IStore inner) : IStore
     public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) =>
         ObserveAsync("read", () => inner.ReadAsync(read, cancellationToken));
 
-    public Task<CommitReceipt> CommitAsync(AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken) =>
+    public Task<CommitReceipt> CommitAsync(
+        AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken) =>
         ObserveAsync(change is null ? "record" : "change", () => inner.CommitAsync(record, change, cancellationToken));
 
     public ValueTask<long> WaitForRecordAsync(long sequence, CancellationToken cancellationToken) =>

@@ -34,7 +34,8 @@ internal static class TelemetryHosting
                 .AddOtlpExporter((options, reader) =>
                 {
                     Configure(options, endpoint, telemetry.Protocol, "v1/metrics");
-                    reader.PeriodicExportingMetricReaderOptions.ExportIntervalMilliseconds = (int)telemetry.MetricInterval.TotalMilliseconds;
+                    reader.PeriodicExportingMetricReaderOptions.ExportIntervalMilliseconds =
+                        (int)telemetry.MetricInterval.TotalMilliseconds;
                 }))
             .WithLogging(
                 logging => logging.AddOtlpExporter(options => Configure(options, endpoint, telemetry.Protocol, "v1/logs")),

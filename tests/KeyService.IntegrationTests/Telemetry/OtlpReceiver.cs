@@ -114,12 +114,14 @@ internal sealed class OtlpReceiver : IAsyncDisposable
 
     // KeyValue: key=1, value=2 (AnyValue: string=1, bool=2, int=3)
     private static Dictionary<string, string> Attributes(Wire message, int field) => message.All(field)
-        .ToDictionary(pair => pair.Text(1), pair => pair.All(2).First() is var value && value.Has(1) ? value.Text(1) : $"{value.Number(3)}");
+        .ToDictionary(pair => pair.Text(1), pair =>
+            pair.All(2).First() is var value && value.Has(1) ? value.Text(1) : $"{value.Number(3)}");
 
     private static string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
 }
 
-internal sealed record OtlpSpan(string TraceId, string SpanId, string ParentId, string Name, IReadOnlyDictionary<string, string> Attributes);
+internal sealed record OtlpSpan(
+    string TraceId, string SpanId, string ParentId, string Name, IReadOnlyDictionary<string, string> Attributes);
 
 internal sealed record OtlpMetric(string Name, IReadOnlyDictionary<string, string> Attributes);
 

@@ -36,23 +36,31 @@ public sealed class OtlpTests
         var dataKey = await new DataKeys.DataKeysClient(database).GenerateDataKeyAsync(
             new GenerateDataKeyRequest { Key = "telemetry/one", Binding = new DataKeyBinding { Use = DataKeyUse.General } }, headers);
         await new Cipher.CipherClient(database).EncryptAsync(
-            new EncryptRequest { Key = "telemetry/one", Plaintext = ByteString.CopyFromUtf8(Secret), Context = Calls.Context(("table", "Context-Value-Not-Exported")) }, headers);
-        await Assert.ThrowsAsync<RpcException>(async () => await new Cipher.CipherClient(database).EncryptAsync(new EncryptRequest { Key = "not/there" }, headers));
+            new EncryptRequest { Key = "telemetry/one", Plaintext = ByteString.CopyFromUtf8(Secret),
+                Context = Calls.Context(("table", "Context-Value-Not-Exported")) }, headers);
+        await Assert.ThrowsAsync<RpcException>(async () =>
+            await new Cipher.CipherClient(database).EncryptAsync(new EncryptRequest { Key = "not/there" }, headers));
         // An orderly stop sends what waits to be sent.
         Assert.Equal(0, await service.StopAsync());
 
         var call = Assert.Single(receiver.Spans, span => span.TraceId == trace && span.Name == "keyservice.v1.DataKeys/GenerateDataKey");
         Assert.Equal(("00f067aa0ba902b7", "telemetry/one", "success", "database"),
-            (call.ParentId, call.Attributes["keyservice.key"], call.Attributes["keyservice.outcome"], call.Attributes["keyservice.principal"]));
-        Assert.Contains(receiver.Spans, span => span.TraceId == trace && span.ParentId == call.SpanId && span.Name == "hsm GenerateDataKeys");
+            (call.ParentId, call.Attributes["keyservice.key"], call.Attributes["keyservice.outcome"],
+                call.Attributes["keyservice.principal"]));
+        Assert.Contains(receiver.Spans, span =>
+            span.TraceId == trace && span.ParentId == call.SpanId && span.Name == "hsm GenerateDataKeys");
         Assert.Contains(receiver.Spans, span => span.TraceId == trace && span.ParentId == call.SpanId && span.Name == "store record");
         Assert.Contains(receiver.Metrics, metric => metric.Name == "keyservice.operations"
-            && metric.Attributes["key"] == "telemetry/one" && metric.Attributes["rpc.method"] == "keyservice.v1.Cipher/Encrypt" && metric.Attributes["outcome"] == "success");
-        Assert.Contains(receiver.Metrics, metric => metric.Name == "keyservice.call.duration" && metric.Attributes["reason"] == "ACCESS_DENIED");
-        Assert.Contains(receiver.Metrics, metric => metric.Name == "keyservice.hsm.duration" && metric.Attributes["hsm.operation"] == "GenerateDataKeys");
+            && metric.Attributes["key"] == "telemetry/one" && metric.Attributes["rpc.method"] == "keyservice.v1.Cipher/Encrypt"
+                && metric.Attributes["outcome"] == "success");
+        Assert.Contains(receiver.Metrics, metric =>
+            metric.Name == "keyservice.call.duration" && metric.Attributes["reason"] == "ACCESS_DENIED");
+        Assert.Contains(receiver.Metrics, metric =>
+            metric.Name == "keyservice.hsm.duration" && metric.Attributes["hsm.operation"] == "GenerateDataKeys");
         Assert.DoesNotContain(receiver.Metrics, metric => metric.Attributes.TryGetValue("key", out var key) && key == "not/there");
         Assert.Contains(receiver.Logs, log => log.TraceId == trace && log.Body.Contains("ACCESS_DENIED", StringComparison.Ordinal));
-        AssertNowhere(receiver, Encoding.UTF8.GetBytes(Secret), dataKey.Plaintext.ToByteArray(), Encoding.UTF8.GetBytes("Context-Value-Not-Exported"),
+        AssertNowhere(receiver, Encoding.UTF8.GetBytes(Secret), dataKey.Plaintext.ToByteArray(),
+            Encoding.UTF8.GetBytes("Context-Value-Not-Exported"),
             await File.ReadAllBytesAsync(Path.Combine(service.Directory, "pin")));
     }
 
@@ -83,7 +91,8 @@ public sealed class OtlpTests
         });
         await access.CreateGrantAsync(new CreateGrantRequest
         {
-            RequestId = Calls.NewRequestId(), Principal = "database", KeyPattern = "telemetry/*", Permissions = { "generate-data-key", "encrypt" },
+            RequestId = Calls.NewRequestId(), Principal = "database", KeyPattern = "telemetry/*",
+                Permissions = { "generate-data-key", "encrypt" },
         });
         await new Keys.KeysClient(administrator).CreateKeyAsync(new CreateKeyRequest
         {

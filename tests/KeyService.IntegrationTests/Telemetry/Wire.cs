@@ -37,7 +37,8 @@ internal sealed class Wire
 
     public bool Has(int field) => fields.Any(entry => entry.Field == field);
 
-    public IEnumerable<Wire> All(int field) => fields.Where(entry => entry.Field == field && entry.Bytes is not null).Select(entry => Parse(entry.Bytes!));
+    public IEnumerable<Wire> All(int field) =>
+        fields.Where(entry => entry.Field == field && entry.Bytes is not null).Select(entry => Parse(entry.Bytes!));
 
     public byte[] Bytes(int field) => fields.FirstOrDefault(entry => entry.Field == field).Bytes ?? [];
 

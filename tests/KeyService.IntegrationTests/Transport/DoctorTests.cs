@@ -17,7 +17,8 @@ public sealed class DoctorTests(ServiceFixture service) : IClassFixture<ServiceF
     [Fact]
     public async Task The_human_form_says_what_is_good_and_what_to_watch()
     {
-        var result = (await Executables.RunServerAsync(["doctor", "--config", service.ConfigPath], service.ServerEnvironment)).ExpectExit(0);
+        var result = (await Executables.RunServerAsync(["doctor", "--config", service.ConfigPath], service.ServerEnvironment))
+            .ExpectExit(0);
         Assert.Contains("ok       tls", result.Text, StringComparison.Ordinal);
         Assert.Contains("DEVELOPMENT ONLY", result.Text, StringComparison.Ordinal);
         Assert.Contains("No problems.", result.Text, StringComparison.Ordinal);
@@ -42,20 +43,23 @@ public sealed class DoctorTests(ServiceFixture service) : IClassFixture<ServiceF
             all => ((Dictionary<string, object?>)all[section]!)[key] = value, $"doctor-{check}-{Guid.NewGuid():N}.json");
         var result = await DoctorAsync(config, 8);
         Assert.False(result.GetProperty("healthy").GetBoolean());
-        Assert.Contains(Findings(result), finding => finding.Check == check && finding.State == "problem" && finding.Fix.Contains(fix, StringComparison.Ordinal));
+        Assert.Contains(Findings(result), finding =>
+            finding.Check == check && finding.State == "problem" && finding.Fix.Contains(fix, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task A_port_of_another_program_is_a_problem_when_no_server_runs_on_the_store()
     {
-        var config = service.WriteConfig(all => all["store"] = new Dictionary<string, object?> { ["sqlite"] = "none.db" }, $"doctor-port-{Guid.NewGuid():N}.json");
+        var config = service.WriteConfig(all =>
+            all["store"] = new Dictionary<string, object?> { ["sqlite"] = "none.db" }, $"doctor-port-{Guid.NewGuid():N}.json");
         Assert.Contains(Findings(await DoctorAsync(config, 8)), finding => finding.Check == "listen" && finding.State == "problem"
             && finding.Message.Contains($"{service.Port}", StringComparison.Ordinal));
     }
 
     private async Task<JsonElement> DoctorAsync(string config, int exitCode)
     {
-        var result = (await Executables.RunServerAsync(["doctor", "--config", config, "--json"], service.ServerEnvironment)).ExpectExit(exitCode);
+        var result = (await Executables.RunServerAsync(["doctor", "--config", config, "--json"], service.ServerEnvironment))
+            .ExpectExit(exitCode);
         return JsonDocument.Parse(result.Text).RootElement;
     }
 

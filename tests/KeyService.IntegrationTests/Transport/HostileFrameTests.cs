@@ -115,12 +115,14 @@ public sealed class HostileFrameTests(EchoServer server) : IClassFixture<EchoSer
             Assert.InRange(body.Length, 1, 1024 * 1024);
             var sent = 0;
             // Frames of 16 KiB: the most that a peer may send before it has read the server's settings.
-            await client.MessageAsync(1, flag: 1, length: (uint)body.Length, body[..Math.Min(16_000, body.Length)], end: body.Length <= 16_000);
+            await client.MessageAsync(
+                1, flag: 1, length: (uint)body.Length, body[..Math.Min(16_000, body.Length)], end: body.Length <= 16_000);
             sent = Math.Min(16_000, body.Length);
             while (sent < body.Length)
             {
                 var part = Math.Min(16_000, body.Length - sent);
-                await client.WriteAsync(RawHttp2.Data, sent + part == body.Length ? RawHttp2.EndStream : (byte)0, 1, body[sent..(sent + part)]);
+                await client.WriteAsync(
+                    RawHttp2.Data, sent + part == body.Length ? RawHttp2.EndStream : (byte)0, 1, body[sent..(sent + part)]);
                 sent += part;
             }
         });
@@ -137,7 +139,8 @@ public sealed class HostileFrameTests(EchoServer server) : IClassFixture<EchoSer
         await client.RequestAsync(3, Path);
         await client.MessageAsync(3, flag: 0, length: 3, [7, 8, 9]);
         var frames = await client.ReadStreamAsync(3).WaitAsync(Patience);
-        Assert.Contains(frames, frame => frame.Type == RawHttp2.Data && frame.Payload.AsSpan().SequenceEqual(new byte[] { 0, 0, 0, 0, 3, 7, 8, 9 }));
+        Assert.Contains(frames, frame =>
+            frame.Type == RawHttp2.Data && frame.Payload.AsSpan().SequenceEqual(new byte[] { 0, 0, 0, 0, 3, 7, 8, 9 }));
         await StillAnswersAsync();
     }
 
@@ -199,7 +202,8 @@ public sealed class HostileFrameTests(EchoServer server) : IClassFixture<EchoSer
         await client.RequestAsync(3, Path);
         await client.MessageAsync(3, flag: 0, length: 1, [42]);
         var next = await client.ReadStreamAsync(3).WaitAsync(Patience);
-        Assert.Contains(next, frame => frame.Type == RawHttp2.Data && frame.Payload.AsSpan().SequenceEqual(new byte[] { 0, 0, 0, 0, 1, 42 }));
+        Assert.Contains(next, frame =>
+            frame.Type == RawHttp2.Data && frame.Payload.AsSpan().SequenceEqual(new byte[] { 0, 0, 0, 0, 1, 42 }));
         await StillAnswersAsync();
     }
 

@@ -47,7 +47,8 @@ public sealed class LifetimeTests(ServiceFixture service) : IClassFixture<Servic
             events.Add(answer.Record.Event);
         var missing = events.IndexOf("stream-end-missing");
         Assert.True(missing > 0, string.Join(' ', events));
-        Assert.Equal(("audit-tail-opened", "service-started"), (events[..missing].FindLast(name => name.Contains("tail", StringComparison.Ordinal)), events[missing + 1]));
+        Assert.Equal(("audit-tail-opened", "service-started"),
+            (events[..missing].FindLast(name => name.Contains("tail", StringComparison.Ordinal)), events[missing + 1]));
         Assert.Contains("streams were open", service.ServerLog, StringComparison.Ordinal);
     }
 
@@ -91,7 +92,8 @@ public sealed class LifetimeTests(ServiceFixture service) : IClassFixture<Servic
         Assert.True(guarantees.DevelopmentOnly);
         Assert.Equal("keyservice-test", guarantees.TokenLabel);
         Assert.NotEmpty(guarantees.Guarantees);
-        Assert.Contains(guarantees.Mechanisms, mechanism => mechanism.Algorithm.Contains("AES-KW", StringComparison.Ordinal) && mechanism.KnownAnswerPassed);
+        Assert.Contains(guarantees.Mechanisms, mechanism =>
+            mechanism.Algorithm.Contains("AES-KW", StringComparison.Ordinal) && mechanism.KnownAnswerPassed);
     }
 
     private static async Task EventuallyAsync(Health.HealthClient health, HealthCheckResponse.Types.ServingStatus expected)

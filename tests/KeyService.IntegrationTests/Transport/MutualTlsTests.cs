@@ -27,7 +27,8 @@ public sealed class MutualTlsTests(ServiceFixture service) : IClassFixture<Servi
     public async Task TLS_1_2_without_an_AEAD_is_not_spoken()
     {
         await Assert.ThrowsAsync<AuthenticationException>(() => HandshakeAsync(
-            SslProtocols.Tls12, suites: [TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256]));
+            SslProtocols.Tls12,
+            suites: [TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256]));
         await using var stream = await HandshakeAsync(SslProtocols.Tls12, suites: [TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]);
         Assert.Equal(TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, stream.NegotiatedCipherSuite);
     }
@@ -54,7 +55,8 @@ public sealed class MutualTlsTests(ServiceFixture service) : IClassFixture<Servi
         var after = await SerialAsync();
 
         await File.WriteAllTextAsync(Path.Combine(pki, "server.crt"), "-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n");
-        await EventuallyAsync(async () => await SerialAsync() is var _ && service.ServerLog.Contains("cannot be used; the ones before stay", StringComparison.Ordinal));
+        await EventuallyAsync(async () =>
+            await SerialAsync() is var _ && service.ServerLog.Contains("cannot be used; the ones before stay", StringComparison.Ordinal));
         Assert.Equal(after, await SerialAsync());
         using var channel = service.ConnectAs("database");
         Assert.Equal("database", (await new Access.AccessClient(channel).WhoAmIAsync(new WhoAmIRequest())).Principal.Name);
@@ -72,7 +74,8 @@ public sealed class MutualTlsTests(ServiceFixture service) : IClassFixture<Servi
             await Assert.ThrowsAsync<RpcException>(async () => await new Access.AccessClient(channel).WhoAmIAsync(new WhoAmIRequest()));
         }
         await EventuallyAsync(() => Task.FromResult(Records().Any(record =>
-            record.EventId == (ushort)AuditEvent.AuthenticationRefused && record.Detail?.Contains("CN=late: NotTimeValid", StringComparison.Ordinal) == true)));
+            record.EventId == (ushort)AuditEvent.AuthenticationRefused
+                && record.Detail?.Contains("CN=late: NotTimeValid", StringComparison.Ordinal) == true)));
     }
 
     [Fact]
@@ -85,7 +88,8 @@ public sealed class MutualTlsTests(ServiceFixture service) : IClassFixture<Servi
         }
         // The record was durable before the answer left.
         Assert.Contains(Records(), record => record.EventId == (ushort)AuditEvent.AuthenticationRefused
-            && record.Source?.EndsWith(" keyservice:principal/nobody", StringComparison.Ordinal) == true && record.Authentication == "mtls");
+            && record.Source?.EndsWith(" keyservice:principal/nobody", StringComparison.Ordinal) == true
+                && record.Authentication == "mtls");
     }
 
     private List<AuditRecord> Records()

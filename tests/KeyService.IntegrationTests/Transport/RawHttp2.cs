@@ -28,12 +28,14 @@ internal sealed class RawHttp2 : IAsyncDisposable
         return client;
     }
 
-    public Task RequestAsync(int streamId, string path, string contentType = "application/grpc", bool end = false, params (string, string)[] more)
+    public Task RequestAsync(
+        int streamId, string path, string contentType = "application/grpc", bool end = false, params (string, string)[] more)
     {
         var block = new MemoryStream();
         foreach (var (name, value) in new[]
         {
-            (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("content-type", contentType), ("te", "trailers"),
+            (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("content-type", contentType),
+            ("te", "trailers"),
         }.Concat(more))
         {
             block.WriteByte(0);

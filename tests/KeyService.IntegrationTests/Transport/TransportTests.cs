@@ -97,7 +97,8 @@ public sealed class TransportTests(EchoServer server) : IClassFixture<EchoServer
     [Fact]
     public async Task An_unknown_method_is_unimplemented()
     {
-        var unknown = new Method<byte[], byte[]>(MethodType.Unary, EchoService.Name, "Nothing", EchoService.UnaryMethod.RequestMarshaller, EchoService.UnaryMethod.ResponseMarshaller);
+        var unknown = new Method<byte[], byte[]>(MethodType.Unary, EchoService.Name, "Nothing", EchoService.UnaryMethod.RequestMarshaller,
+            EchoService.UnaryMethod.ResponseMarshaller);
         using var call = Invoker.AsyncUnaryCall(unknown, null, default, [1]);
         var refusal = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync);
         Assert.Equal(StatusCode.Unimplemented, refusal.StatusCode);

@@ -21,7 +21,8 @@ public sealed class UnixSocketTests(ServiceFixture service) : IClassFixture<Serv
 
     [Fact]
     public void Only_owner_and_group_may_connect() => Assert.Equal(
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite, File.GetUnixFileMode(service.SocketPath));
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite,
+        File.GetUnixFileMode(service.SocketPath));
 
     [Fact]
     public async Task Health_is_told_to_whoever_reaches_the_socket()
@@ -29,7 +30,8 @@ public sealed class UnixSocketTests(ServiceFixture service) : IClassFixture<Serv
         using var channel = GrpcClients.ConnectUnix(service.SocketPath);
         var health = new Health.HealthClient(channel);
         foreach (var name in new[] { "", "keyservice.v1.DataKeys", "keyservice.v1.Cipher" })
-            Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = name })).Status);
+            Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving,
+                (await health.CheckAsync(new HealthCheckRequest { Service = name })).Status);
     }
 
     [Fact]

@@ -36,5 +36,6 @@ public sealed class CallTelemetryTests
         Assert.InRange(keys.Count, 2, CallTelemetry.MaxKeySeries + 1);
     }
 
-    private static AuditRecordDraft Record(string key, AuditOutcome outcome) => new(AuditEvent.FieldEncrypted) { Key = key, Outcome = outcome };
+    private static AuditRecordDraft Record(string key, AuditOutcome outcome) =>
+        new(AuditEvent.FieldEncrypted) { Key = key, Outcome = outcome };
 }

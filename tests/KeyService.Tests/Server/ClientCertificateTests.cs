@@ -23,13 +23,16 @@ public sealed class ClientCertificateTests : IDisposable
     }
 
     [Fact]
-    public void An_expired_one_is_refused() => Assert.Contains("NotTimeValid", Refusal(Client(to: Now.AddSeconds(-1)), ca), StringComparison.Ordinal);
+    public void An_expired_one_is_refused() =>
+        Assert.Contains("NotTimeValid", Refusal(Client(to: Now.AddSeconds(-1)), ca), StringComparison.Ordinal);
 
     [Fact]
-    public void One_that_is_not_valid_yet_is_refused() => Assert.Contains("NotTimeValid", Refusal(Client(from: Now.AddMinutes(1)), ca), StringComparison.Ordinal);
+    public void One_that_is_not_valid_yet_is_refused() =>
+        Assert.Contains("NotTimeValid", Refusal(Client(from: Now.AddMinutes(1)), ca), StringComparison.Ordinal);
 
     [Fact]
-    public void One_for_servers_is_refused() => Assert.Contains("NotValidForUsage", Refusal(Client(usage: ServerAuthentication), ca), StringComparison.Ordinal);
+    public void One_for_servers_is_refused() =>
+        Assert.Contains("NotValidForUsage", Refusal(Client(usage: ServerAuthentication), ca), StringComparison.Ordinal);
 
     [Fact]
     public void A_self_signed_one_is_refused()
@@ -85,7 +88,8 @@ public sealed class ClientCertificateTests : IDisposable
     }
 
     private X509Certificate2 Client(DateTimeOffset? from = null, DateTimeOffset? to = null, string usage = ClientAuthentication) =>
-        Issue("CN=client", ca, isCa: false, usage, from ?? Now.AddDays(-1), to ?? Now.AddDays(30), "keyservice:principal/one", "keyservice:principal/two");
+        Issue("CN=client", ca, isCa: false, usage, from ?? Now.AddDays(-1), to ?? Now.AddDays(30), "keyservice:principal/one",
+            "keyservice:principal/two");
 
     private static X509Certificate2 Issue(
         string name, X509Certificate2? issuer, bool isCa, string? usage, DateTimeOffset from, DateTimeOffset to, params string[] uris)

@@ -12,7 +12,8 @@ public sealed class ConfigurationTests
           "dataDirectory": "data",
           "listen": { "tcp": "127.0.0.1:8443", "unixSocket": "run/keyservice.sock" },
           "tls": { "certificate": "pki/server.crt", "privateKey": "pki/server.key", "clientCa": "/etc/ca.crt" },
-          "hsm": { "module": "/usr/lib/softhsm/libsofthsm2.so", "tokenLabel": "one", "tokenSerial": null, "pinFile": "pin", "maxConcurrency": 4 },
+          "hsm": { "module": "/usr/lib/softhsm/libsofthsm2.so", "tokenLabel": "one", "tokenSerial": null, "pinFile": "pin",
+                   "maxConcurrency": 4 },
           "store": { "sqlite": "keyservice.db" },
           "telemetry": { "otlpEndpoint": null },
         }
@@ -33,7 +34,8 @@ public sealed class ConfigurationTests
     [Theory]
     [InlineData("\"listen\"", "\"lissten\"", "\"lissten\" is not a key of this configuration: did you mean \"listen\"?")]
     [InlineData("\"pinFile\"", "\"pinfile\"", "\"hsm.pinfile\" is not a key of this configuration: did you mean \"hsm.pinFile\"?")]
-    [InlineData("\"otlpEndpoint\": null", "\"xyzzy\": 1", "\"telemetry.xyzzy\" is not a key of this configuration: known are otlpEndpoint, otlpProtocol")]
+    [InlineData("\"otlpEndpoint\": null", "\"xyzzy\": 1",
+        "\"telemetry.xyzzy\" is not a key of this configuration: known are otlpEndpoint, otlpProtocol")]
     [InlineData("127.0.0.1:8443", "localhost", "\"listen.tcp\" must be an address and a port")]
     [InlineData("127.0.0.1:8443", "http://127.0.0.1:8443", "\"listen.tcp\" must be an address and a port")]
     [InlineData("\"maxConcurrency\": 4", "\"maxConcurrency\": 0", "\"hsm.maxConcurrency\" must be a whole number from 1 to 256")]
@@ -43,12 +45,14 @@ public sealed class ConfigurationTests
     [InlineData("\"sqlite\": \"keyservice.db\"", "", "\"store.sqlite\" is missing")]
     [InlineData("\"development\"", "\"production\"", "needs PostgreSQL")]
     [InlineData("\"development\"", "\"staging\"", "\"profile\" must be one of \"development\", \"production\"")]
-    [InlineData("\"profile\": \"development\",", "\"profile\": \"development\", \"profile\": \"development\",", "\"profile\" stands there twice")]
+    [InlineData("\"profile\": \"development\",", "\"profile\": \"development\", \"profile\": \"development\",",
+        "\"profile\" stands there twice")]
     [InlineData("\"tokenLabel\": \"one\"", "\"tokenLabel\": \"\"", "\"hsm.tokenLabel\" must be a text that is not empty")]
     public void What_is_wrong_is_named(string good, string bad, string finding)
     {
         Assert.Contains(good, Good, StringComparison.Ordinal);
-        var exception = Assert.Throws<ConfigurationException>(() => ConfigurationFile.Parse("/srv/ks/server.json", Good.Replace(good, bad, StringComparison.Ordinal)));
+        var exception = Assert.Throws<ConfigurationException>(() =>
+            ConfigurationFile.Parse("/srv/ks/server.json", Good.Replace(good, bad, StringComparison.Ordinal)));
         Assert.Contains(exception.Findings, found => found.Contains(finding, StringComparison.Ordinal));
     }
 
@@ -73,7 +77,8 @@ public sealed class ConfigurationTests
     [Fact]
     public void All_findings_are_shown_at_once()
     {
-        var exception = Assert.Throws<ConfigurationException>(() => ConfigurationFile.Parse("/srv/ks/server.json", "{ \"hms\": {}, \"listen\": [] }"));
+        var exception = Assert.Throws<ConfigurationException>(() =>
+            ConfigurationFile.Parse("/srv/ks/server.json", "{ \"hms\": {}, \"listen\": [] }"));
         Assert.True(exception.Findings.Count >= 5, exception.Message);
     }
 
@@ -87,7 +92,8 @@ public sealed class ConfigurationTests
 
     [Fact]
     public void A_file_that_is_not_there_is_refused_with_its_name() =>
-        Assert.Contains("/nowhere/server.json", Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load("/nowhere/server.json")).Message, StringComparison.Ordinal);
+        Assert.Contains("/nowhere/server.json",
+            Assert.Throws<ConfigurationException>(() => ConfigurationFile.Load("/nowhere/server.json")).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Every_key_stands_in_the_specification()

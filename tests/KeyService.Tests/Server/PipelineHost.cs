@@ -35,7 +35,8 @@ internal sealed class PipelineHost : IAsyncDisposable
         services.AddSingleton(limits);
         services.AddSingleton<IStore>(Store);
         services.AddSingleton<RequestLedger>();
-        services.AddSingleton(new RowAuthenticator((row, _) => new ValueTask<byte[]>(System.Security.Cryptography.SHA256.HashData(row.Span))));
+        services.AddSingleton(
+            new RowAuthenticator((row, _) => new ValueTask<byte[]>(System.Security.Cryptography.SHA256.HashData(row.Span))));
         services.AddSingleton(Access);
         services.AddPipeline();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(SocketPath, listen =>
@@ -76,7 +77,8 @@ internal sealed class PipelineHost : IAsyncDisposable
     {
         var host = new PipelineHost(limits ?? new LimitsConfiguration(), caller ?? Myself, map, behaviour ?? new ProbeBehaviour());
         await host.application.StartAsync();
-        host.Channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = host.NewHandler() });
+        host.Channel = GrpcChannel.ForAddress(
+            "http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = host.NewHandler() });
         return host;
     }
 
@@ -102,7 +104,8 @@ internal sealed class PipelineHost : IAsyncDisposable
         Directory.Delete(directory, recursive: true);
     }
 
-    private static string Uid() => File.ReadLines("/proc/self/status").First(line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1];
+    private static string Uid() =>
+        File.ReadLines("/proc/self/status").First(line => line.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[1];
 }
 
 /// <summary>A log in memory. Commits wait while <see cref="Hold"/> is set and fail while <see cref="Fails"/> is.</summary>
@@ -130,7 +133,8 @@ internal sealed class MemoryStore : IStore
 
     public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public async Task<CommitReceipt> CommitAsync(AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken)
+    public async Task<CommitReceipt> CommitAsync(
+        AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken)
     {
         if (Hold is { } hold)
             await hold.Task;
@@ -171,7 +175,8 @@ internal sealed class CollectedLog : ILoggerProvider, ILogger
 
     public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         lock (gate)
             lines.Add($"{logLevel} {eventId.Id} {formatter(state, exception)} {exception}");

@@ -31,7 +31,8 @@ public sealed class PipelineTests
         host.Store.Hold.SetResult();
         Assert.Equal([1], await call.ResponseAsync.WaitAsync(Patience));
         var record = Assert.Single(host.Store.Records);
-        Assert.Equal((AuditEvent.OwnAccessRead, AuditOutcome.Success, "me", "unix-uid"), (record.Event, record.Outcome, record.Principal, record.Authentication));
+        Assert.Equal((AuditEvent.OwnAccessRead, AuditOutcome.Success, "me", "unix-uid"),
+            (record.Event, record.Outcome, record.Principal, record.Authentication));
         Assert.Equal(32, record.TraceId.Length);
     }
 
@@ -138,7 +139,8 @@ public sealed class PipelineTests
     {
         var (host, _) = await StartAsync();
         await using var _1 = host;
-        await Unary(host, [1], new CallOptions(new Metadata { { "keyservice-on-behalf-of", "dr.who" }, { "keyservice-device", new string('x', 500) } }));
+        await Unary(host, [1],
+            new CallOptions(new Metadata { { "keyservice-on-behalf-of", "dr.who" }, { "keyservice-device", new string('x', 500) } }));
         var record = Assert.Single(host.Store.Records);
         Assert.Equal(("dr.who", 128), (record.OnBehalfOf, record.Device.Length));
     }
@@ -223,7 +225,8 @@ public sealed class PipelineTests
         }
         Assert.Equal(2, host.Store.Records.Count);
         var closed = host.Store.Records[1];
-        Assert.Equal((AuditEvent.AuditTailClosed, AuditOutcome.Success, 3, "opened=0/0"), (closed.Event, closed.Outcome, closed.ItemCount, closed.Detail));
+        Assert.Equal((AuditEvent.AuditTailClosed, AuditOutcome.Success, 3, "opened=0/0"),
+            (closed.Event, closed.Outcome, closed.ItemCount, closed.Detail));
     }
 
     [Fact]
@@ -338,7 +341,8 @@ public sealed class PipelineTests
         { new InvalidContextException("A key stands there twice."), StatusCode.InvalidArgument, Reason.InvalidContext },
     };
 
-    private static async Task<(PipelineHost Host, ProbeBehaviour Behaviour)> StartAsync(LimitsConfiguration? limits = null, Principal? caller = null)
+    private static async Task<(PipelineHost Host, ProbeBehaviour Behaviour)> StartAsync(
+        LimitsConfiguration? limits = null, Principal? caller = null)
     {
         var behaviour = new ProbeBehaviour();
         var host = await PipelineHost.StartAsync(endpoints => endpoints.MapRpc<ProbeService>(), limits, caller, behaviour: behaviour);

@@ -23,7 +23,8 @@ public sealed partial class RefusalTests
     [InlineData("100 %", "100 %25")]
     [InlineData("a\nb", "a%0Ab")]
     [InlineData("ä", "%C3%A4")]
-    public void A_status_message_travels_percent_encoded(string message, string encoded) => Assert.Equal(encoded, TrailersOnly.PercentEncode(message));
+    public void A_status_message_travels_percent_encoded(string message, string encoded) =>
+        Assert.Equal(encoded, TrailersOnly.PercentEncode(message));
 
     private static string ScreamingSnake(StatusCode code) => Upper().Replace(code.ToString(), "_$0").TrimStart('_').ToUpperInvariant();
 

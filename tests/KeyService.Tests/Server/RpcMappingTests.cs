@@ -36,7 +36,8 @@ public sealed class RpcMappingTests
     public void No_two_RPCs_share_an_event()
     {
         var events = Services().SelectMany(row => RpcMapping.RpcMethodsOf(row.Data).Select(method => (Service: row.Data, method)))
-            .Select(rpc => rpc.Service.GetMethod(rpc.method.Name, [.. rpc.method.GetParameters().Select(parameter => parameter.ParameterType)])!
+            .Select(rpc => rpc.Service
+                .GetMethod(rpc.method.Name, [.. rpc.method.GetParameters().Select(parameter => parameter.ParameterType)])!
                 .GetCustomAttribute<RpcAttribute>()!.AuditEvent)
             .ToList();
         Assert.Equal(events.Count, events.Distinct().Count());
@@ -45,14 +46,16 @@ public sealed class RpcMappingTests
     [Fact]
     public async Task An_RPC_that_declares_nothing_stops_the_start()
     {
-        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => PipelineHost.StartAsync(endpoints => endpoints.MapRpc<Undeclared>()));
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() =>
+            PipelineHost.StartAsync(endpoints => endpoints.MapRpc<Undeclared>()));
         Assert.Contains("Unary", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_stream_without_an_opening_event_stops_the_start()
     {
-        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => PipelineHost.StartAsync(endpoints => endpoints.MapRpc<Unopened>()));
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() =>
+            PipelineHost.StartAsync(endpoints => endpoints.MapRpc<Unopened>()));
         Assert.Contains("Count", exception.Message, StringComparison.Ordinal);
     }
 
@@ -70,9 +73,11 @@ public sealed class RpcMappingTests
 
     private abstract class Whole : ProbeContract
     {
-        public override Task<byte[]> Collect(IAsyncStreamReader<byte[]> requests, ServerCallContext context) => throw new NotSupportedException();
+        public override Task<byte[]> Collect(IAsyncStreamReader<byte[]> requests, ServerCallContext context) =>
+            throw new NotSupportedException();
 
-        public override Task Duplex(IAsyncStreamReader<byte[]> requests, IServerStreamWriter<byte[]> responses, ServerCallContext context) =>
+        public override Task Duplex(
+            IAsyncStreamReader<byte[]> requests, IServerStreamWriter<byte[]> responses, ServerCallContext context) =>
             throw new NotSupportedException();
     }
 
@@ -89,7 +94,8 @@ public sealed class RpcMappingTests
         public override Task<byte[]> Unary(byte[] request, ServerCallContext context) => Task.FromResult(request);
 
         [Rpc(Permission.None, AuditEvent.OwnAccessRead)]
-        public override Task<byte[]> Collect(IAsyncStreamReader<byte[]> requests, ServerCallContext context) => throw new NotSupportedException();
+        public override Task<byte[]> Collect(IAsyncStreamReader<byte[]> requests, ServerCallContext context) =>
+            throw new NotSupportedException();
 
         [Rpc(Permission.None, AuditEvent.AuditTailClosed)]
         public override Task Count(byte[] request, IServerStreamWriter<byte[]> responses, ServerCallContext context) => Task.CompletedTask;

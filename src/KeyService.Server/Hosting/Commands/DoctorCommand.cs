@@ -17,7 +17,8 @@ internal static class DoctorCommand
         return findings.Any(finding => finding.State == FindingState.Problem) ? ExitCode.ProblemsFound : ExitCode.Ok;
     }
 
-    internal static async Task<IReadOnlyList<Finding>> LookAsync(string configurationPath, TimeProvider time, CancellationToken cancellation)
+    internal static async Task<IReadOnlyList<Finding>> LookAsync(
+        string configurationPath, TimeProvider time, CancellationToken cancellation)
     {
         ServerConfiguration configuration;
         try
@@ -26,7 +27,8 @@ internal static class DoctorCommand
         }
         catch (ConfigurationException exception)
         {
-            return [.. exception.Findings.Select(text => Finding.Problem("config", text, $"Correct {exception.Path}; docs/spec/configuration.md has every key."))];
+            return [.. exception.Findings
+                .Select(text => Finding.Problem("config", text, $"Correct {exception.Path}; docs/spec/configuration.md has every key."))];
         }
         var findings = new List<Finding> { Finding.Good("config", $"{configuration.FilePath} is good.") };
         if (configuration.Tls is { } tls)

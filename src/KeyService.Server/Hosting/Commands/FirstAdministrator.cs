@@ -5,7 +5,8 @@ namespace KeyService.Server.Hosting;
 /// <summary>Who is to administer a new installation: a name and exactly one credential.</summary>
 internal sealed record FirstAdministrator(string Name, Credential Credential)
 {
-    /// <exception cref="StartUpException">The name or the credential breaks a rule of access.proto, or there is not exactly one credential.</exception>
+    /// <exception cref="StartUpException">The name or the credential breaks a rule of access.proto, or there is not exactly one
+    /// credential.</exception>
     public static FirstAdministrator Of(string name, string? certificateUri, string? publicKeySha256, uint? unixUid)
     {
         if (!Principal.IsName(name))
@@ -22,7 +23,10 @@ internal sealed record FirstAdministrator(string Name, Credential Credential)
         if (publicKeySha256 is not null)
         {
             if (!Credential.TryOfPublicKeySha256(publicKeySha256, out var credential))
-                throw Invalid("--admin-certificate-sha256 must be 64 hexadecimal digits: SHA-256 of the certificate's public key (SubjectPublicKeyInfo).");
+            {
+                throw Invalid("--admin-certificate-sha256 must be 64 hexadecimal digits: "
+                    + "SHA-256 of the certificate's public key (SubjectPublicKeyInfo).");
+            }
             given.Add(credential);
         }
         if (unixUid is { } uid)

@@ -25,7 +25,8 @@ internal static class InitCommand
         if (await Installation.ReadAsync(store, cancellation) is { } standing)
         {
             throw new StartUpException(ExitCode.InUse,
-                $"The store {configuration.SqlitePath} holds an installation of {standing.CreateTime:u} already; nothing was changed. Start it with serve.");
+                $"The store {configuration.SqlitePath} holds an installation of {standing.CreateTime:u} already; "
+                + "nothing was changed. Start it with serve.");
         }
         await using var hsm = ServiceCore.OpenHsm(configuration, time, events: null);
         if (!hsm.HasHierarchy)
@@ -44,10 +45,12 @@ internal static class InitCommand
             PrincipalType.Person,
             administrator.Credential,
             CancellationToken.None);
-        await Console.Out.WriteLineAsync($"keyservice: initialised {configuration.SqlitePath} on token {hsm.Info.TokenLabel} ({hsm.TokenId}); "
+        await Console.Out.WriteLineAsync(
+            $"keyservice: initialised {configuration.SqlitePath} on token {hsm.Info.TokenLabel} ({hsm.TokenId}); "
             + $"administrator {administrator.Name} is {administrator.Credential.Value}");
         if (File.Exists(configuration.DevelopmentBackupKeyPath))
-            await Console.Error.WriteLineAsync($"DEVELOPMENT ONLY: the backup key's value lies in {configuration.DevelopmentBackupKeyPath}.");
+            await Console.Error.WriteLineAsync(
+                $"DEVELOPMENT ONLY: the backup key's value lies in {configuration.DevelopmentBackupKeyPath}.");
         return ExitCode.Ok;
     }
 }

@@ -24,7 +24,8 @@ internal static class ServeCommand
         Banner.Write(Console.Error, configuration, core, hardened);
 
         if (await LostStreams.RecordAsync(core.Store, cancellation) is > 0 and var lost)
-            await Console.Error.WriteLineAsync($"Warning: the server before did not end orderly; {lost} streams were open. They are in the audit log.");
+            await Console.Error.WriteLineAsync(
+                $"Warning: the server before did not end orderly; {lost} streams were open. They are in the audit log.");
         await core.Store.CommitAsync(Lifecycle(AuditEvent.ServiceStarted, configuration), null, CancellationToken.None);
         await server.Services.GetRequiredService<HealthProbe>().LookAsync();
         await server.StartAsync(cancellation);
@@ -42,6 +43,7 @@ internal static class ServeCommand
     {
         Automated = true,
         Source = Environment.MachineName,
-        Detail = $"version {SystemRpcs.Version}, profile {configuration.Profile.ToString().ToLowerInvariant()}, process {Environment.ProcessId}",
+        Detail = $"version {SystemRpcs.Version}, profile {configuration.Profile.ToString().ToLowerInvariant()}, "
+            + $"process {Environment.ProcessId}",
     };
 }

@@ -15,7 +15,8 @@ internal static class ServerCommandLine
             var parsed = root.Parse(arguments);
             if (parsed.Errors.Count > 0)
             {
-                await Console.Error.WriteLineAsync($"keyservice: {string.Join(' ', parsed.Errors.Select(error => error.Message))} See --help.");
+                await Console.Error.WriteLineAsync(
+                    $"keyservice: {string.Join(' ', parsed.Errors.Select(error => error.Message))} See --help.");
                 return (int)ExitCode.Configuration;
             }
             return await parsed.InvokeAsync(settings);
@@ -37,7 +38,8 @@ internal static class ServerCommandLine
         }
     }
 
-    private static Option<string> ConfigOption() => new("--config", "-c") { Description = "The server's configuration file (JSON).", Required = true };
+    private static Option<string> ConfigOption() =>
+        new("--config", "-c") { Description = "The server's configuration file (JSON).", Required = true };
 
     private static Command Serve()
     {
@@ -52,7 +54,10 @@ internal static class ServerCommandLine
         var config = ConfigOption();
         var name = new Option<string>("--admin-name") { Description = "Name of the first administrator.", Required = true };
         var uri = new Option<string?>("--admin-certificate-uri") { Description = "URI in the certificate's subject alternative names." };
-        var hash = new Option<string?>("--admin-certificate-sha256") { Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits." };
+        var hash = new Option<string?>("--admin-certificate-sha256")
+        {
+            Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits.",
+        };
         var uid = new Option<uint?>("--admin-unix-uid") { Description = "User id on the Unix socket." };
         var command = new Command("init", "Make key hierarchy, store and first administrator.") { config, name, uri, hash, uid };
         command.SetAction(async (parsed, cancellation) => (int)await InitCommand.RunAsync(
@@ -74,7 +79,10 @@ internal static class ServerCommandLine
     {
         var config = ConfigOption();
         var json = new Option<bool>("--json") { Description = "Findings as JSON." };
-        var command = new Command("doctor", "Check certificates, clock, token, store, grants and addresses, with a fix for each finding.") { config, json };
+        var command = new Command("doctor", "Check certificates, clock, token, store, grants and addresses, with a fix for each finding.")
+        {
+            config, json,
+        };
         command.SetAction(async (parsed, cancellation) =>
             (int)await DoctorCommand.RunAsync(parsed.GetRequiredValue(config), parsed.GetValue(json), cancellation));
         return command;

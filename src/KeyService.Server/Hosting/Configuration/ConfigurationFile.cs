@@ -38,7 +38,8 @@ internal static class ConfigurationFile
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(text, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            document = JsonDocument.Parse(
+                text, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
         }
         catch (JsonException exception)
         {
@@ -68,7 +69,8 @@ internal static class ConfigurationFile
         var profile = root.Choice("profile", ServerProfile.Development,
             ("development", ServerProfile.Development), ("production", ServerProfile.Production));
         if (profile == ServerProfile.Production)
-            root.Find("profile", "cannot be \"production\" yet: that needs PostgreSQL, which this version does not have; use \"development\"");
+            root.Find("profile",
+                "cannot be \"production\" yet: that needs PostgreSQL, which this version does not have; use \"development\"");
         var listen = ReadListen(root.Section("listen"));
         if (listen is { Tcp: null, UnixSocket: null })
             root.Find("listen", "names neither \"tcp\" nor \"unixSocket\": nobody could call");
@@ -92,7 +94,8 @@ internal static class ConfigurationFile
     private static ListenConfiguration ReadListen(ConfigurationSection section)
     {
         IPEndPoint? tcp = null;
-        if (section.Text("tcp") is { } text && (!IPEndPoint.TryParse(text, out tcp) || !text.Contains(':', StringComparison.Ordinal) || tcp.Port == 0))
+        if (section.Text("tcp") is { } text
+            && (!IPEndPoint.TryParse(text, out tcp) || !text.Contains(':', StringComparison.Ordinal) || tcp.Port == 0))
             section.Find("tcp", "must be an address and a port, for example \"127.0.0.1:8443\" or \"[::]:8443\"");
         var socket = section.File("unixSocket");
         var mode = section.Choice("unixSocketMode", UnixModes.OwnerAndGroup,
@@ -108,7 +111,8 @@ internal static class ConfigurationFile
             section.Know("certificate", "privateKey", "clientCa");
             return null;
         }
-        var tls = new TlsConfiguration(section.RequiredFile("certificate"), section.RequiredFile("privateKey"), section.RequiredFile("clientCa"));
+        var tls = new TlsConfiguration(
+            section.RequiredFile("certificate"), section.RequiredFile("privateKey"), section.RequiredFile("clientCa"));
         section.Finish();
         return tls;
     }

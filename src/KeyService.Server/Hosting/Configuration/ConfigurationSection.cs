@@ -122,7 +122,8 @@ internal sealed class ConfigurationSection
     {
         foreach (var unknown in _values.Keys.Except(_known))
         {
-            var hint = NearestName.Of(unknown, _known) is { } near ? $"did you mean \"{Full(near)}\"?" : $"known are {string.Join(", ", _known)}.";
+            var hint = NearestName.Of(unknown, _known) is { } near ? $"did you mean \"{Full(near)}\"?"
+                : $"known are {string.Join(", ", _known)}.";
             _findings.Add($"\"{Full(unknown)}\" is not a key of this configuration: {hint}");
         }
     }

@@ -48,13 +48,15 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
             var hsm = HsmToken.Open(configuration.Hsm, time);
             _findings.Add(Finding.Good(check, $"Token {hsm.Info.TokenLabel} ({hsm.TokenId}) opened with {hsm.Info.ModulePath}."));
             if (hsm.DevelopmentOnly)
-                _findings.Add(Finding.Warning(check, "DEVELOPMENT ONLY: this module keeps its keys in files of this host.", "Use a hardware token for real data."));
+                _findings.Add(Finding.Warning(
+                    check, "DEVELOPMENT ONLY: this module keeps its keys in files of this host.", "Use a hardware token for real data."));
             if (!hsm.HasHierarchy)
                 _findings.Add(Finding.Problem(check, "The token holds no root key.", $"Run init --config {configuration.FilePath} once."));
             foreach (var broken in hsm.Guarantees.Where(guarantee => guarantee.State == HsmGuaranteeState.Broken))
             {
                 _findings.Add(Finding.Warning(check, $"The module does not hold {broken.Name}: {broken.Evidence}",
-                    broken.RequiredInProduction ? "The production profile will refuse this module." : "Know it; nothing depends on it alone."));
+                    broken.RequiredInProduction ? "The production profile will refuse this module."
+                        : "Know it; nothing depends on it alone."));
             }
             return hsm;
         }
@@ -74,7 +76,8 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
         }
         catch (StoreOpenException exception)
         {
-            _findings.Add(Finding.Problem("store", exception.Message, $"Run init --config {configuration.FilePath} once, or correct store.sqlite."));
+            _findings.Add(Finding.Problem(
+                "store", exception.Message, $"Run init --config {configuration.FilePath} once, or correct store.sqlite."));
             return null;
         }
     }
@@ -86,17 +89,20 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
             NewestRecord = await ReadNewestAsync(store, cancellation);
             if (await Installation.ReadAsync(store, cancellation) is not { } installation)
             {
-                _findings.Add(Finding.Problem("store", $"{configuration.SqlitePath} holds no installation.", $"Run init --config {configuration.FilePath} once."));
+                _findings.Add(Finding.Problem(
+                    "store", $"{configuration.SqlitePath} holds no installation.", $"Run init --config {configuration.FilePath} once."));
                 return;
             }
             if (hsm is null)
             {
-                _findings.Add(Finding.Warning("store", $"{configuration.SqlitePath} can be read; without the token its rows cannot be verified.", "Mend the token first."));
+                _findings.Add(Finding.Warning("store",
+                    $"{configuration.SqlitePath} can be read; without the token its rows cannot be verified.", "Mend the token first."));
                 return;
             }
             if (installation.IntegrityKeyBlobs.FirstOrDefault(blob => blob.TokenId == hsm.TokenId) is not { } blob)
             {
-                _findings.Add(Finding.Problem("store", $"{configuration.SqlitePath} belongs to another token.", "Correct hsm.tokenLabel, hsm.tokenSerial or store.sqlite."));
+                _findings.Add(Finding.Problem("store", $"{configuration.SqlitePath} belongs to another token.",
+                    "Correct hsm.tokenLabel, hsm.tokenSerial or store.sqlite."));
                 return;
             }
             await hsm.LoadIntegrityKeyAsync(blob.Blob, blob.CheckValue, cancellation);
@@ -125,20 +131,26 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
     {
         var now = time.GetUtcNow();
         var valid = access.Grants.Values.Where(grant => !grant.Revoked && (grant.ExpireTime is null || grant.ExpireTime > now)).ToList();
-        var enabled = access.Principals.Values.Where(principal => !principal.Disabled).Select(principal => principal.Name).ToHashSet(StringComparer.Ordinal);
-        var administrators = valid.Where(grant => grant.Permissions.Contains(Permission.AdministerAccess) && enabled.Contains(grant.Principal))
+        var enabled = access.Principals.Values.Where(principal => !principal.Disabled).Select(principal => principal.Name)
+            .ToHashSet(StringComparer.Ordinal);
+        var administrators = valid
+            .Where(grant => grant.Permissions.Contains(Permission.AdministerAccess) && enabled.Contains(grant.Principal))
             .Select(grant => grant.Principal).Distinct().ToList();
+        var names = string.Join(", ", administrators);
         _findings.Add(administrators.Count > 0
-            ? Finding.Good("grants", $"{enabled.Count} principals, {valid.Count} grants; administrators: {string.Join(", ", administrators)}.")
-            : Finding.Problem("grants", "No enabled principal may administer access: nobody can grant anything.", "Restore the store from a backup that has an administrator."));
+            ? Finding.Good("grants", $"{enabled.Count} principals, {valid.Count} grants; administrators: {names}.")
+            : Finding.Problem("grants", "No enabled principal may administer access: nobody can grant anything.",
+                "Restore the store from a backup that has an administrator."));
         foreach (var grant in valid.Where(grant => grant.ExpireTime is { } end && end - now < Soon))
-            _findings.Add(Finding.Warning("grants", $"The grant {grant.Id:x16} of {grant.Principal} ends {grant.ExpireTime:u}.", "Make a new one in time."));
+            _findings.Add(Finding.Warning(
+                "grants", $"The grant {grant.Id:x16} of {grant.Principal} ends {grant.ExpireTime:u}.", "Make a new one in time."));
     }
 
     private void LookAtLog(AuditReport report)
     {
         if (report.Findings.Count == 0)
-            _findings.Add(Finding.Good("audit", $"{report.Records} records without a gap, each its leaf hash; the first {report.MarkedSize} are those that were marked."));
+            _findings.Add(Finding.Good("audit",
+                $"{report.Records} records without a gap, each its leaf hash; the first {report.MarkedSize} are those that were marked."));
         foreach (var finding in report.Findings)
         {
             _findings.Add(Finding.Problem("audit", $"Record {report.Slot}/{finding.Sequence}: {finding.Finding}.",
@@ -150,7 +162,8 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
     {
         var bytes = await store.ReadAsync(connection => connection.QueryFirstOrDefaultAsync<byte[]>(
             "SELECT record FROM audit_records ORDER BY sequence DESC LIMIT 1"), cancellation);
-        return bytes is not null && AuditRecord.TryParse(bytes, out var record) && record is not null ? UnixTime.FromNanoseconds(record.TimeUnixNanoseconds) : null;
+        return bytes is not null && AuditRecord.TryParse(bytes, out var record) && record is not null
+            ? UnixTime.FromNanoseconds(record.TimeUnixNanoseconds) : null;
     }
 
     private static string FixOf(HsmFault fault) => fault switch

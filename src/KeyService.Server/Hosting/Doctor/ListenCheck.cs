@@ -25,7 +25,8 @@ internal static class ListenCheck
             using var probe = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             probe.Bind(endpoint);
             return serverRuns
-                ? Finding.Warning(Check, $"A server runs on this store, but nothing listens on {endpoint}.", "It may be starting, or run with another configuration.")
+                ? Finding.Warning(Check, $"A server runs on this store, but nothing listens on {endpoint}.",
+                    "It may be starting, or run with another configuration.")
                 : Finding.Good(Check, $"{endpoint} is free.");
         }
         catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse)
@@ -36,7 +37,8 @@ internal static class ListenCheck
         }
         catch (SocketException exception)
         {
-            return Finding.Problem(Check, $"{endpoint} cannot be listened on: {exception.Message}", "Give listen.tcp an address of this host and a port that this user may use.");
+            return Finding.Problem(Check, $"{endpoint} cannot be listened on: {exception.Message}",
+                "Give listen.tcp an address of this host and a port that this user may use.");
         }
     }
 
@@ -48,7 +50,8 @@ internal static class ListenCheck
         if (!File.Exists(path))
         {
             return serverRuns
-                ? Finding.Warning(Check, $"A server runs on this store, but {path} is not there.", "Somebody removed it: restart the server.")
+                ? Finding.Warning(Check, $"A server runs on this store, but {path} is not there.",
+                    "Somebody removed it: restart the server.")
                 : Finding.Good(Check, $"{path} is free.");
         }
         try

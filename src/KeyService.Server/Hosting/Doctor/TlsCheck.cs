@@ -19,7 +19,8 @@ internal static class TlsCheck
         }
         catch (TlsMaterialException exception)
         {
-            unusable = Finding.Problem(Check, exception.Message, "Put a valid PEM certificate, its key and the client CA where tls.certificate, tls.privateKey and tls.clientCa say.");
+            unusable = Finding.Problem(Check, exception.Message,
+                "Put a valid PEM certificate, its key and the client CA where tls.certificate, tls.privateKey and tls.clientCa say.");
             material = null!;
         }
         if (unusable is not null)
@@ -36,8 +37,10 @@ internal static class TlsCheck
             yield return Finding.Warning(Check, $"The server certificate lives {life.TotalDays:0} days.",
                 "Issue certificates for at most 12 months: losing a key then ends by itself.");
         }
-        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(tls.PrivateKeyPath) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
-            yield return Finding.Problem(Check, $"Every user of this host can read or change {tls.PrivateKeyPath}.", $"chmod 0600 {tls.PrivateKeyPath}");
+        if (!OperatingSystem.IsWindows()
+            && (File.GetUnixFileMode(tls.PrivateKeyPath) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
+            yield return Finding.Problem(
+                Check, $"Every user of this host can read or change {tls.PrivateKeyPath}.", $"chmod 0600 {tls.PrivateKeyPath}");
     }
 
     private static Finding OfEnd(string what, string path, X509Certificate2 certificate, DateTimeOffset now)
@@ -46,7 +49,8 @@ internal static class TlsCheck
         if (end <= now)
             return Finding.Problem(Check, $"The {what} ended {end:u}.", $"Put a new one into {path}; a running server reads it by itself.");
         return end - now < Soon
-            ? Finding.Warning(Check, $"The {what} ends {end:u}, in {(end - now).TotalDays:0} days.", $"Renew it and put it into {path}; a running server reads it by itself.")
+            ? Finding.Warning(Check, $"The {what} ends {end:u}, in {(end - now).TotalDays:0} days.",
+                $"Renew it and put it into {path}; a running server reads it by itself.")
             : Finding.Good(Check, $"The {what} is valid to {end:u}.");
     }
 }

@@ -21,7 +21,8 @@ internal static class CertificateCredentials
         foreach (var extension in certificate.Extensions)
         {
             if (extension.Oid?.Value == SubjectAlternativeName)
-                credentials.AddRange(Uris(extension.RawData).Take(MaxUris).Select(uri => new Credential(CredentialKind.CertificateSanUri, uri)));
+                credentials.AddRange(
+                    Uris(extension.RawData).Take(MaxUris).Select(uri => new Credential(CredentialKind.CertificateSanUri, uri)));
         }
         var hash = Convert.ToHexStringLower(SHA256.HashData(certificate.PublicKey.ExportSubjectPublicKeyInfo()));
         credentials.Add(new Credential(CredentialKind.CertificatePublicKeySha256, hash));

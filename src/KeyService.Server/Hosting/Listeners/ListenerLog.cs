@@ -21,5 +21,6 @@ internal sealed partial class ListenerLog(ILogger<ListenerLog> logger)
 
     public void CertificatesRejected(Exception exception) => CertificatesRejected(logger, exception);
 
-    public void ClientCertificateRefused(string subject, string source, string why) => ClientCertificateRefused(logger, subject, source, why);
+    public void ClientCertificateRefused(string subject, string source, string why) =>
+        ClientCertificateRefused(logger, subject, source, why);
 }

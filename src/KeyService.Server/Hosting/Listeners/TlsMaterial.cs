@@ -36,7 +36,8 @@ internal sealed class TlsMaterial
         catch (Exception exception) when (exception is CryptographicException or ArgumentException)
         {
             throw new TlsMaterialException(
-                $"{tls.CertificatePath} and {tls.PrivateKeyPath} are not a PEM certificate and its unencrypted private key: {exception.Message}", exception);
+                $"{tls.CertificatePath} and {tls.PrivateKeyPath} are not a PEM certificate and its unencrypted private key: "
+                + exception.Message, exception);
         }
         if (certificate.NotAfter.ToUniversalTime() <= now.UtcDateTime || certificate.NotBefore.ToUniversalTime() > now.UtcDateTime)
         {

@@ -69,7 +69,8 @@ internal static class UnixSocketListener
             return null;
         Span<byte> ucred = stackalloc byte[UcredBytes];
         return socket.GetRawSocketOption(SolSocket, SoPeerCred, ucred) == UcredBytes
-            ? BitConverter.IsLittleEndian ? BinaryPrimitives.ReadUInt32LittleEndian(ucred[UidOffset..]) : BinaryPrimitives.ReadUInt32BigEndian(ucred[UidOffset..])
+            ? BitConverter.IsLittleEndian ? BinaryPrimitives.ReadUInt32LittleEndian(ucred[UidOffset..])
+                : BinaryPrimitives.ReadUInt32BigEndian(ucred[UidOffset..])
             : null;
     }
 }

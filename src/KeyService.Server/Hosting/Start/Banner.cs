@@ -8,8 +8,8 @@ internal static class Banner
 {
     public static void Write(TextWriter writer, ServerConfiguration configuration, ServiceCore core, bool hardened)
     {
-        writer.WriteLine($"KeyService {SystemRpcs.Version}, profile {configuration.Profile.ToString().ToLowerInvariant()}, store {configuration.SqlitePath}, "
-            + $"token {core.Hsm.Info.TokenLabel} ({core.Hsm.TokenId})");
+        writer.WriteLine($"KeyService {SystemRpcs.Version}, profile {configuration.Profile.ToString().ToLowerInvariant()}, "
+            + $"store {configuration.SqlitePath}, token {core.Hsm.Info.TokenLabel} ({core.Hsm.TokenId})");
         foreach (var warning in Warnings(configuration, core, hardened))
             writer.WriteLine(warning);
     }

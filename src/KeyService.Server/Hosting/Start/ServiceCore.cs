@@ -78,10 +78,12 @@ internal sealed class ServiceCore : IAsyncDisposable
         IStore store, HsmToken hsm, ServerConfiguration configuration, CancellationToken cancellation)
     {
         var installation = await Installation.ReadAsync(store, cancellation)
-            ?? throw new StartUpException(ExitCode.NotInitialised, $"The store {configuration.SqlitePath} is empty. Run init with this configuration first.");
+            ?? throw new StartUpException(
+                ExitCode.NotInitialised, $"The store {configuration.SqlitePath} is empty. Run init with this configuration first.");
         var blob = installation.IntegrityKeyBlobs.FirstOrDefault(candidate => candidate.TokenId == hsm.TokenId)
             ?? throw new StartUpException(ExitCode.Configuration,
-                $"The store {configuration.SqlitePath} belongs to another token ({string.Join(", ", installation.IntegrityKeyBlobs.Select(known => known.TokenId))}); "
+                $"The store {configuration.SqlitePath} belongs to another token "
+                + $"({string.Join(", ", installation.IntegrityKeyBlobs.Select(known => known.TokenId))}); "
                 + $"the configuration names {hsm.Info.TokenLabel} ({hsm.TokenId}). Correct hsm.tokenLabel or store.sqlite.");
         await hsm.LoadIntegrityKeyAsync(blob.Blob, blob.CheckValue, cancellation);
         var rows = new RowAuthenticator(hsm.MacAsync);

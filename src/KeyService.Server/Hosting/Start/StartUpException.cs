@@ -6,7 +6,8 @@ internal sealed class StartUpException(ExitCode code, string message, Exception?
     public ExitCode Code { get; } = code;
 }
 
-/// <summary>Exit codes of the server binary, the same numbers as the command's where they mean the same (docs/spec/configuration.md).</summary>
+/// <summary>Exit codes of the server binary, the same numbers as the command's where they mean the same
+/// (docs/spec/configuration.md).</summary>
 internal enum ExitCode
 {
     Ok = 0,

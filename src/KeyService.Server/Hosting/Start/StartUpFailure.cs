@@ -19,7 +19,8 @@ internal static class StartUpFailure
         StoreUnavailableException store => new StartUpException(ExitCode.Unavailable, store.Message, store),
         StoreTamperedException store => new StartUpException(ExitCode.Tampered, store.Message, store),
         IOException { InnerException: AddressInUseException } address => InUse(address), // its message names the address
-        IOException { InnerException: SocketException socket } io => new StartUpException(ExitCode.Configuration, $"{io.Message} {socket.Message}", io),
+        IOException { InnerException: SocketException socket } io =>
+            new StartUpException(ExitCode.Configuration, $"{io.Message} {socket.Message}", io),
         SocketException socket => new StartUpException(ExitCode.Configuration, $"The server cannot listen: {socket.Message}", socket),
         _ => null,
     };
