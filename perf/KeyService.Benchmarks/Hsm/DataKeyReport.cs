@@ -49,7 +49,7 @@ internal static partial class DataKeyReport
         ];
         foreach (var (_, round) in works)
         {
-            for (var warm = 0; warm < 30; warm++)
+            for (var warm = 0; warm < 60; warm++)
             {
                 round();
             }
