@@ -21,6 +21,9 @@ load echo-server --certificate "$state/pki/server.crt" --private-key "$state/pki
 sleep 2
 
 load data-keys --profile "$state/profiles/database.json" --rounds "$rounds" --seconds "$seconds" --disk "$state"
+# P2 at the token, without a service around it: against perf/c/hsm_loop.c on a token of its own.
+dotnet build -c Release -v quiet --nologo perf/KeyService.Benchmarks >/dev/null
+dotnet artifacts/bin/KeyService.Benchmarks/release/KeyService.Benchmarks.dll hsm-data-keys $((rounds * 5))
 load many-data-keys --profile "$state/profiles/database.json" --server-pid "$server" --rounds "$rounds" --seconds "$seconds"
 load batches --profile "$state/profiles/database.json" --rounds "$rounds" --seconds "$seconds"
 load streams --profile "$state/profiles/backup.json" --mebibytes "$mib"
