@@ -24,7 +24,8 @@ internal sealed class PipelineHost : IAsyncDisposable
     private readonly string directory = Directory.CreateTempSubdirectory("keyservice-pipeline-").FullName;
     private readonly WebApplication application;
 
-    private PipelineHost(LimitsConfiguration limits, Principal caller, Action<IEndpointRouteBuilder> map, ProbeBehaviour behaviour)
+    private PipelineHost(LimitsConfiguration limits, Principal caller, Action<IEndpointRouteBuilder> map, ProbeBehaviour behaviour,
+        DateTimeOffset? notAfter)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.AddProvider(Log);
@@ -43,6 +44,14 @@ internal sealed class PipelineHost : IAsyncDisposable
         {
             listen.Protocols = HttpProtocols.Http2;
             UnixSocketListener.Configure(listen);
+            if (notAfter is { } end)
+            {
+                listen.Use(next => async connection =>
+                {
+                    PeerOfConnection.Set(connection.Items, new Peer("mtls", [Myself.Credential], "test", end));
+                    await next(connection);
+                });
+            }
         }));
         application = builder.Build();
         application.UseRouting();
@@ -73,9 +82,10 @@ internal sealed class PipelineHost : IAsyncDisposable
     };
 
     public static async Task<PipelineHost> StartAsync(
-        Action<IEndpointRouteBuilder> map, LimitsConfiguration? limits = null, Principal? caller = null, ProbeBehaviour? behaviour = null)
+        Action<IEndpointRouteBuilder> map, LimitsConfiguration? limits = null, Principal? caller = null, ProbeBehaviour? behaviour = null,
+        DateTimeOffset? notAfter = null)
     {
-        var host = new PipelineHost(limits ?? new LimitsConfiguration(), caller ?? Myself, map, behaviour ?? new ProbeBehaviour());
+        var host = new PipelineHost(limits ?? new LimitsConfiguration(), caller ?? Myself, map, behaviour ?? new ProbeBehaviour(), notAfter);
         await host.application.StartAsync();
         host.Channel = GrpcChannel.ForAddress(
             "http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = host.NewHandler() });

@@ -145,6 +145,19 @@ public sealed class PipelineTests
         Assert.Equal(("dr.who", 128), (record.OnBehalfOf, record.Device.Length));
     }
 
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(-1, false)]
+    public async Task A_connection_does_not_outlive_its_certificate(int hoursLeft, bool answered)
+    {
+        await using var host = await PipelineHost.StartAsync(
+            endpoints => endpoints.MapRpc<ProbeService>(), notAfter: TimeProvider.System.GetUtcNow().AddHours(hoursLeft));
+        if (answered)
+            Assert.Equal([1], await Unary(host, [1]));
+        else
+            await RefusedAsync(Unary(host, [1]), StatusCode.Unauthenticated, Reason.UnknownPrincipal);
+    }
+
     [Fact]
     public async Task A_disabled_principal_is_refused_on_its_open_connection()
     {
