@@ -60,11 +60,20 @@ internal static class FaultDecoder
                     return TransportFault.ConnectionClosedEarly;
                 case SocketException:
                     return TransportFault.NotListening;
-                case HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded or HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse }:
+                case HttpIOException
+                {
+                    HttpRequestError: HttpRequestError.ResponseEnded or HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse,
+                }:
                     return TransportFault.ConnectionClosedEarly;
             }
         }
-        return e.Status.DebugException is null ? TransportFault.None : TransportFault.Broken;
+        // Nothing inside said more: the outermost exception still knows that HTTP/2 never began, or broke.
+        return e.Status.DebugException switch
+        {
+            null => TransportFault.None,
+            HttpRequestException => TransportFault.ConnectionClosedEarly,
+            _ => TransportFault.Broken,
+        };
     }
 
     private static bool IsAlert(Exception? e)

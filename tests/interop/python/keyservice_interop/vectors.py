@@ -7,7 +7,7 @@ import pathlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import aad, archive_vectors, audit, context, field, rows, wrapped, xaes
+from . import aad, archive_vectors, audit, blob, context, field, rows, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -129,12 +129,33 @@ def _row_mac(document: dict) -> int:
     return _each(document["positive"], positive)
 
 
+def _key_blob(document: dict) -> int:
+    def positive(v):
+        root, backup, kek, version = (_hex(v, name) for name in ("rootKey", "backupKey", "kek", "keyVersion"))
+        for wrapping_key, made in ((root, "rootBlob"), (backup, "backupBlob")):
+            assert blob.wrap(wrapping_key, kek) == _hex(v, made) and blob.unwrap(wrapping_key, _hex(v, made)) == kek
+        assert blob.version_hash(version) == _hex(v, "versionHash")
+        assert aad.build(blob.CHECK_VALUE_PURPOSE, wrapped.FORMAT, version, b"", context.encode([])) == _hex(v, "aad")
+        assert blob.check_value(kek, version, _hex(v, "iv")) == _hex(v, "checkValue") and blob.holds(kek, version, _hex(v, "checkValue"))
+        assert blob.wrap(root, _hex(v, "integrityKey")) == _hex(v, "integrityRootBlob")
+        assert blob.integrity_check(_hex(v, "integrityKey")) == _hex(v, "integrityCheckValue")
+        assert (blob.backup_pattern(backup), blob.backup_key_id(backup)) == (_hex(v, "backupPattern"), _hex(v, "backupKeyId"))
+        # Another key opens neither: not the blob, not the check value.
+        _refuses(VerificationFailed, blob.unwrap, backup, _hex(v, "rootBlob"))
+        _refuses(VerificationFailed, blob.holds, root, version, _hex(v, "checkValue"))
+
+    return _each(document["positive"], positive) + _each(
+        document["malformed"], lambda v: _refuses(FormatError, blob.parse, _hex(v, "blob"))
+    )
+
+
 CHECKS = {
     "archive": archive_vectors.check,
     "associated-data": _associated_data,
     "audit-record": _audit_record,
     "context": _context,
     "field-token": _field_token,
+    "key-blob": _key_blob,
     "row-mac": _row_mac,
     "wrapped-data-key": _wrapped_data_key,
 }
