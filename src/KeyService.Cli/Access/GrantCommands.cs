@@ -13,18 +13,31 @@ internal static class GrantCommands
     private static Command New()
     {
         var principal = new Argument<string>("PRINCIPAL") { Description = "Who is given the permissions" };
-        var key = new Option<string>("--key", "-k") { Description = "Name of a key, a prefix that ends with /*, or * for all", HelpName = "PATTERN", Required = true };
+        var key = new Option<string>("--key", "-k")
+        {
+            Description = "Name of a key, a prefix that ends with /*, or * for all",
+            HelpName = "PATTERN",
+            Required = true,
+        };
         var permissions = new Option<string>("--permissions")
         {
-            Description = "Comma-separated: generate-data-key, unwrap-data-key, rewrap-data-key, encrypt, decrypt, reencrypt, create-key, read-key, rotate-key, administer-access, read-audit, read-system",
+            Description = "Comma-separated: generate-data-key, unwrap-data-key, rewrap-data-key, encrypt, decrypt, reencrypt, "
+                + "create-key, read-key, rotate-key, administer-access, read-audit, read-system",
             HelpName = "LIST",
             Required = true,
         };
         var context = GlobalOptions.Context();
         context.Description = "Pairs that the request's context must hold, once for each";
-        var expires = new Option<string?>("--expires") { Description = "End: 30d, 12h, or a time such as 2027-01-31T00:00:00Z; never when absent", HelpName = "WHEN" };
+        var expires = new Option<string?>("--expires")
+        {
+            Description = "End: 30d, 12h, or a time such as 2027-01-31T00:00:00Z; never when absent",
+            HelpName = "WHEN",
+        };
         var requestId = GlobalOptions.RequestId();
-        return new Command("create", "Give permissions on keys to a principal") { principal, key, permissions, context, expires, requestId }.Runs(async run =>
+        return new Command("create", "Give permissions on keys to a principal")
+        {
+            principal, key, permissions, context, expires, requestId,
+        }.Runs(async run =>
         {
             var list = run.Required(permissions).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             var end = run.Get(expires) is { } text ? ParseEnd(text, TimeProvider.System.GetUtcNow()) : (DateTimeOffset?)null;
@@ -42,7 +55,8 @@ internal static class GrantCommands
         {
             using var client = run.Connect();
             await run.Report.WriteListAsync(
-                client.Access.ListGrantsAsync(run.Required(principal), run.Cancellation).Select(AccessRecords.Of), "No grants.", run.Cancellation).ConfigureAwait(false);
+                client.Access.ListGrantsAsync(run.Required(principal), run.Cancellation).Select(AccessRecords.Of),
+                "No grants.", run.Cancellation).ConfigureAwait(false);
         });
     }
 
@@ -60,7 +74,8 @@ internal static class GrantCommands
 
     internal static DateTimeOffset ParseEnd(string text, DateTimeOffset now)
     {
-        if (text.Length > 1 && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is > 0 and < 100_000)
+        if (text.Length > 1 && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
+            && count is > 0 and < 100_000)
         {
             switch (text[^1])
             {

@@ -22,14 +22,26 @@ internal static class PrincipalCommands
     private static Command New()
     {
         var name = Name();
-        var type = new Option<string>("--type") { Description = "service, person or ai-system", HelpName = "TYPE", DefaultValueFactory = _ => "service" };
+        var type = new Option<string>("--type")
+        {
+            Description = "service, person or ai-system",
+            HelpName = "TYPE",
+            DefaultValueFactory = _ => "service",
+        };
         type.AcceptOnlyFromAmong([.. Types.Keys]);
         var uri = new Option<string?>("--certificate-uri") { Description = "URI in the certificate's subject alternative names", HelpName = "URI" };
         var certificate = new Option<string?>("--certificate") { Description = "PEM certificate, whose public key is registered", HelpName = "FILE" };
-        var hash = new Option<string?>("--public-key-sha256") { Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits", HelpName = "HEX" };
+        var hash = new Option<string?>("--public-key-sha256")
+        {
+            Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits",
+            HelpName = "HEX",
+        };
         var uid = new Option<uint?>("--unix-uid") { Description = "User id on the Unix socket", HelpName = "UID" };
         var requestId = GlobalOptions.RequestId();
-        return new Command("create", "Register a principal by one credential") { name, type, uri, certificate, hash, uid, requestId }.Runs(async run =>
+        return new Command("create", "Register a principal by one credential")
+        {
+            name, type, uri, certificate, hash, uid, requestId,
+        }.Runs(async run =>
         {
             Credential?[] given =
             [
@@ -40,11 +52,13 @@ internal static class PrincipalCommands
             ];
             if (given.Count(one => one is not null) != 1)
             {
-                throw CliError.Usage("A principal has exactly one credential.", "Give one of --certificate-uri, --certificate, --public-key-sha256, --unix-uid.");
+                throw CliError.Usage("A principal has exactly one credential.",
+                    "Give one of --certificate-uri, --certificate, --public-key-sha256, --unix-uid.");
             }
             using var client = run.Connect();
             var principal = await client.Access.CreatePrincipalAsync(
-                run.Get(name), Types[run.Required(type)], given.First(one => one is not null)!, run.Get(requestId), run.Cancellation).ConfigureAwait(false);
+                run.Get(name), Types[run.Required(type)], given.First(one => one is not null)!, run.Get(requestId), run.Cancellation)
+                .ConfigureAwait(false);
             run.Report.Write(AccessRecords.Of(principal));
         });
     }
@@ -53,7 +67,8 @@ internal static class PrincipalCommands
     {
         using var client = run.Connect();
         await run.Report.WriteListAsync(
-            client.Access.ListPrincipalsAsync(run.Cancellation).Select(AccessRecords.Of), "No principals.", run.Cancellation).ConfigureAwait(false);
+            client.Access.ListPrincipalsAsync(run.Cancellation).Select(AccessRecords.Of),
+            "No principals.", run.Cancellation).ConfigureAwait(false);
     });
 
     private static Command Disable()

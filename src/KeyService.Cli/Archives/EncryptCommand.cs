@@ -17,7 +17,11 @@ internal static class EncryptCommand
         var key = GlobalOptions.Key();
         var context = GlobalOptions.Context();
         var output = GlobalOptions.Output("Archive; appears only when it is whole. stdout when absent");
-        var name = new Option<string?>("--name") { Description = "What is archived, visible in the archive; else the input's file name", HelpName = "TEXT" };
+        var name = new Option<string?>("--name")
+        {
+            Description = "What is archived, visible in the archive; else the input's file name",
+            HelpName = "TEXT",
+        };
         var remote = new Option<bool>("--remote") { Description = "Encrypt inside the service: no data key comes here" };
         var force = GlobalOptions.Force();
         var command = new Command(Name, "Encrypt a file, stdin, or the output of a command (after --) into an archive")

@@ -18,7 +18,10 @@ internal static class InspectCommand
     public static Command Create()
     {
         var input = new Argument<string?>("FILE") { Description = "File; stdin when absent or -", Arity = ArgumentArity.ZeroOrOne };
-        return new Command("inspect", "Say what an archive, wrapped data key or field token is; needs no key and no service") { input }.Runs(async run =>
+        return new Command("inspect", "Say what an archive, wrapped data key or field token is; needs no key and no service")
+        {
+            input,
+        }.Runs(async run =>
         {
             using var stream = InputFile.Open(run.Get(input));
             var head = new byte[Head];
@@ -33,7 +36,13 @@ internal static class InspectCommand
         if (WrappedKeyInput.TryParse(head) is { } wrapped)
         {
             _ = WrappedDataKey.TryParse(wrapped, out var key);
-            return new Record { ["kind"] = "wrapped-data-key", ["format"] = (int)WrappedDataKey.Format, ["key_version"] = key.VersionId.ToString(), ["bytes"] = wrapped.Length };
+            return new Record
+            {
+                ["kind"] = "wrapped-data-key",
+                ["format"] = (int)WrappedDataKey.Format,
+                ["key_version"] = key.VersionId.ToString(),
+                ["bytes"] = wrapped.Length,
+            };
         }
         if (FieldCommands.TryParse(head) is { } bytes)
         {

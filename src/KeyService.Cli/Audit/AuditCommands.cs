@@ -13,7 +13,12 @@ internal static class AuditCommands
     private static Command Tail()
     {
         var follow = new Option<bool>("--follow", "-f") { Description = "Go on with what is recorded later, until interrupted" };
-        var lines = new Option<int>("--lines", "-n") { Description = "How many of the last records to begin with", HelpName = "COUNT", DefaultValueFactory = _ => 20 };
+        var lines = new Option<int>("--lines", "-n")
+        {
+            Description = "How many of the last records to begin with",
+            HelpName = "COUNT",
+            DefaultValueFactory = _ => 20,
+        };
         lines.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int>() < 0)
@@ -60,7 +65,8 @@ internal static class AuditCommands
         var key = record.Key.Length == 0 ? "" : " key=" + record.Key;
         var items = record.ItemCount > 1 ? $" items={record.ItemCount}" : "";
         return Terminal.Printable(
-            $"{time} {record.LogSlot}/{record.Sequence,-8} {EnumNames.Of(record.Outcome),-7} {record.Event,-24} {Record.Text(record.Principal)}{key}{items}{reason}");
+            $"{time} {record.LogSlot}/{record.Sequence,-8} {EnumNames.Of(record.Outcome),-7} {record.Event,-24} "
+            + $"{Record.Text(record.Principal)}{key}{items}{reason}");
     }
 
     private static string? Absent(string text) => text.Length == 0 ? null : text;

@@ -16,20 +16,28 @@ internal static class DataKeyCommands
     {
         var key = GlobalOptions.Key();
         var context = GlobalOptions.Context();
-        var output = new Option<string?>("--wrapped", "-o") { Description = "File for the wrapped key, 69 bytes; else base64 on stdout", HelpName = "FILE" };
+        var output = new Option<string?>("--wrapped", "-o")
+        {
+            Description = "File for the wrapped key, 69 bytes; else base64 on stdout",
+            HelpName = "FILE",
+        };
         var plaintext = new Option<string?>("--plaintext")
         {
             Description = "File (mode 0600) for the 32 bytes in the clear, or - for stdout; without it they never leave the service",
             HelpName = "FILE",
         };
         var force = GlobalOptions.Force();
-        return new Command("generate", "Make a data key under the active version of a key") { key, context, output, plaintext, force }.Runs(async run =>
+        return new Command("generate", "Make a data key under the active version of a key")
+        {
+            key, context, output, plaintext, force,
+        }.Runs(async run =>
         {
             var wrappedPath = run.Get(output);
             var plaintextPath = run.Get(plaintext);
             if (plaintextPath is "-" && (wrappedPath is null or "-" || run.Json))
             {
-                throw CliError.Usage("Wrapped key and plaintext cannot both go to stdout.", "Name a file for the wrapped key with --wrapped, and leave --json.");
+                throw CliError.Usage("Wrapped key and plaintext cannot both go to stdout.",
+                    "Name a file for the wrapped key with --wrapped, and leave --json.");
             }
             var scope = DataKeyScope.General(ContextPairs.Parse(run.Get(context)!));
             using var plaintextFile = plaintextPath is null ? null : OutputFile.Create(plaintextPath, run.Get(force));
@@ -86,7 +94,10 @@ internal static class DataKeyCommands
         var context = GlobalOptions.Context();
         var output = GlobalOptions.Output("File for the wrapped key; else base64 on stdout");
         var force = GlobalOptions.Force();
-        return new Command("rewrap", "Wrap a data key again under the newest version; it is not seen here") { input, context, output, force }.Runs(async run =>
+        return new Command("rewrap", "Wrap a data key again under the newest version; it is not seen here")
+        {
+            input, context, output, force,
+        }.Runs(async run =>
         {
             var scope = DataKeyScope.General(ContextPairs.Parse(run.Get(context)!));
             var wrapped = await WrappedKeyInput.ReadAsync(run.Get(input), run.Cancellation).ConfigureAwait(false);

@@ -10,8 +10,13 @@ internal static class DoctorCommand
 {
     public static Command Create()
     {
-        var config = new Option<string?>("--config") { Description = "Also look at the server with this configuration; else the one that the profile names", HelpName = "FILE" };
-        return new Command("doctor", "Look at profile, certificates, clock, service and (on its machine) the server, and say how to fix what is wrong")
+        var config = new Option<string?>("--config")
+        {
+            Description = "Also look at the server with this configuration; else the one that the profile names",
+            HelpName = "FILE",
+        };
+        return new Command("doctor",
+            "Look at profile, certificates, clock, service and (on its machine) the server, and say how to fix what is wrong")
         {
             config,
         }.Runs(async run =>

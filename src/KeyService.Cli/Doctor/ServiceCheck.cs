@@ -17,11 +17,14 @@ internal static class ServiceCheck
             using var client = KeyServiceClient.Connect(profile.ToOptions());
             var me = await client.Access.WhoAmIAsync(cancellation).ConfigureAwait(false);
             var now = time.GetUtcNow();
-            var valid = me.Grants.Where(grant => !grant.Revoked && (grant.ExpireTime is null || grant.ExpireTime.ToDateTimeOffset() > now)).ToList();
+            var valid = me.Grants
+                .Where(grant => !grant.Revoked && (grant.ExpireTime is null || grant.ExpireTime.ToDateTimeOffset() > now)).ToList();
             findings.Add(Finding.Good("principal", $"The service knows this client as {me.Principal.Name}."));
             findings.Add(valid.Count == 0
-                ? Finding.Warning("grants", $"{me.Principal.Name} has no grant in force.", $"An administrator gives one: keyservice grant create {me.Principal.Name} --key … --permissions …")
-                : Finding.Good("grants", $"{valid.Count} in force: {string.Join(", ", valid.SelectMany(grant => grant.Permissions).Distinct().Order())}."));
+                ? Finding.Warning("grants", $"{me.Principal.Name} has no grant in force.",
+                    $"An administrator gives one: keyservice grant create {me.Principal.Name} --key … --permissions …")
+                : Finding.Good("grants",
+                    $"{valid.Count} in force: {string.Join(", ", valid.SelectMany(grant => grant.Permissions).Distinct().Order())}."));
             if (await client.Access.ServerClockAsync(cancellation).ConfigureAwait(false) is { } server)
             {
                 findings.Add(Clock(server, time.GetUtcNow()));
@@ -55,10 +58,12 @@ internal static class ServiceCheck
             [
                 status.Profile == "production"
                     ? Finding.Good("service", $"KeyService {status.Version}, production profile.")
-                    : Finding.Warning("service", $"KeyService {status.Version}, {status.Profile} profile: development only.", "Use the production profile for patient data."),
+                    : Finding.Warning("service", $"KeyService {status.Version}, {status.Profile} profile: development only.",
+                        "Use the production profile for patient data."),
                 .. status.Components.Select(component => component.Healthy
                     ? Finding.Good($"service-{component.Name}", component.Detail.Length == 0 ? "Healthy." : component.Detail)
-                    : Finding.Problem($"service-{component.Name}", component.Detail, "Run keyservice doctor on the server, and look at its log.")),
+                    : Finding.Problem($"service-{component.Name}", component.Detail,
+                        "Run keyservice doctor on the server, and look at its log.")),
             ];
         }
         catch (KeyServiceException e) when (e.Reason == "ACCESS_DENIED")

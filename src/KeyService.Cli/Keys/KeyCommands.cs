@@ -18,7 +18,8 @@ internal static class KeyCommands
         {
             using var client = run.Connect();
             var period = run.Get(days) is { } count ? TimeSpan.FromDays(count) : (TimeSpan?)null;
-            run.Report.Write(KeyRecords.Of(await client.Keys.CreateAsync(run.Get(name), period, run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
+            run.Report.Write(KeyRecords.Of(
+                await client.Keys.CreateAsync(run.Get(name), period, run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
         });
     }
 
@@ -34,12 +35,18 @@ internal static class KeyCommands
 
     private static Command List()
     {
-        var prefix = new Option<string>("--prefix") { Description = "Only names that begin so", HelpName = "TEXT", DefaultValueFactory = _ => "" };
+        var prefix = new Option<string>("--prefix")
+        {
+            Description = "Only names that begin so",
+            HelpName = "TEXT",
+            DefaultValueFactory = _ => "",
+        };
         return new Command("list", "List keys by name") { prefix }.Runs(async run =>
         {
             using var client = run.Connect();
             await run.Report.WriteListAsync(
-                client.Keys.ListAsync(run.Required(prefix), run.Cancellation).Select(KeyRecords.Of), "No keys.", run.Cancellation).ConfigureAwait(false);
+                client.Keys.ListAsync(run.Required(prefix), run.Cancellation).Select(KeyRecords.Of),
+                "No keys.", run.Cancellation).ConfigureAwait(false);
         });
     }
 
@@ -50,7 +57,8 @@ internal static class KeyCommands
         return new Command("rotate", "Make and activate a new version; older ones go on decrypting") { name, requestId }.Runs(async run =>
         {
             using var client = run.Connect();
-            run.Report.Write(KeyRecords.Of(await client.Keys.RotateAsync(run.Get(name), run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
+            run.Report.Write(KeyRecords.Of(
+                await client.Keys.RotateAsync(run.Get(name), run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
         });
     }
 
@@ -61,7 +69,8 @@ internal static class KeyCommands
         {
             using var client = run.Connect();
             await run.Report.WriteListAsync(
-                client.Keys.ListVersionsAsync(run.Get(name), run.Cancellation).Select(KeyRecords.Of), "No versions.", run.Cancellation).ConfigureAwait(false);
+                client.Keys.ListVersionsAsync(run.Get(name), run.Cancellation).Select(KeyRecords.Of),
+                "No versions.", run.Cancellation).ConfigureAwait(false);
         });
     }
 

@@ -9,7 +9,8 @@ internal static class EnumNames
         where TEnum : struct, System.Enum
     {
         var name = value.ToString();
-        return string.Concat(name.Select((c, i) => i > 0 && char.IsUpper(c) && !char.IsUpper(name[i - 1]) ? $"-{char.ToLowerInvariant(c)}" : $"{char.ToLowerInvariant(c)}"));
+        return string.Concat(name.Select((c, i) =>
+            (i > 0 && char.IsUpper(c) && !char.IsUpper(name[i - 1]) ? "-" : "") + char.ToLowerInvariant(c)));
     }
 }
 

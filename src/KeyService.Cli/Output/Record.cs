@@ -5,7 +5,8 @@ namespace KeyService.Cli.Output;
 /// <summary>
 /// A result: snake_case names with values, in their order. The same record is an object in JSON, a row in a list and
 /// lines on a terminal, so that none of the three can forget a field.
-/// Values: string, bool, integers, double, DateTimeOffset (RFC 3339 UTC), lists of strings, pairs (an object), Record, lists of Record, null.
+/// Values: string, bool, integers, double, DateTimeOffset (RFC 3339 UTC), lists of strings, pairs (an object), Record, lists of
+/// Record, null.
 /// </summary>
 internal sealed class Record : List<KeyValuePair<string, object?>>
 {
@@ -32,7 +33,9 @@ internal sealed class Record : List<KeyValuePair<string, object?>>
         string text => text.Length == 0 ? "-" : Terminal.Printable(text),
         bool flag => flag ? "yes" : "no",
         DateTimeOffset time => Time(time),
-        IReadOnlyList<KeyValuePair<string, string>> pairs => pairs.Count == 0 ? "-" : Terminal.Printable(string.Join(' ', pairs.Select(p => $"{p.Key}={p.Value}"))),
+        IReadOnlyList<KeyValuePair<string, string>> pairs => pairs.Count == 0
+            ? "-"
+            : Terminal.Printable(string.Join(' ', pairs.Select(p => $"{p.Key}={p.Value}"))),
         IEnumerable<string> list => list.Any() ? Terminal.Printable(string.Join(", ", list)) : "-",
         double number => number.ToString("0.###", CultureInfo.InvariantCulture),
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),

@@ -86,7 +86,8 @@ internal sealed class Report(bool json, bool terminal)
                     break;
                 case IReadOnlyList<Record> { Count: > 0 } list:
                     text.Append(label.TrimEnd()).Append('\n');
-                    text.Append(string.Concat(PlainTable.Format(list).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => $"{indent}  {line}\n")));
+                    var table = PlainTable.Format(list).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+                    text.Append(string.Concat(table.Select(line => $"{indent}  {line}\n")));
                     break;
                 case IReadOnlyList<Record>:
                     text.Append(label).Append("-\n");

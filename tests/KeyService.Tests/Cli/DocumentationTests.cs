@@ -44,7 +44,9 @@ public sealed class DocumentationTests
     {
         foreach (var command in Leaves(CommandTree.Build()))
         {
-            Assert.All(command.Options.Cast<Symbol>().Concat(command.Arguments).Append(command), symbol => Assert.False(string.IsNullOrEmpty(symbol.Description), $"{Path_(command)} {symbol.Name}"));
+            Assert.All(
+                command.Options.Cast<Symbol>().Concat(command.Arguments).Append(command),
+                symbol => Assert.False(string.IsNullOrEmpty(symbol.Description), $"{Path_(command)} {symbol.Name}"));
         }
     }
 

@@ -36,7 +36,11 @@ public sealed class OutputTests
     public void A_plain_table_has_aligned_columns_and_no_decoration() =>
         Assert.Equal(
             "NAME    KEY COUNT\nshort   1\nlonger  22\n",
-            PlainTable.Format([new Record { ["name"] = "short", ["key_count"] = 1 }.Detail("hidden", 1), new Record { ["name"] = "longer", ["key_count"] = 22 }.Detail("hidden", 2)]));
+            PlainTable.Format(
+            [
+                new Record { ["name"] = "short", ["key_count"] = 1 }.Detail("hidden", 1),
+                new Record { ["name"] = "longer", ["key_count"] = 22 }.Detail("hidden", 2),
+            ]));
 
     [Theory]
     [InlineData("plain", "plain")]
