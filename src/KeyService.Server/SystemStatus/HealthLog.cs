@@ -9,6 +9,11 @@ internal sealed partial class HealthLog(ILogger<HealthLog> logger)
     [LoggerMessage(4201, LogLevel.Information, "{Component} is well again")]
     private static partial void Well(ILogger logger, string component);
 
+    [LoggerMessage(4202, LogLevel.Error, "A round of probes failed")]
+    private static partial void RoundFailed(ILogger logger, Exception exception);
+
+    public void RoundFailed(Exception exception) => RoundFailed(logger, exception);
+
     public void Changed(ComponentHealth component)
     {
         if (component.Healthy)

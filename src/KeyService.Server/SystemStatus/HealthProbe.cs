@@ -56,11 +56,25 @@ internal sealed class HealthProbe(
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
-                await LookAsync();
+                await LookOnceAsync();
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // The server stops.
+        }
+    }
+
+    // A round that fails is no reason to stop the server, which an exception out of a background service would do.
+    private async Task LookOnceAsync()
+    {
+        try
+        {
+            await LookAsync();
+        }
+        catch (Exception exception)
+        {
+            log.RoundFailed(exception);
+            Tell(serving: false);
         }
     }
 

@@ -67,12 +67,20 @@ internal sealed class TlsFiles
         }
     }
 
-    // Kubernetes and certbot replace files by renaming links: time of the target and length tell both.
+    // Kubernetes and certbot replace files by renaming links: time of the target and length tell both. In the middle of a renewal
+    // a file may be missing for a moment, which is a change like any other.
     private string Stamp() => string.Join('|', new[] { _tls.CertificatePath, _tls.PrivateKeyPath, _tls.ClientCaPath }.Select(path =>
     {
-        var file = new FileInfo(path);
-        if (file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
-            file = target;
-        return file.Exists ? $"{file.FullName}:{file.LastWriteTimeUtc.Ticks}:{file.Length}" : "-";
+        try
+        {
+            var file = new FileInfo(path);
+            if (file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
+                file = target;
+            return $"{file.FullName}:{file.LastWriteTimeUtc.Ticks}:{file.Length}";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return "-";
+        }
     }));
 }
