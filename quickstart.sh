@@ -31,6 +31,7 @@ socket=$dev/keyservice.sock
 # A socket's path is limited to 107 bytes.
 [ ${#socket} -le 107 ] || socket=/tmp/keyservice-$(printf '%s' "$dev" | sha256sum | cut -c1-12).sock
 server=''
+words=''
 
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' plain=$'\e[0m'; else bold='' dim='' green='' plain=''; fi
 title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
@@ -43,13 +44,16 @@ attempt() {
   local status=0
   "$@" >"$dev/last.log" 2>&1 || status=$?
   cat "$dev/last.log" >> "$log"
+  words=''
+  [ $status -eq 0 ] || words=$dev/last.log
   return $status
 }
 
 # Ends with a sentence, under the words of what failed.
 broken() {
   printf '\n'
-  tail -n 15 "${2:-$dev/last.log}" | sed 's/^/    /' >&2
+  local said=${2:-$words}
+  [ -z "$said" ] || tail -n 15 "$said" | sed 's/^/    /' >&2
   die "$1"
 }
 
@@ -63,9 +67,10 @@ prepare() {
   ensure "the development HSM and PKI" "$install" \
     /usr/lib/softhsm/libsofthsm2.so=softhsm2 softhsm2-util=softhsm2 openssl=openssl script=bsdutils
   mkdir -p "$dev"
-  : > "$log"
   exec 9>"$dev/lock"
-  flock -n 9 || broken "Another quickstart.sh is already at work in this directory: use ./keyservice while it serves, or end it with Ctrl-C in its terminal."
+  flock -n 9 || die "Another quickstart.sh is already at work in this directory.
+Use ./keyservice while it serves, or end it with Ctrl-C in its terminal."
+  : > "$log"
 }
 
 # ---------------------------------------------------------------- build
@@ -103,8 +108,15 @@ free_port() { # the port asked for, or the next that nobody listens on
 }
 
 profile() { # NAME ENDPOINT: mutual TLS with the client certificate of that name
-  printf '{\n  "endpoint": "%s",\n  "ca": "../pki/ca.crt",\n  "certificate": "../pki/%s.crt",\n  "privateKey": "../pki/%s.key",\n  "serverConfig": "../server.json"\n}\n' \
-    "$2" "$1" "$1" > "$dev/profiles/$1.json"
+  cat > "$dev/profiles/$1.json" <<JSON
+{
+  "endpoint": "$2",
+  "ca": "../pki/ca.crt",
+  "certificate": "../pki/$1.crt",
+  "privateKey": "../pki/$1.key",
+  "serverConfig": "../server.json"
+}
+JSON
 }
 
 provision() {
@@ -126,7 +138,9 @@ configure() {
   port=$(free_port "${wanted:-8443}")
   [ "$port" = "${wanted:-8443}" ] || line "${dim}Port $wanted is taken by another program; using $port.$plain"
   if [ -s "$config" ]; then
-    sed -i -e "s#\"tcp\": *\"127.0.0.1:[0-9]*\"#\"tcp\": \"127.0.0.1:$port\"#" -e "s#\"unixSocket\": *\"[^\"]*\"#\"unixSocket\": \"$socket\"#" "$config"
+    sed -i \
+      -e "s#\"tcp\": *\"127.0.0.1:[0-9]*\"#\"tcp\": \"127.0.0.1:$port\"#" \
+      -e "s#\"unixSocket\": *\"[^\"]*\"#\"unixSocket\": \"$socket\"#" "$config"
   else
     cat > "$config" <<JSON
 {
@@ -150,7 +164,8 @@ JSON
   chmod 0755 keyservice
 }
 
-# Separation of duties holds in development too: who administers keys cannot use them. So the script picks the profile that fits the command.
+# Separation of duties holds in development too: who administers keys cannot use them. So the script picks the profile that
+# fits the command.
 command_script() {
   cat <<'SCRIPT'
 #!/usr/bin/env bash

@@ -31,7 +31,8 @@ mkdir -p "$results"
 prepare() {
   require_dotnet
   ensure "the tests" "$install" \
-    /usr/lib/softhsm/libsofthsm2.so=softhsm2 '/usr/lib/*/libsoftokn3.so=libnss3' gcc=gcc /usr/include/dlfcn.h=libc6-dev softhsm2-util=softhsm2 pkcs11-tool=opensc openssl=openssl script=bsdutils \
+    /usr/lib/softhsm/libsofthsm2.so=softhsm2 '/usr/lib/*/libsoftokn3.so=libnss3' gcc=gcc /usr/include/dlfcn.h=libc6-dev \
+    softhsm2-util=softhsm2 pkcs11-tool=opensc openssl=openssl script=bsdutils \
     age=age gpg=gnupg node=nodejs npm=npm \
     /usr/bin/python3=python3 /usr/lib/python3/dist-packages/grpc=python3-grpcio \
     /usr/lib/python3/dist-packages/google/protobuf=python3-protobuf \
@@ -41,7 +42,8 @@ prepare() {
   npm_packages
 }
 
-# npm install, not npm ci: a registry need not carry buf's packages for other operating systems. The lock's versions and hashes hold all the same.
+# npm install, not npm ci: a registry need not carry buf's packages for other operating systems. The lock's versions and hashes
+# hold all the same.
 npm_packages() {
   cmp -s "$node/package-lock.json" "$node/node_modules/.lock" && return
   [ "$install" = yes ] || die "Missing for the tests: the npm packages of $node.
@@ -64,7 +66,8 @@ run() {
   local project=$1 filter=(-trait- Duration=long) started=$SECONDS
   [ "$long" = no ] || filter=()
   say "Running $project"
-  dotnet "artifacts/bin/$project/release/$project.dll" -noLogo -noColor "${filter[@]}" -xml "$results/$project.xml" >"$results/$project.log" 2>&1 ||
+  dotnet "artifacts/bin/$project/release/$project.dll" -noLogo -noColor "${filter[@]}" -xml "$results/$project.xml" \
+    >"$results/$project.log" 2>&1 ||
     failed_runners=$((failed_runners + 1))
   grep -E '\[(FAIL|SKIP)\]' "$results/$project.log" || true
   sed -n '/\[FAIL\]/,/^ *Stack Trace/p' "$results/$project.log" | grep -v '\[FAIL\]' | head -n 200 || true
@@ -72,7 +75,10 @@ run() {
 }
 
 # The totals over all runners, from the attributes of their <assembly> elements.
-total() { cat "$results"/*.xml 2>/dev/null | grep -oE "<assembly [^>]*" | grep -oE " $1=\"[0-9]+\"" | tr -dc '0-9\n' | awk '{ sum += $1 } END { print sum + 0 }'; }
+total() {
+  cat "$results"/*.xml 2>/dev/null | grep -oE "<assembly [^>]*" | grep -oE " $1=\"[0-9]+\"" | tr -dc '0-9\n' |
+    awk '{ sum += $1 } END { print sum + 0 }'
+}
 
 report() {
   local file

@@ -20,7 +20,8 @@ absent() {
 # The SDK is not a Debian package: it is asked for, never installed.
 require_dotnet() {
   local sdks
-  command -v dotnet >/dev/null || die "The .NET 10 SDK is missing. Install it (https://dotnet.microsoft.com/download/dotnet/10.0) and run this again."
+  command -v dotnet >/dev/null ||
+    die "The .NET 10 SDK is missing. Install it (https://dotnet.microsoft.com/download/dotnet/10.0) and run this again."
   sdks=$(dotnet --list-sdks | cut -d' ' -f1 | tr '\n' ' ')
   case " $sdks" in *" 10."*) ;; *) die "This needs the .NET 10 SDK; this machine has: ${sdks:-none}" ;; esac
 }
@@ -57,7 +58,8 @@ apt_packages() {
   "${get[@]}" "$@"
 }
 
-# ensure WHY INSTALL PROOF=PACKAGE... : says what it will install and for what, then does it. With INSTALL=no it refuses and says what to install.
+# ensure WHY INSTALL PROOF=PACKAGE... : says what it will install and for what, then does it. With INSTALL=no it refuses and says
+# what to install.
 ensure() {
   local why=$1 install=$2 packages
   shift 2
@@ -69,8 +71,10 @@ ensure() {
 Nothing was installed, as --no-install asks. Install them and run this again:
   $by_hand"
   fi
-  command -v apt-get >/dev/null || die "Missing for $why: ${packages[*]}. This machine has no apt-get: install them by its own means and run this again."
-  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "Missing for $why: ${packages[*]}. Installing needs root and there is no sudo. As root:
+  command -v apt-get >/dev/null ||
+    die "Missing for $why: ${packages[*]}. This machine has no apt-get: install them by its own means and run this again."
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+    die "Missing for $why: ${packages[*]}. Installing needs root and there is no sudo. As root:
   $by_hand"
   say "Will install for $why, from Debian: ${packages[*]}"
   install_packages "${packages[@]}"
