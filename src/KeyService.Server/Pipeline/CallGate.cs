@@ -66,7 +66,7 @@ internal sealed class CallGate(
                 throw Refusal.ShuttingDown();
             if (rpc is null)
             {
-                record.Detail = OneLine(method);
+                record.Detail = OneLine.Of(method, MaxRecordedLength);
                 throw Refusal.Unimplemented(record.Detail);
             }
             var call = new Call(rpc, method, principal, record, started, access.Allows, store, requests)
@@ -106,25 +106,14 @@ internal sealed class CallGate(
         }
         record.Event = AuditEvent.AuthenticationRefused;
         if (peer.Credentials.Length > 0)
-            record.Source = $"{peer.Source} {peer.Credentials[0].Value}";
-        record.Detail = OneLine(context.Request.Path.Value ?? "");
+            record.Source = $"{peer.Source} {OneLine.Of(peer.Credentials[0].Value, MaxRecordedLength)}";
+        record.Detail = OneLine.Of(context.Request.Path.Value ?? "", MaxRecordedLength);
         throw Refusal.UnknownPrincipal();
     }
 
     // Metadata of a call that goes into its record as it is: the caller's word, not verified.
     private static string Said(HttpContext context, string header) =>
-        context.Request.Headers.TryGetValue(header, out var value) ? OneLine(value.ToString()) : "";
-
-    // What somebody wrote: one line of printable ASCII, not too long, for record and log.
-    private static string OneLine(string written)
-    {
-        var shown = written.Length <= MaxRecordedLength ? written : written[..MaxRecordedLength];
-        return string.Create(shown.Length, shown, static (line, text) =>
-        {
-            for (var i = 0; i < line.Length; i++)
-                line[i] = text[i] is >= ' ' and <= '~' ? text[i] : '?';
-        });
-    }
+        context.Request.Headers.TryGetValue(header, out var value) ? OneLine.Of(value.ToString(), MaxRecordedLength) : "";
 
     private async Task RefuseAsync(HttpContext context, AuditRecordDraft record, long started, Failure failure)
     {

@@ -26,6 +26,15 @@ public sealed partial class RefusalTests
     public void A_status_message_travels_percent_encoded(string message, string encoded) =>
         Assert.Equal(encoded, TrailersOnly.PercentEncode(message));
 
+    [Theory]
+    [InlineData("CN=one", 20, "CN=one")]
+    [InlineData("two\nlines\0", 20, "two?lines?")]
+    [InlineData("\U0001F511 key", 20, "?? key")]
+    [InlineData("\U0001F511 key", 1, "?")]
+    [InlineData("123456", 5, "12345")]
+    public void What_a_stranger_wrote_becomes_one_line_of_ASCII(string written, int maxLength, string shown) =>
+        Assert.Equal(shown, OneLine.Of(written, maxLength));
+
     private static string ScreamingSnake(StatusCode code) => Upper().Replace(code.ToString(), "_$0").TrimStart('_').ToUpperInvariant();
 
     [GeneratedRegex(@"// (?<code>[A-Z_]+)(\.| with)[^\n]*\n(\s*//[^\n]*\n)*\s*REASON_(?<name>[A-Z_]+) = ")]

@@ -23,13 +23,15 @@ internal sealed class HandshakeRefusals(IStore store, TimeProvider time, Listene
 
     public void Add(string subject, string source, string why)
     {
+        // The subject is whatever a stranger put into a certificate.
+        subject = OneLine.Of(subject, MaxSubjectLength);
         log.ClientCertificateRefused(subject, source, why);
         var record = new AuditRecordDraft(AuditEvent.AuthenticationRefused)
         {
             Outcome = AuditOutcome.Refused,
             Reason = RefusalStatus.NameOf(Reason.UnknownPrincipal),
             Source = source,
-            Detail = $"handshake: {(subject.Length <= MaxSubjectLength ? subject : subject[..MaxSubjectLength])}: {why}",
+            Detail = $"handshake: {subject}: {why}",
         };
         if (!_records.Writer.TryWrite(record))
             Interlocked.Increment(ref _dropped);
@@ -60,9 +62,10 @@ internal sealed class HandshakeRefusals(IStore store, TimeProvider time, Listene
         {
             await store.CommitAsync(record, change: null, CancellationToken.None);
         }
-        catch (Exception exception) when (exception is StoreUnavailableException or StoreOverloadedException)
+        catch (Exception exception)
         {
-            // The connection was refused all the same; health says what the store's matter is.
+            // The connection was refused all the same; health says what the store's matter is. Nothing may come out of here: it would
+            // stop the server.
             log.RefusalNotRecorded(exception);
         }
     }
