@@ -136,10 +136,16 @@ internal sealed class CallPipeline(
         return failure.Answer;
     }
 
+    /// <summary>
+    /// A client's deadline begins before its request is on its way, so its reset comes a little before the deadline as it stands here. For the record, that
+    /// reset is the deadline.
+    /// </summary>
+    private static readonly TimeSpan DeadlineSlack = TimeSpan.FromMilliseconds(100);
+
     private StatusCode? CutOff(ServerCallContext context)
     {
         if (!context.CancellationToken.IsCancellationRequested)
             return null;
-        return context.Deadline <= time.GetUtcNow().UtcDateTime ? StatusCode.DeadlineExceeded : StatusCode.Cancelled;
+        return context.Deadline - DeadlineSlack <= time.GetUtcNow().UtcDateTime ? StatusCode.DeadlineExceeded : StatusCode.Cancelled;
     }
 }
