@@ -13,7 +13,8 @@ load() { dotnet artifacts/bin/KeyService.Load/release/KeyService.Load.dll "$@"; 
 state=${KEYSERVICE_DEV:-$PWD/.dev}
 pids=()
 trap 'for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done' EXIT
-./quickstart.sh >"$state.perf.log" 2>&1 & pids+=($!)
+mkdir -p "$state"
+./quickstart.sh >"$state/perf.log" 2>&1 & pids+=($!)
 for _ in $(seq 600); do [ -S "$state/keyservice.sock" ] && ./keyservice status >/dev/null 2>&1 && break; sleep 0.5; done
 server=$(pgrep -f "KeyService.Server serve --config $state/server.json" | head -n 1)
 ./keyservice key create perf/load >/dev/null 2>&1 || true
