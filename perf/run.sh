@@ -13,7 +13,7 @@ load() { dotnet artifacts/bin/KeyService.Load/release/KeyService.Load.dll "$@"; 
 state=${KEYSERVICE_DEV:-$PWD/.dev}
 pids=()
 trap 'for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done' EXIT
-mkdir -p "$state"
+mkdir -m 700 -p "$state"
 ./quickstart.sh >"$state/perf.log" 2>&1 & pids+=($!)
 for _ in $(seq 600); do [ -S "$state/keyservice.sock" ] && ./keyservice status >/dev/null 2>&1 && break; sleep 0.5; done
 server=$(pgrep -f "KeyService.Server serve --config $state/server.json" | head -n 1)
