@@ -1,3 +1,4 @@
+using KeyService.Cli.CommandLine;
 using KeyService.Client;
 using KeyService.Crypto;
 using KeyService.Crypto.Archives;
@@ -31,7 +32,10 @@ internal static class LocalArchive
         var header = await ArchiveDecryptor.ReadHeaderAsync(archive, cancellation).ConfigureAwait(false);
         if (expected is not null && !expected.Equals(header.Context))
         {
-            throw new ArchiveException(ArchiveFault.VerificationFailed, "The archive was made with another context than the one given.");
+            // Not a matter of another copy: the archive may be whole, and says itself what it was made for.
+            throw new CliError(
+                CommandLine.ExitCode.NotVerified, "ARCHIVE_NOT_VERIFIED", "The archive was made with another context than the one given.",
+                "keyservice inspect shows the archive's context; give just that, or leave --context away.");
         }
         using var dataKey = await UnwrapAsync(client, header, cancellation).ConfigureAwait(false);
         var summary = await ArchiveDecryptor.DecryptAsync(
