@@ -100,6 +100,7 @@ report() {
 
 prepare
 build
+run KeyService.Crypto.Tests
 run KeyService.Tests
 run KeyService.IntegrationTests
 
