@@ -36,12 +36,7 @@ public sealed class XAes256GcmTests
     public void The_accumulated_hash_over_ten_thousand_messages_comes_out(string backend) =>
         Assert.Equal("e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939", Accumulated(AesBackends.Get(backend), 10_000));
 
-    [Fact]
-    [Trait("Duration", "long")]
-    public void The_accumulated_hash_over_a_million_messages_comes_out() =>
-        Assert.Equal("2163ae1445985a30b60585ee67daa55674df06901b890593e824b8a7c885ab15", Accumulated(AesBackends.Get("evp"), 1_000_000));
-
-    private static string Accumulated(AesBackend engine, int messages)
+    internal static string Accumulated(AesBackend engine, int messages)
     {
         Assert.SkipUnless(Shake128.IsSupported, "SHAKE-128 needs OpenSSL 1.1.1 or later");
         // All of the stream at once, because reading piece by piece needs OpenSSL 3.3: 32 + 24 + 2 lengths + twice 127.5 bytes a message, and a margin.
