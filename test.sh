@@ -58,6 +58,7 @@ build() {
   say "Building"
   local log=$results/build.log
   dotnet build -c Release KeyService.sln >"$log" 2>&1 || { grep -E ' error |error :' "$log" | sort -u >&2; die "The build failed ($log)."; }
+  hsm-sim/build.sh
 }
 
 # run PROJECT: its tests, with the summary kept as XML. A runner that dies leaves none, which is a failure below.
