@@ -18,6 +18,7 @@ public sealed class KeyServiceClient : IDisposable
         var runner = new CallRunner(options);
         DataKeys = new DataKeyCalls(invoker, runner);
         Cipher = new CipherCalls(invoker, runner);
+        Archives = new ArchiveCalls(DataKeys);
         Keys = new KeyCalls(invoker, runner);
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
@@ -29,6 +30,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Encryption and decryption inside the service.</summary>
     public CipherCalls Cipher { get; }
+
+    /// <summary>Archives as streams, made and opened here with data keys of the service.</summary>
+    public ArchiveCalls Archives { get; }
 
     /// <summary>Administration of keys.</summary>
     public KeyCalls Keys { get; }

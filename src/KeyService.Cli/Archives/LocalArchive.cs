@@ -1,4 +1,3 @@
-using KeyService.Cli.CommandLine;
 using KeyService.Client;
 using KeyService.Crypto;
 using KeyService.Crypto.Archives;
@@ -32,32 +31,12 @@ internal static class LocalArchive
         var header = await ArchiveDecryptor.ReadHeaderAsync(archive, cancellation).ConfigureAwait(false);
         if (expected is not null && !expected.Equals(header.Context))
         {
-            // Not a matter of another copy: the archive may be whole, and says itself what it was made for.
-            throw new CliError(
-                CommandLine.ExitCode.NotVerified, "ARCHIVE_NOT_VERIFIED", "The archive was made with another context than the one given.",
-                "keyservice inspect shows the archive's context; give just that, or leave --context away.");
+            throw new ArchiveException(ArchiveFault.OtherContext, "The archive was made with another context than the one given.");
         }
-        using var dataKey = await UnwrapAsync(client, header, cancellation).ConfigureAwait(false);
+        using var dataKey = await client.Archives.UnwrapKeyAsync(header, cancellation).ConfigureAwait(false);
         var summary = await ArchiveDecryptor.DecryptAsync(
             archive, header, dataKey.Secret, plaintext, new ArchiveOptions { Progress = progress }, cancellation).ConfigureAwait(false);
         return Report(summary, header, dataKey);
-    }
-
-    // Every slot wraps the same data key for somebody: the first that opens for us will do.
-    private static async Task<DataKey> UnwrapAsync(KeyServiceClient client, ArchiveHeader header, CancellationToken cancellation)
-    {
-        var scope = DataKeyScope.Archive(header.ArchiveId.Span, header.Context);
-        for (var slot = 0; ; slot++)
-        {
-            try
-            {
-                return await client.DataKeys.UnwrapAsync(header.WrappedDataKeys[slot], scope, cancellation).ConfigureAwait(false);
-            }
-            catch (KeyServiceException e) when (e.Reason is "DECRYPTION_FAILED" or "ACCESS_DENIED" && slot + 1 < header.WrappedDataKeys.Count)
-            {
-                // The next slot may be ours.
-            }
-        }
     }
 
     private static ArchiveReport Report(ArchiveSummary summary, ArchiveHeader header, DataKey dataKey) =>

@@ -18,6 +18,8 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
             "Give at most 16 pairs KEY=VALUE of valid UTF-8, no key twice, at most 4 KiB together."),
         ProducerFailedException e => new(CommandLine.ExitCode.ProducerFailed, "PRODUCER_FAILED", e.Message,
             "No archive was sealed. Make the producer work on its own first; what it said is above."),
+        RestoreTestFailedException e => new(CommandLine.ExitCode.RestoreTestFailed, "RESTORE_TEST_FAILED", e.Message,
+            "The archive itself is not to blame unless that is said too; what the command said is above."),
         OperationCanceledException => new(CommandLine.ExitCode.Interrupted, "INTERRUPTED", "Interrupted.", "Nothing was left behind; start again."),
         IOException or UnauthorizedAccessException => new(CommandLine.ExitCode.Failed, "IO", exception.Message,
             "Check path, permissions and free space, and start again."),
@@ -46,7 +48,7 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         ArchiveFault.UnsupportedVersion => "ARCHIVE_VERSION",
         ArchiveFault.Truncated => "ARCHIVE_TRUNCATED",
         ArchiveFault.Damaged => "ARCHIVE_DAMAGED",
-        ArchiveFault.VerificationFailed => "ARCHIVE_NOT_VERIFIED",
+        ArchiveFault.VerificationFailed or ArchiveFault.OtherContext => "ARCHIVE_NOT_VERIFIED",
         ArchiveFault.TooLong => "ARCHIVE_TOO_LONG",
         ArchiveFault.HeaderChanged => "ARCHIVE_CHANGED",
         _ => "ARCHIVE_DAMAGED",
@@ -58,6 +60,8 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         ArchiveFault.UnsupportedVersion => "Use a newer keyservice.",
         ArchiveFault.TooLong => "Split the input.",
         ArchiveFault.HeaderChanged => "Start again.",
+        // Not a matter of another copy: the archive may be whole, and says itself what it was made for.
+        ArchiveFault.OtherContext => "keyservice inspect shows the archive's context; give just that, or leave --context away.",
         _ => "Fetch another copy of the archive; of this one nothing may be used.",
     };
 }

@@ -6,9 +6,6 @@ namespace KeyService.Crypto.Archives;
 /// </summary>
 public static class ArchiveDecryptor
 {
-    private const int SealedSegment = SegmentCipher.ChunksPerSegment * ArchiveFormat.SealedChunkLength;
-    private const int PlaintextSegment = SegmentCipher.ChunksPerSegment * ArchiveFormat.ChunkLength;
-
     /// <summary>Reads the header from the stream's position and leaves the stream at the payload.</summary>
     /// <exception cref="ArchiveException">Empty, NotAnArchive, UnsupportedVersion, Truncated, Damaged.</exception>
     public static async Task<ArchiveHeader> ReadHeaderAsync(Stream archive, CancellationToken cancellationToken = default)
@@ -55,17 +52,7 @@ public static class ArchiveDecryptor
         ArgumentNullException.ThrowIfNull(plaintext);
         byte[] prefix = new byte[ArchiveFormat.PayloadPrefixLength];
         int have = await archive.ReadAtLeastAsync(prefix, prefix.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
-        if (have < prefix.Length)
-        {
-            throw ArchiveException.Truncated("its payload");
-        }
-
-        using MessageKeys keys = MessageKeys.Derive(dataKey, prefix.AsSpan(0, ArchiveFormat.SaltLength), context);
-        if (!keys.Matches(prefix.AsSpan(ArchiveFormat.SaltLength)))
-        {
-            throw ArchiveException.VerificationFailed();
-        }
-
+        using MessageKeys keys = MessageKeys.Open(dataKey, prefix.AsSpan(0, have), context);
         if (archive.CanSeek)
         {
             long chunks = archive.Position;
@@ -74,7 +61,7 @@ public static class ArchiveDecryptor
         }
 
         using var pipeline = new SegmentPipeline(
-            archive, plaintext, () => new SegmentOpener(keys), SealedSegment, PlaintextSegment, options ?? ArchiveOptions.Default);
+            archive, plaintext, () => new SegmentOpener(keys), SegmentCipher.SealedLength, SegmentCipher.PlaintextLength, options ?? ArchiveOptions.Default);
         (long input, long output) = await pipeline.RunAsync(cancellationToken).ConfigureAwait(false);
         return new ArchiveSummary(output, prefix.Length + input);
     }

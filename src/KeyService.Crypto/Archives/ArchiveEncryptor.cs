@@ -5,10 +5,6 @@ namespace KeyService.Crypto.Archives;
 /// <summary>Makes an archive from a stream on all cores. Memory is flat (about 2 MiB a worker) at any length.</summary>
 public static class ArchiveEncryptor
 {
-    private const int PlaintextSegment = SegmentCipher.ChunksPerSegment * ArchiveFormat.ChunkLength;
-
-    private const int SealedSegment = SegmentCipher.ChunksPerSegment * ArchiveFormat.SealedChunkLength;
-
     /// <summary>Encrypts with one wrapped data key.</summary>
     /// <param name="plaintext">
     /// Read from its position to its end; not closed. Its end seals the archive. A pipe cannot tell a dead producer from a finished one, so a stream
@@ -65,7 +61,7 @@ public static class ArchiveEncryptor
         byte[] preamble = [.. header, .. salt, .. keys.Commitment];
         await archive.WriteAsync(preamble, cancellationToken).ConfigureAwait(false);
         using var pipeline = new SegmentPipeline(
-            plaintext, archive, () => new SegmentSealer(keys), PlaintextSegment, SealedSegment, options ?? ArchiveOptions.Default);
+            plaintext, archive, () => new SegmentSealer(keys), SegmentCipher.PlaintextLength, SegmentCipher.SealedLength, options ?? ArchiveOptions.Default);
         (long input, long output) = await pipeline.RunAsync(cancellationToken).ConfigureAwait(false);
         return new ArchiveSummary(input, preamble.Length + output);
     }

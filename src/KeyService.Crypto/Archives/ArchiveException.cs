@@ -29,6 +29,9 @@ public enum ArchiveFault
 
     /// <summary>The header on disk is not the one that the caller read: somebody re-wrapped in between.</summary>
     HeaderChanged = 8,
+
+    /// <summary>The archive's context, which everybody can read in its header, is not the one that its reader demanded.</summary>
+    OtherContext = 9,
 }
 
 /// <summary>The one exception for an archive that cannot be read, written or re-wrapped. Its text carries no secret and no content.</summary>

@@ -14,6 +14,12 @@ public sealed record ArchiveOptions
 
     /// <summary>Told the plaintext bytes done so far after each segment, in order, from a worker's thread.</summary>
     public IProgress<long>? Progress { get; init; }
+
+    internal void Check()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(Workers, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Workers, MaxWorkers);
+    }
 }
 
 /// <summary>What was done.</summary>

@@ -46,6 +46,33 @@ internal sealed class MessageKeys : IDisposable
         return keys;
     }
 
+    /// <summary>Derives the keys of a message that begins with this salt and commitment, and proves that they are its own.</summary>
+    /// <exception cref="ArchiveException">Truncated, VerificationFailed.</exception>
+    public static MessageKeys Open(SecretBuffer inputKey, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> context)
+    {
+        if (prefix.Length < ArchiveFormat.PayloadPrefixLength)
+        {
+            throw ArchiveException.Truncated("its payload");
+        }
+
+        MessageKeys keys = Derive(inputKey, prefix[..ArchiveFormat.SaltLength], context);
+        if (keys.Matches(prefix[ArchiveFormat.SaltLength..]))
+        {
+            return keys;
+        }
+
+        keys.Dispose();
+        throw ArchiveException.VerificationFailed();
+    }
+
+    /// <summary>The same keys for another owner.</summary>
+    public MessageKeys Copy()
+    {
+        var copy = new MessageKeys();
+        _derived.DangerousSpan.CopyTo(copy._derived.DangerousSpan);
+        return copy;
+    }
+
     /// <summary>Whether this is the message that the commitment stands in. Checked before any chunk is opened.</summary>
     public bool Matches(ReadOnlySpan<byte> commitment) => CryptographicOperations.FixedTimeEquals(commitment, Commitment);
 

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace KeyService.Crypto.Archives;
 
 /// <summary>
-/// One segment on its way through the pipeline. Files are read and written by synchronous calls on the worker's own thread: the
+/// One segment on its way through a pipeline or a stream. Files are read and written by synchronous calls on the worker's own thread: the
 /// asynchronous ones would hop to another, away from the cache that holds the bytes.
 /// </summary>
 internal sealed class Segment(int inputLength, int outputLength) : IDisposable
@@ -20,16 +20,73 @@ internal sealed class Segment(int inputLength, int outputLength) : IDisposable
 
     public int OutputLength { get; private set; }
 
+    /// <summary>What <see cref="Transform"/> made.</summary>
+    public ReadOnlyMemory<byte> Output => _output.AsMemory(0, OutputLength);
+
+    /// <summary>Whether no more input fits in.</summary>
+    public bool IsFull => InputLength == _input.Length;
+
     /// <summary>Whether the input ended with this segment, which a full one never shows.</summary>
     public bool IsLast { get; private set; }
 
-    public async ValueTask FillAsync(Stream input, long number, CancellationToken cancellationToken)
+    /// <summary>Empties the segment for its next use.</summary>
+    public void Begin(long number)
     {
         Number = number;
-        InputLength = input is FileStream { IsAsync: false }
-            ? input.ReadAtLeast(_input, _input.Length, throwOnEndOfStream: false)
-            : await input.ReadAtLeastAsync(_input, _input.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
-        IsLast = InputLength < _input.Length;
+        InputLength = 0;
+        IsLast = false;
+    }
+
+    /// <summary>Takes as much as fits.</summary>
+    /// <returns>Bytes taken.</returns>
+    public int Append(ReadOnlySpan<byte> input)
+    {
+        int take = Math.Min(input.Length, _input.Length - InputLength);
+        input[..take].CopyTo(_input.AsSpan(InputLength));
+        InputLength += take;
+        return take;
+    }
+
+    /// <summary>Says that the input ends with what is in here; a full segment has to be followed by an empty one instead.</summary>
+    public void MarkLast() => IsLast = !IsFull ? true : throw new InvalidOperationException("A full segment cannot be the last.");
+
+    public ValueTask FillAsync(Stream input, long number, CancellationToken cancellationToken)
+    {
+        Begin(number);
+        return FillAsync(input, cancellationToken);
+    }
+
+    /// <summary>Goes on filling from the input until full or at its end. A cancelled read loses nothing: the next call goes on behind what came.</summary>
+    public ValueTask FillAsync(Stream input, CancellationToken cancellationToken)
+    {
+        if (input is not FileStream { IsAsync: false })
+        {
+            return FillSlowlyAsync(input, cancellationToken);
+        }
+
+        Fill(input);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>The same, by synchronous reads.</summary>
+    public void Fill(Stream input)
+    {
+        while (!IsFull && !IsLast)
+        {
+            int read = input.Read(_input, InputLength, _input.Length - InputLength);
+            InputLength += read;
+            IsLast = read == 0;
+        }
+    }
+
+    private async ValueTask FillSlowlyAsync(Stream input, CancellationToken cancellationToken)
+    {
+        while (!IsFull && !IsLast)
+        {
+            int read = await input.ReadAsync(_input.AsMemory(InputLength), cancellationToken).ConfigureAwait(false);
+            InputLength += read;
+            IsLast = read == 0;
+        }
     }
 
     public void Transform(SegmentCipher cipher)
@@ -59,12 +116,14 @@ internal sealed class Segment(int inputLength, int outputLength) : IDisposable
     {
         if (output is not FileStream { IsAsync: false })
         {
-            return output.WriteAsync(_output.AsMemory(0, OutputLength), cancellationToken);
+            return output.WriteAsync(Output, cancellationToken);
         }
 
-        output.Write(_output, 0, OutputLength);
+        Write(output);
         return ValueTask.CompletedTask;
     }
+
+    public void Write(Stream output) => output.Write(_output, 0, OutputLength);
 
     /// <summary>Zeroes what it held.</summary>
     public void Dispose()

@@ -5,6 +5,12 @@ internal abstract class SegmentCipher : IDisposable
 {
     public const int ChunksPerSegment = 64;
 
+    /// <summary>Plaintext bytes of a full segment: 1 MiB.</summary>
+    public const int PlaintextLength = ChunksPerSegment * ArchiveFormat.ChunkLength;
+
+    /// <summary>Archive bytes of a full segment.</summary>
+    public const int SealedLength = ChunksPerSegment * ArchiveFormat.SealedChunkLength;
+
     protected SegmentCipher(MessageKeys keys) => Chunks = new ChunkCipher(keys);
 
     protected ChunkCipher Chunks { get; }

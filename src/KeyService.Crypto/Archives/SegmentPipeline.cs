@@ -34,8 +34,7 @@ internal sealed class SegmentPipeline : IDisposable
     public SegmentPipeline(
         Stream input, Stream output, Func<SegmentCipher> newCipher, int inputLength, int outputLength, ArchiveOptions options)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Workers, ArchiveOptions.MaxWorkers);
+        options.Check();
         _input = input;
         _output = output;
         _newCipher = newCipher;

@@ -9,7 +9,7 @@ public sealed class ArchiveHeaderTests
     public void Frozen_numbers_are_what_they_were()
     {
         Assert.Equal(
-            ["Empty=1", "NotAnArchive=2", "UnsupportedVersion=3", "Truncated=4", "Damaged=5", "VerificationFailed=6", "TooLong=7", "HeaderChanged=8"],
+            ["Empty=1", "NotAnArchive=2", "UnsupportedVersion=3", "Truncated=4", "Damaged=5", "VerificationFailed=6", "TooLong=7", "HeaderChanged=8", "OtherContext=9"],
             Enum.GetValues<ArchiveFault>().Select(fault => $"{fault}={(int)fault}"));
     }
 

@@ -24,6 +24,10 @@ internal static class OpenPaths
         ["push, 16399 bytes"] = (archive, key) => Push(archive, key, 16399),
         ["push, 16401 bytes"] = (archive, key) => Push(archive, key, 16401),
         ["push, a sequence of pieces"] = PushSequence,
+        ["read stream, 1 worker"] = (archive, key) => ReadStream(new TricklingStream(archive), key, 1, 70_000, synchronously: true),
+        ["read stream, 3 workers"] = (archive, key) => ReadStream(new TricklingStream(archive), key, 3, 16_384, synchronously: false),
+        ["read stream over a seekable one"] = (archive, key) => ReadStream(new MemoryStream(archive), key, 2, 2_000_000, synchronously: false),
+        ["seekable stream, read through"] = ReadSeekable,
         ["ranges, whole"] = (archive, key) => Ranges(archive, key, int.MaxValue),
         ["ranges, 5000 bytes backwards"] = (archive, key) => Ranges(archive, key, 5000),
     };
@@ -99,6 +103,49 @@ internal static class OpenPaths
         catch (ArchiveException e)
         {
             return Task.FromResult(new Opened(output.WrittenSpan.ToArray(), e.Fault));
+        }
+    }
+
+    private static async Task<Opened> ReadStream(Stream archive, SecretBuffer key, int workers, int piece, bool synchronously)
+    {
+        var output = new MemoryStream();
+        byte[] buffer = new byte[piece];
+        try
+        {
+            ArchiveHeader header = await ArchiveDecryptor.ReadHeaderAsync(archive);
+            await using ArchiveReadStream stream =
+                await ArchiveReadStream.OpenAsync(archive, header, key, new ArchiveOptions { Workers = workers });
+            while (true)
+            {
+                int read = synchronously ? stream.Read(buffer) : await stream.ReadAsync(buffer);
+                if (read == 0)
+                {
+                    Assert.True(stream.IsWhole);
+                    Assert.Equal(output.Length, stream.PlaintextBytes);
+                    return new Opened(output.ToArray(), null);
+                }
+
+                output.Write(buffer, 0, read);
+            }
+        }
+        catch (ArchiveException e)
+        {
+            return new Opened(output.ToArray(), e.Fault);
+        }
+    }
+
+    private static async Task<Opened> ReadSeekable(byte[] archive, SecretBuffer key)
+    {
+        var output = new MemoryStream();
+        try
+        {
+            await using ArchiveSeekableStream stream = ArchiveSeekableStream.Open(new MemoryStream(archive), ArchiveHeader.Parse(archive), key);
+            await stream.CopyToAsync(output, 50_000);
+            return new Opened(output.ToArray(), null);
+        }
+        catch (ArchiveException e)
+        {
+            return new Opened(output.ToArray(), e.Fault);
         }
     }
 
