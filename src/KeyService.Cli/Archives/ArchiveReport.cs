@@ -14,6 +14,12 @@ internal sealed record ArchiveReport(long PlaintextBytes, long ArchiveBytes, str
 
     public string? ArchiveId { get; init; }
 
+    /// <summary>The archive's path, where a command works on archives by name.</summary>
+    public string? File { get; init; }
+
+    /// <summary>What the command of a restore test read; null without one.</summary>
+    public long? RestoreTestBytes { get; init; }
+
     /// <summary>With --json: one object on stdout, or on stderr when stdout carries the data.</summary>
     public void Write(Invocation run, string operation, string? output, TimeSpan elapsed, bool remote)
     {
@@ -21,7 +27,7 @@ internal sealed record ArchiveReport(long PlaintextBytes, long ArchiveBytes, str
         {
             return;
         }
-        var line = JsonLines.Line(new Record
+        var record = new Record
         {
             ["operation"] = operation,
             ["key"] = Key,
@@ -34,7 +40,13 @@ internal sealed record ArchiveReport(long PlaintextBytes, long ArchiveBytes, str
             ["seconds"] = elapsed.TotalSeconds,
             ["output"] = output,
             ["remote"] = remote,
-        });
+        };
+        if (operation == "verify")
+        {
+            record["file"] = File;
+            record["restore_test_bytes"] = RestoreTestBytes;
+        }
+        var line = JsonLines.Line(record);
         using var stream = output is null && operation != "verify" ? Console.OpenStandardError() : Console.OpenStandardOutput();
         stream.Write(line);
     }

@@ -18,18 +18,36 @@ internal static class DecryptCommand
         var context = ExpectedContext();
         var remote = Remote();
         var force = GlobalOptions.Force();
-        return new Command("decrypt", "Decrypt an archive") { input, output, context, remote, force }.WithNotes("""
+        var range = new Option<string?>("--range")
+        {
+            Description = "Only these bytes of the content: START-END (both included), START-, START+LENGTH, -LENGTH (the last)",
+            HelpName = "RANGE",
+        };
+        return new Command("decrypt", "Decrypt an archive, or a range of it") { input, output, context, range, remote, force }.WithNotes("""
             Every byte written was verified, but only exit code 0 says that the archive was whole: with -o a file appears
             only then; what went to stdout has to be thrown away with any other code.
+
+            --range reads the chunks it needs and the archive's end, and verifies those: of the rest it says nothing.
             """).Runs(async run =>
         {
+            var part = run.Get(range) is { } text ? ByteRange.Parse(text) : (ByteRange?)null;
+            if (part is not null && run.Get(remote))
+            {
+                throw CliError.Usage("A range is decrypted here, not inside the service.", "Leave --remote or --range away.");
+            }
             using var archive = InputFile.Open(run.Get(input));
             using var file = OutputFile.Create(run.Get(output), run.Get(force));
             try
             {
+                if (part is not null)
+                {
+                    await RangeDecryption.RunAsync(run, archive, Expected(run.Get(context)!), part.Value, file).ConfigureAwait(false);
+                    return;
+                }
                 await RunAsync(run, "decrypt", archive, Expected(run.Get(context)!), run.Get(remote), file).ConfigureAwait(false);
             }
-            catch (Exception e) when (!file.AppearsWhole && e is ArchiveException or KeyServiceException { Reason: "DECRYPTION_FAILED" })
+            catch (Exception e) when (!file.AppearsWhole
+                && e is ArchiveException { Fault: not ArchiveFault.OtherContext } or KeyServiceException { Reason: "DECRYPTION_FAILED" })
             {
                 var failure = Failure.Of(e);
                 throw new CliError(failure.ExitCode, failure.Reason, failure.Message,
@@ -51,21 +69,23 @@ internal static class DecryptCommand
 
     public static EncryptionContext? Expected(string[] pairs) => pairs.Length == 0 ? null : ContextPairs.Parse(pairs);
 
-    /// <summary>Decrypts into a file, stdout, or (verify) nowhere.</summary>
-    public static async Task RunAsync(
-        Invocation run, string operation, Stream archive, EncryptionContext? expected, bool remote, OutputFile? file)
+    /// <summary>Decrypts into a file or stdout.</summary>
+    private static async Task RunAsync(
+        Invocation run, string operation, Stream archive, EncryptionContext? expected, bool remote, OutputFile file)
     {
         using var client = run.Connect();
-        var total = InputFile.LengthOf(archive);
-        var (doing, done) = operation == "verify" ? ("verifying", "verified") : ("decrypting", "decrypted");
-        using var progress = new Progress(doing, total, run.Quiet);
-        var target = file?.Stream ?? Stream.Null;
-        var report = remote
-            ? await RemoteArchive.DecryptAsync(client, expected, archive, target, progress, run.Cancellation).ConfigureAwait(false)
-            : await LocalArchive.DecryptAsync(client, expected, archive, target, progress, run.Cancellation).ConfigureAwait(false);
+        using var progress = new Progress("decrypting", InputFile.LengthOf(archive), run.Quiet);
+        var report = await OpenAsync(client, remote, expected, archive, file.Stream, progress, run.Cancellation).ConfigureAwait(false);
         run.Cancellation.ThrowIfCancellationRequested();
-        file?.Commit();
-        progress.Finish(done, report.PlaintextBytes, file?.Arrow ?? "");
-        report.Write(run, operation, file?.Path, progress.Elapsed, remote);
+        file.Commit();
+        progress.Finish("decrypted", report.PlaintextBytes, file.Arrow);
+        report.Write(run, operation, file.Path, progress.Elapsed, remote);
     }
+
+    /// <summary>Opens an archive here or inside the service.</summary>
+    public static Task<ArchiveReport> OpenAsync(
+        KeyServiceClient client, bool remote, EncryptionContext? expected, Stream archive, Stream target, IProgress<long> progress,
+        CancellationToken cancellation) => remote
+        ? RemoteArchive.DecryptAsync(client, expected, archive, target, progress, cancellation)
+        : LocalArchive.DecryptAsync(client, expected, archive, target, progress, cancellation);
 }

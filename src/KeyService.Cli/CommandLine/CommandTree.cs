@@ -28,7 +28,8 @@ internal static class CommandTree
         root.WithNotes("""
             Exit codes:
               0 ok, 1 failed, 2 usage, 3 refused, 4 does not decrypt or verify, 5 service unavailable,
-              6 not found or exists already, 7 producer command failed, 8 doctor found problems, 130 interrupted
+              6 not found or exists already, 7 producer command failed, 8 doctor found problems,
+              9 restore test failed, 130 interrupted
             """);
         HelpNotes.Install(root);
         RefuseUnknownOptions(root);
@@ -43,6 +44,7 @@ internal static class CommandTree
         (EncryptCommand.Name, () => EncryptCommand.Create(producer)),
         ("decrypt", DecryptCommand.Create),
         ("verify", VerifyCommand.Create),
+        ("rewrap", RewrapCommand.Create),
         ("inspect", InspectCommand.Create),
         ("field", FieldCommands.Create),
         ("data-key", DataKeyCommands.Create),

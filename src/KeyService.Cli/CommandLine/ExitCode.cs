@@ -29,6 +29,9 @@ internal static class ExitCode
     /// <summary>doctor found something.</summary>
     public const int Findings = 8;
 
+    /// <summary>The command of <c>verify --restore-test</c> did not end well, or did not read everything.</summary>
+    public const int RestoreTestFailed = 9;
+
     /// <summary>SIGINT, SIGTERM or SIGHUP.</summary>
     public const int Interrupted = 130;
 }
