@@ -38,10 +38,12 @@ internal sealed partial class ServerProcess
     public int Id => process.Id;
 
     /// <summary>Starts <c>serve</c> and returns when it serves; fails the test with the server's words when it ends before that.</summary>
-    public static async Task<ServerProcess> StartAsync(string configPath, IReadOnlyDictionary<string, string?> environment)
+    /// <param name="through">A program and its arguments that exec the server; none: it is started itself.</param>
+    public static async Task<ServerProcess> StartAsync(
+        string configPath, IReadOnlyDictionary<string, string?> environment, IReadOnlyList<string>? through = null)
     {
-        var start = Command.StartInfo(
-            Executables.Server, ["serve", "--config", configPath], environment, Path.GetDirectoryName(configPath));
+        string[] line = [.. through ?? [], Executables.Server, "serve", "--config", configPath];
+        var start = Command.StartInfo(line[0], line[1..], environment, Path.GetDirectoryName(configPath));
         var server = new ServerProcess(Process.Start(start) ?? throw new InvalidOperationException("The server did not start."));
         using var limit = new CancellationTokenSource(Command.Limit);
         var ended = server.process.WaitForExitAsync(limit.Token);

@@ -67,8 +67,17 @@ public sealed class ServiceFixture : IAsyncLifetime
         }
     }
 
+    /// <summary>What the server finds in its environment beside <c>SOFTHSM2_CONF</c>; for tests that preload something under it.</summary>
+    internal Dictionary<string, string?> Environment { get; } = [];
+
     internal IReadOnlyDictionary<string, string?> ServerEnvironment =>
-        new Dictionary<string, string?> { ["SOFTHSM2_CONF"] = Path.Combine(Directory, "softhsm2.conf") };
+        new Dictionary<string, string?>(Environment) { ["SOFTHSM2_CONF"] = Path.Combine(Directory, "softhsm2.conf") };
+
+    /// <summary>A program and its arguments that the server is started through, for example prlimit; it must exec the server.</summary>
+    internal IReadOnlyList<string> Through { get; set; } = [];
+
+    /// <summary>Process id of the running server.</summary>
+    internal int ServerId => server?.Id ?? throw new InvalidOperationException("The server does not run.");
 
     public async ValueTask InitializeAsync()
     {
@@ -97,7 +106,7 @@ public sealed class ServiceFixture : IAsyncLifetime
             ServerEnvironment)).ExpectExit(0);
     }
 
-    internal async Task StartAsync() => server = await ServerProcess.StartAsync(ConfigPath, ServerEnvironment);
+    internal async Task StartAsync() => server = await ServerProcess.StartAsync(ConfigPath, ServerEnvironment, Through);
 
     /// <summary>Asks the server to end (SIGTERM) and waits for it.</summary>
     internal async Task<int> StopAsync()

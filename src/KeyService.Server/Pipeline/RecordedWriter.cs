@@ -1,4 +1,5 @@
 using Grpc.Core;
+using KeyService.Crypto;
 using KeyService.Server.Audit;
 
 namespace KeyService.Server.Pipeline;
@@ -46,6 +47,7 @@ internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call,
         var record = call.Record;
         var opened = new AuditRecordDraft(call.Rpc.Opened)
         {
+            Outcome = AuditOutcome.Opened,
             Principal = record.Principal,
             PrincipalType = record.PrincipalType,
             Authentication = record.Authentication,
