@@ -23,6 +23,8 @@ public sealed class KeyServiceClient : IDisposable
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
+        TimeProvider = options.TimeProvider;
+        Leases = new LeaseWatch(DataKeys, options.TimeProvider);
     }
 
     /// <summary>Data keys: generate, unwrap, re-wrap.</summary>
@@ -59,6 +61,22 @@ public sealed class KeyServiceClient : IDisposable
         return new KeyServiceClient(ChannelFactory.Create(options), options);
     }
 
+    internal TimeProvider TimeProvider { get; }
+
+    /// <summary>What the service says about data keys held in this process.</summary>
+    internal LeaseWatch Leases { get; }
+
+    /// <summary>Encryption of fields in this process; make one for a key and keep it. Nothing is asked of the service before the first field.</summary>
+    public FieldEncryption CreateFieldEncryption(FieldEncryptionOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new FieldEncryption(this, options);
+    }
+
     /// <summary>Closes the connection; calls on the way fail.</summary>
-    public void Dispose() => channel.Dispose();
+    public void Dispose()
+    {
+        Leases.Dispose();
+        channel.Dispose();
+    }
 }

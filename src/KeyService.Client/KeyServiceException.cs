@@ -39,6 +39,9 @@ public static class ClientReason
     /// <summary>Profile, certificate or key file cannot be read or used.</summary>
     public const string Configuration = "CONFIGURATION";
 
+    /// <summary>The table of wrapped data keys lacks the row that a field, or a blind index, needs.</summary>
+    public const string WrappedKeyMissing = "WRAPPED_KEY_MISSING";
+
     /// <summary>The answer was not one that this client understands.</summary>
     public const string Protocol = "PROTOCOL";
 }

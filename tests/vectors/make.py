@@ -120,7 +120,7 @@ def make_context():
 PURPOSES = {
     1: ("data key, general", 0x01, 0, True), 2: ("data key, field", 0x01, 16, True), 3: ("data key, archive", 0x01, 16, True),
     4: ("bulk key", 0x01, 0, True), 5: ("check value", 0x01, 0, True), 6: ("field token", 0x11, 0, True),
-    7: ("field token under a data key", 0x12, 16, False),
+    7: ("field token under a data key", 0x12, 16, False), 8: ("data key, blind index", 0x01, 16, True),
 }
 
 
@@ -146,7 +146,7 @@ def make_associated_data():
             {"name": f"{name}: key version where there is none or the other way round", "purpose": purpose, "format": fmt,
              "keyVersion": bytes(8).hex() if has_version else draw("version", 8).hex(), "subject": subject.hex()},
         ]
-    for purpose in (0, 8, 255):
+    for purpose in (0, 9, 255):
         negative.append({"name": f"purpose {purpose} does not exist", "purpose": purpose, "format": 1, "keyVersion": draw("version", 8).hex(), "subject": ""})
     return {"spec": "docs/spec/associated-data.md", "positive": positive, "negative": negative}
 
@@ -154,11 +154,11 @@ def make_associated_data():
 # ---------------------------------------------------------------- wrapped data key
 def make_wrapped_data_key():
     positive, does_not_open = [], []
-    for purpose in (1, 2, 3, 4):
+    for purpose in (1, 2, 3, 4, 8):
         name, fmt, length, _ = PURPOSES[purpose]
         kek, iv, key = draw(f"kek{purpose}", 32), draw(f"iv{purpose}", 12), draw(f"dek{purpose}", 32)
         version, subject = draw(f"version{purpose}", 8), draw(f"subject{purpose}", length)
-        pairs = SAMPLE if purpose < 4 else []
+        pairs = [] if purpose == 4 else SAMPLE
         bound = aad(purpose, fmt, version, subject, context(pairs))
         sealed = AESGCM(kek).encrypt(iv, key, bound)
         positive.append({

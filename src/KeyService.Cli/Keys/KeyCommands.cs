@@ -1,25 +1,40 @@
 using System.CommandLine;
 using KeyService.Cli.CommandLine;
 using KeyService.Cli.Output;
+using KeyService.Protocol.V1;
 
 namespace KeyService.Cli.Keys;
 
 /// <summary><c>keyservice key …</c></summary>
 internal static class KeyCommands
 {
+    private static readonly OrderedDictionary<string, KeyPurpose> Purposes = new(StringComparer.Ordinal)
+    {
+        ["encrypt-decrypt"] = KeyPurpose.EncryptDecrypt,
+        ["blind-index"] = KeyPurpose.BlindIndex,
+    };
+
     public static Command Create() => new("key", "Create, list and rotate keys") { New(), Get(), List(), Rotate(), Versions() };
 
     private static Command New()
     {
         var name = Name();
         var days = new Option<int?>("--rotation-days") { Description = "Rotation period, 90 to 180 days (90)", HelpName = "DAYS" };
+        var purpose = new Option<string>("--purpose")
+        {
+            Description = "What it is for, for good: encrypt-decrypt (data keys, fields, archives) or blind-index",
+            HelpName = "PURPOSE",
+            DefaultValueFactory = _ => Purposes.Keys.First(),
+        };
+        purpose.AcceptOnlyFromAmong([.. Purposes.Keys]);
         var requestId = GlobalOptions.RequestId();
-        return new Command("create", "Make a key with its first version") { name, days, requestId }.Runs(async run =>
+        return new Command("create", "Make a key with its first version") { name, days, purpose, requestId }.Runs(async run =>
         {
             using var client = run.Connect();
             var period = run.Get(days) is { } count ? TimeSpan.FromDays(count) : (TimeSpan?)null;
             run.Report.Write(KeyRecords.Of(
-                await client.Keys.CreateAsync(run.Get(name), period, run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
+                await client.Keys.CreateAsync(run.Get(name), period, run.Get(requestId), run.Cancellation, Purposes[run.Required(purpose)])
+                    .ConfigureAwait(false)));
         });
     }
 

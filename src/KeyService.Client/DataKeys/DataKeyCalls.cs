@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Grpc.Core;
 using KeyService.Client.Internal;
@@ -9,6 +10,12 @@ namespace KeyService.Client;
 /// <summary>The calls of <c>keyservice.v1.DataKeys</c>. Secrets go from the wire into locked memory and are zeroed behind.</summary>
 public sealed class DataKeyCalls
 {
+    /// <summary>Leases that one watch names at most.</summary>
+    internal const int MaxLeases = 1000;
+
+    /// <summary>Data keys that one report of use names at most.</summary>
+    internal const int MaxReportedKeys = 32;
+
     private const string ServiceName = "keyservice.v1.DataKeys";
 
     private static readonly Method<GenerateDataKeyRequest, GenerateDataKeyResponse> GenerateOne =
@@ -88,6 +95,56 @@ public sealed class DataKeyCalls
         return [.. answer.Results.Select(one => one.Rewrapped is { } done
             ? (new RewrappedDataKey(done.Wrapped.Memory, done.KeyVersion, done.Changed), (string?)null)
             : ((RewrappedDataKey?)null, one.Error))];
+    }
+
+    /// <summary>
+    /// Listens to what may be done with data keys held here: at once, whenever something changes, and after each
+    /// <paramref name="heartbeat"/> (200 ms to 30 s). Ends by cancellation or an exception only.
+    /// </summary>
+    /// <param name="leases">1 to 1,000 pairs of key version and data-key context, none twice.</param>
+    public async IAsyncEnumerable<LeaseAnswer> WatchLeasesAsync(
+        IEnumerable<(string KeyVersion, EncryptionContext Context)> leases, TimeSpan heartbeat,
+        [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        var request = new WatchLeasesRequest { HeartbeatMilliseconds = (int)heartbeat.TotalMilliseconds };
+        request.Leases.AddRange(leases.Select(each => new LeasedVersion { KeyVersion = each.KeyVersion, Context = Contexts.ToMessage(each.Context) }));
+        using var call = dataKeys.WatchLeases(request, new CallOptions(cancellationToken: cancellation));
+        while (true)
+        {
+            try
+            {
+                if (!await call.ResponseStream.MoveNext(cancellation).ConfigureAwait(false))
+                {
+                    yield break;
+                }
+            }
+            catch (RpcException e)
+            {
+                throw FaultDecoder.Decode(e, runner.Endpoint, cancellation);
+            }
+            var answer = call.ResponseStream.Current;
+            yield return new LeaseAnswer(
+                [.. answer.Standings.Select(each => new LeaseVerdict(each.MayEncrypt, each.MayDecrypt))],
+                TimeSpan.FromMilliseconds(answer.ElapsedMilliseconds));
+        }
+    }
+
+    /// <summary>Reports what was done with 1 to 32 data keys of one key version. With the same request id it counts once.</summary>
+    public async Task ReportUseAsync(
+        string keyVersion, IEnumerable<DataKeyUsageReport> uses, string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new ReportUseRequest { RequestId = RequestId.OrNew(requestId), KeyVersion = keyVersion };
+        request.Uses.AddRange(uses.Select(each => new DataKeyUsage
+        {
+            DataKeyId = ByteString.CopyFrom(each.DataKeyId.Span),
+            EncryptedMessages = each.EncryptedMessages,
+            EncryptedBytes = each.EncryptedBytes,
+            DecryptedMessages = each.DecryptedMessages,
+            DecryptedBytes = each.DecryptedBytes,
+            GraceMessages = each.GraceMessages,
+            GraceMilliseconds = (long)each.GraceTime.TotalMilliseconds,
+        }));
+        await runner.UnaryAsync(o => dataKeys.ReportUseAsync(request, o), cancellation).ConfigureAwait(false);
     }
 
     private static DataKey Take(GenerateDataKeyResponse answer, string key) =>

@@ -23,7 +23,7 @@ public sealed class DataKeyScope
     /// <summary>Use of the key.</summary>
     public DataKeyUse Use { get; }
 
-    /// <summary>16 bytes for fields and archives, empty otherwise.</summary>
+    /// <summary>16 bytes for fields, archives and blind indexes, empty otherwise.</summary>
     public ReadOnlyMemory<byte> SubjectId => subjectId;
 
     /// <summary>The context; may be empty.</summary>
@@ -39,6 +39,10 @@ public sealed class DataKeyScope
     /// <summary>The key of one archive; <paramref name="archiveId"/> is 16 random bytes.</summary>
     public static DataKeyScope Archive(ReadOnlySpan<byte> archiveId, EncryptionContext context) =>
         new(DataKeyUse.Archive, Checked(archiveId), context);
+
+    /// <summary>The key of a blind index; <paramref name="indexKeyId"/> is its 16-byte id. Only under keys made for blind indexes.</summary>
+    public static DataKeyScope BlindIndex(ReadOnlySpan<byte> indexKeyId, EncryptionContext context) =>
+        new(DataKeyUse.BlindIndex, Checked(indexKeyId), context);
 
     internal DataKeyBinding ToMessage() => new()
     {

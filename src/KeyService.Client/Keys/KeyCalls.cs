@@ -18,15 +18,19 @@ public sealed class KeyCalls
         this.runner = runner;
     }
 
-    /// <summary>Makes a key with its first version. <paramref name="rotationPeriod"/>: 90 to 180 days; null is 90.</summary>
+    /// <summary>
+    /// Makes a key with its first version. <paramref name="rotationPeriod"/>: 90 to 180 days; null is 90. <paramref name="purpose"/> is for
+    /// good: a key of blind indexes serves nothing else.
+    /// </summary>
     public async Task<Key> CreateAsync(
-        string name, TimeSpan? rotationPeriod = null, string? requestId = null, CancellationToken cancellation = default)
+        string name, TimeSpan? rotationPeriod = null, string? requestId = null, CancellationToken cancellation = default,
+        KeyPurpose purpose = KeyPurpose.EncryptDecrypt)
     {
         var request = new CreateKeyRequest
         {
             RequestId = RequestId.OrNew(requestId),
             Name = name,
-            Purpose = KeyPurpose.EncryptDecrypt,
+            Purpose = purpose,
             Rotation = rotationPeriod is { } period ? new RotationPolicy { Period = Duration.FromTimeSpan(period) } : null,
         };
         return (await runner.UnaryAsync(o => keys.CreateKeyAsync(request, o), cancellation).ConfigureAwait(false)).Key;

@@ -26,4 +26,7 @@ public enum AadPurpose : byte
 
     /// <summary>A field token of the second format, under a data key. Subject: the 16-byte data-key id; no key version.</summary>
     FieldTokenDataKey = 7,
+
+    /// <summary>The key of a blind index. Subject: its 16-byte id.</summary>
+    DataKeyBlindIndex = 8,
 }

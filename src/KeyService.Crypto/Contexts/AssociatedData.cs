@@ -68,7 +68,7 @@ public static class AssociatedData
         (byte Format, int SubjectLength, bool HasVersion) rule = purpose switch
         {
             AadPurpose.DataKeyGeneral or AadPurpose.BulkKey or AadPurpose.CheckValue => (WrappedDataKey.Format, 0, true),
-            AadPurpose.DataKeyField or AadPurpose.DataKeyArchive => (WrappedDataKey.Format, SubjectLength, true),
+            AadPurpose.DataKeyField or AadPurpose.DataKeyArchive or AadPurpose.DataKeyBlindIndex => (WrappedDataKey.Format, SubjectLength, true),
             AadPurpose.FieldToken => (FieldToken.Format1, 0, true),
             AadPurpose.FieldTokenDataKey => (FieldToken.Format2, SubjectLength, false),
             _ => throw new ArgumentOutOfRangeException(nameof(purpose), purpose, "Not a purpose."),

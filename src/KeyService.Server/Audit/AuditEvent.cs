@@ -43,6 +43,14 @@ internal enum AuditEvent : ushort
     DataKeyUnwrapped = 402,
     DataKeyRewrapped = 403,
     DataKeysRewrapped = 404,
+    LeaseWatchOpened = 405,
+    LeaseWatchClosed = 406,
+
+    /// <summary>A caller told what it did with data keys in its own process.</summary>
+    DataKeyUseReported = 407,
+
+    /// <summary>As <see cref="DataKeyUseReported"/>, and some of it was done after the lease had ended, while the service was away.</summary>
+    DataKeyGraceUseReported = 408,
 
     FieldEncrypted = 500,
     FieldDecrypted = 501,

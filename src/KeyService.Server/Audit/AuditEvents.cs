@@ -29,6 +29,8 @@ internal static class AuditEvents
         AuditEvent.DataKeyGenerated or AuditEvent.DataKeysGenerated => AuditEventType.Modify,
         AuditEvent.DataKeyUnwrapped => AuditEventType.Read,
         AuditEvent.DataKeyRewrapped or AuditEvent.DataKeysRewrapped => AuditEventType.Modify,
+        AuditEvent.LeaseWatchOpened or AuditEvent.LeaseWatchClosed => AuditEventType.Read,
+        AuditEvent.DataKeyUseReported or AuditEvent.DataKeyGraceUseReported => AuditEventType.Modify,
         AuditEvent.FieldEncrypted or AuditEvent.FieldsEncrypted or AuditEvent.FieldsReencrypted => AuditEventType.Modify,
         AuditEvent.FieldDecrypted or AuditEvent.FieldsDecrypted => AuditEventType.Read,
         AuditEvent.EncryptStreamOpened or AuditEvent.EncryptStreamClosed => AuditEventType.Modify,

@@ -1,5 +1,6 @@
 using KeyService.Crypto;
 using KeyService.Server.Ciphering;
+using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using Wire = KeyService.Protocol.V1;
 
@@ -32,7 +33,10 @@ internal sealed record DataKeyBinding(AadPurpose Purpose, byte[] SubjectId, Encr
     }
 
     /// <summary>Whether data keys of this purpose have a subject.</summary>
-    public bool HasSubject => Purpose is AadPurpose.DataKeyField or AadPurpose.DataKeyArchive;
+    public bool HasSubject => IsAboutSubject(Purpose);
+
+    /// <summary>The purpose of the keys that data keys of this use stand under.</summary>
+    public KeyPurpose KeyPurpose => Purpose == AadPurpose.DataKeyBlindIndex ? KeyPurpose.BlindIndex : KeyPurpose.EncryptDecrypt;
 
     /// <summary>The associated data under a key version.</summary>
     public byte[] AssociatedDataUnder(KeyVersionId version) => AssociatedDataUnder(version, SubjectId);
@@ -46,12 +50,15 @@ internal sealed record DataKeyBinding(AadPurpose Purpose, byte[] SubjectId, Encr
     /// <exception cref="Refusal">INVALID_ARGUMENT.</exception>
     public static bool RequireSubject(AadPurpose purpose, int length, string field)
     {
-        var expected = purpose is AadPurpose.DataKeyField or AadPurpose.DataKeyArchive ? AssociatedData.SubjectLength : 0;
+        var expected = IsAboutSubject(purpose) ? AssociatedData.SubjectLength : 0;
         return length == expected
             ? expected > 0
             : throw Refusal.InvalidArgument(
-                field, expected == 0 ? "must be empty for DATA_KEY_USE_GENERAL" : "must be 16 random bytes for this use");
+                field, expected == 0 ? "must be empty for DATA_KEY_USE_GENERAL" : "must be 16 bytes for this use");
     }
+
+    private static bool IsAboutSubject(AadPurpose purpose) =>
+        purpose is AadPurpose.DataKeyField or AadPurpose.DataKeyArchive or AadPurpose.DataKeyBlindIndex;
 
     private static DataKeyBinding RequireShared(Wire.DataKeyBinding? binding, string field)
     {
@@ -65,7 +72,9 @@ internal sealed record DataKeyBinding(AadPurpose Purpose, byte[] SubjectId, Encr
             Wire.DataKeyUse.General => AadPurpose.DataKeyGeneral,
             Wire.DataKeyUse.Field => AadPurpose.DataKeyField,
             Wire.DataKeyUse.Archive => AadPurpose.DataKeyArchive,
-            _ => throw Refusal.InvalidArgument($"{field}.use", "must be DATA_KEY_USE_GENERAL, DATA_KEY_USE_FIELD or DATA_KEY_USE_ARCHIVE"),
+            Wire.DataKeyUse.BlindIndex => AadPurpose.DataKeyBlindIndex,
+            _ => throw Refusal.InvalidArgument(
+                $"{field}.use", "must be DATA_KEY_USE_GENERAL, DATA_KEY_USE_FIELD, DATA_KEY_USE_ARCHIVE or DATA_KEY_USE_BLIND_INDEX"),
         };
         return new DataKeyBinding(purpose, [], RequestContexts.Require(binding.Context, $"{field}.context"));
     }

@@ -9,11 +9,12 @@ namespace KeyService.Server.DataKeys;
 internal sealed class DataKeyMaker(KeyRing keys, HsmToken token, TimeProvider time)
 {
     /// <summary>The version of a key under which a new data key is to stand.</summary>
-    /// <exception cref="Refusal">ACCESS_DENIED for an unknown key; KEY_STATE, KEY_OVERDUE.</exception>
-    public async ValueTask<KeyVersion> FindForWrappingAsync(string keyName, CancellationToken cancellationToken)
+    /// <exception cref="Refusal">ACCESS_DENIED for an unknown key; INVALID_ARGUMENT for one of another purpose; KEY_STATE, KEY_OVERDUE.</exception>
+    public async ValueTask<KeyVersion> FindForWrappingAsync(
+        string keyName, CancellationToken cancellationToken, KeyPurpose purpose = KeyPurpose.EncryptDecrypt)
     {
         var key = await keys.FindForProtectionAsync(keyName, cancellationToken) ?? throw Refusal.AccessDenied();
-        return key.ForProtection(time.GetUtcNow());
+        return key.ForProtection(time.GetUtcNow(), purpose);
     }
 
     /// <summary>Makes data keys in one visit to the HSM.</summary>

@@ -18,7 +18,6 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
     public async ValueTask<RewrapDataKeyResponse?> RewrapAsync(
         KeyVersion version, DataKeyBinding binding, ByteString wrapped, CancellationToken cancellationToken)
     {
-        var target = await maker.FindForWrappingAsync(version.KeyName, cancellationToken);
         using var plaintext = new PlaintextKeys(1);
 
         // Opened even when it need not be re-wrapped: "changed = false" says that it is good.
@@ -27,6 +26,8 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
             return null;
         }
 
+        // After it opened: then the binding is the one it was made with, and so is the key's purpose.
+        var target = await maker.FindForWrappingAsync(version.KeyName, cancellationToken, binding.KeyPurpose);
         var changed = target.Id != version.Id;
         return new RewrapDataKeyResponse
         {

@@ -6,5 +6,8 @@ internal static class DataKeysCapability
     public static IServiceCollection AddDataKeys(this IServiceCollection services) => services
         .AddSingleton<DataKeyMaker>()
         .AddSingleton<DataKeyRewrapping>()
+        .AddSingleton<LeaseJudge>()
+        .AddSingleton<LeaseWatching>()
+        .AddSingleton<UseReports>()
         .AddSingleton<DataKeysService>();
 }

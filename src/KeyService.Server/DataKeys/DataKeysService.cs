@@ -17,7 +17,8 @@ namespace KeyService.Server.DataKeys;
 /// Plaintext keys stand in pinned memory that the answer refers to without a copy and that is zeroed when the call has ended, after
 /// the answer was serialised (docs/adr/0062). What the transport's and TLS's buffers keep is said in the threat model.
 /// </remarks>
-internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewrapping, KeyRing keys) : Wire.DataKeys.DataKeysBase
+internal sealed class DataKeysService(
+    DataKeyMaker maker, DataKeyRewrapping rewrapping, KeyRing keys, LeaseWatching leases, UseReports reports) : Wire.DataKeys.DataKeysBase
 {
     private const int MaxCount = 1000;
 
@@ -28,7 +29,7 @@ internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewr
         var name = KeyName.Require(request.Key, "key");
         var binding = DataKeyBinding.Require(request.Binding, "binding");
         call.Authorize(name.Value, binding.Context);
-        var version = await maker.FindForWrappingAsync(name.Value, call.CancellationToken);
+        var version = await maker.FindForWrappingAsync(name.Value, call.CancellationToken, binding.KeyPurpose);
         call.Record.KeyVersion = version.Id;
         call.Record.ItemCount = 1;
 
@@ -48,7 +49,7 @@ internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewr
         DemandCount(request.Count, "count");
         var subjectIds = RequireSubjectIds(request, binding);
         call.Authorize(name.Value, binding.Context);
-        var version = await maker.FindForWrappingAsync(name.Value, call.CancellationToken);
+        var version = await maker.FindForWrappingAsync(name.Value, call.CancellationToken, binding.KeyPurpose);
         call.Record.KeyVersion = version.Id;
         call.Record.ItemCount = request.Count;
 
@@ -103,6 +104,32 @@ internal sealed class DataKeysService(DataKeyMaker maker, DataKeyRewrapping rewr
         DemandCount(request.Items.Count, "items");
         call.Record.ItemCount = request.Items.Count;
         return await rewrapping.RewrapManyAsync(request.Items, call);
+    }
+
+    [Rpc(Permission.None, AuditEvent.LeaseWatchClosed, Opened = AuditEvent.LeaseWatchOpened, Listens = true)]
+    public override async Task WatchLeases(
+        WatchLeasesRequest request, IServerStreamWriter<WatchLeasesResponse> responseStream, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        var held = HeldLease.Require(request.Leases);
+        var heartbeat = LeaseWatching.RequireHeartbeat(request.HeartbeatMilliseconds);
+        call.Record.ItemCount = held.Count;
+
+        // Each answer says itself what is granted; the watch as such gives nothing away.
+        call.Authorize(keyName: null, context: null);
+        await leases.RunAsync(held, heartbeat, responseStream, call);
+    }
+
+    [Rpc(Permission.None, AuditEvent.DataKeyUseReported)]
+    public override async Task<ReportUseResponse> ReportUse(ReportUseRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        var enter = await reports.CheckAsync(request, call);
+        return await call.MutateAsync(request.RequestId, request, _ =>
+        {
+            enter();
+            return Task.FromResult(new ReportUseResponse());
+        });
     }
 
     /// <summary>The version that wrapped this, if the caller may use it with this binding. No version and no grant are one

@@ -8,10 +8,17 @@ internal sealed record Key(KeyRow Row, KeyVersion Primary)
 {
     public string Name => Row.Name;
 
-    /// <summary>The active version, if it may protect now.</summary>
-    /// <exception cref="Refusal">KEY_STATE, KEY_OVERDUE.</exception>
-    public KeyVersion ForProtection(DateTimeOffset now)
+    /// <summary>The active version, if it may protect now and the key is for this.</summary>
+    /// <exception cref="Refusal">INVALID_ARGUMENT for a key of another purpose; KEY_STATE, KEY_OVERDUE.</exception>
+    public KeyVersion ForProtection(DateTimeOffset now, KeyPurpose purpose = KeyPurpose.EncryptDecrypt)
     {
+        if (Row.Purpose != purpose)
+        {
+            throw Refusal.InvalidArgument("key", Row.Purpose == KeyPurpose.BlindIndex
+                ? "is for blind indexes and serves nothing else"
+                : "is not for blind indexes; make one for that (keyservice key create --purpose blind-index)");
+        }
+
         var version = Primary.Row;
         if (!KeyStates.MayProtect(version.State))
         {
@@ -30,4 +37,8 @@ internal sealed record Key(KeyRow Row, KeyVersion Primary)
 
         return Primary;
     }
+
+    /// <summary>Whether the active version may protect now.</summary>
+    public bool MayProtect(DateTimeOffset now) => KeyStates.MayProtect(Primary.Row.State)
+        && !(Primary.Row.ActivateTime is { } activated && now - activated > RotationPolicy.Limit);
 }

@@ -5,4 +5,7 @@ internal enum KeyPurpose : byte
 {
     /// <summary>Wraps data keys, encrypts fields and archives.</summary>
     EncryptDecrypt = 1,
+
+    /// <summary>Wraps the keys of blind indexes and nothing else.</summary>
+    BlindIndex = 2,
 }

@@ -23,17 +23,18 @@ internal sealed class KeysService(KeyRing ring, KeyMaker maker, KeyChanges chang
     {
         var call = Call.Of(context);
         var name = KeyName.Require(request.Name, "name");
-        if (request.Purpose != Wire.KeyPurpose.EncryptDecrypt)
+        var purpose = request.Purpose switch
         {
-            throw Refusal.InvalidArgument("purpose", "must be KEY_PURPOSE_ENCRYPT_DECRYPT");
-        }
-
+            Wire.KeyPurpose.EncryptDecrypt => KeyPurpose.EncryptDecrypt,
+            Wire.KeyPurpose.BlindIndex => KeyPurpose.BlindIndex,
+            _ => throw Refusal.InvalidArgument("purpose", "must be KEY_PURPOSE_ENCRYPT_DECRYPT or KEY_PURPOSE_BLIND_INDEX"),
+        };
         var rotation = RotationPolicy.Require(request.Rotation, "rotation");
         call.Authorize(name.Value, null);
         await ring.DemandRegisterAsync(call.CancellationToken);
         return await WithNewVersionAsync(call, version => call.MutateAsync(request.RequestId, request, async transaction =>
         {
-            var (key, primary) = await changes.CreateAsync(transaction, name, KeyPurpose.EncryptDecrypt, rotation, version);
+            var (key, primary) = await changes.CreateAsync(transaction, name, purpose, rotation, version);
             call.Record.KeyVersion = version.Id;
             return new CreateKeyResponse { Key = KeyMessages.ToWire(key, new KeyVersionFacts(primary, WrapBudget.Block)) };
         }), response => response.Key);

@@ -28,8 +28,10 @@ internal sealed class CallGate(
             return;
         }
         var started = recorder.Start();
-        var isStream = metadata?.GetMetadata<GrpcMethodMetadata>()?.Method.Type is { } type and not MethodType.Unary;
-        if (!admission.TryEnter(isStream))
+        var rpc = metadata?.GetMetadata<RpcAttribute>();
+        var kind = metadata?.GetMetadata<GrpcMethodMetadata>()?.Method.Type is not { } type || type == MethodType.Unary ? CallKind.Unary
+            : rpc is { Listens: true } ? CallKind.Listener : CallKind.Stream;
+        if (!admission.TryEnter(kind))
         {
             // Not recorded one by one: a record each would make refusing as dear as doing (docs/adr/0041).
             CallTelemetry.Overloaded();
@@ -39,11 +41,11 @@ internal sealed class CallGate(
         }
         try
         {
-            await AdmittedAsync(context, metadata?.GetMetadata<RpcAttribute>(), started, next);
+            await AdmittedAsync(context, rpc, started, next);
         }
         finally
         {
-            admission.Leave(isStream);
+            admission.Leave(kind);
         }
     }
 

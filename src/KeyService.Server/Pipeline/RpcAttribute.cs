@@ -24,4 +24,9 @@ internal sealed class RpcAttribute(Permission permission, AuditEvent auditEvent)
 
     /// <summary>Event of the record that stands durable before a stream's first answer. Required of streaming RPCs.</summary>
     public AuditEvent Opened { get; init; }
+
+    /// <summary>
+    /// A stream that stays for days and is nearly always still: it takes a place of its own kind, so that listeners keep no bulk stream out.
+    /// </summary>
+    public bool Listens { get; init; }
 }

@@ -37,7 +37,7 @@ public sealed class AssociatedDataTests
 
     [Fact]
     public void The_numbers_of_the_purposes_are_frozen() => Assert.Equal(
-        "1 DataKeyGeneral, 2 DataKeyField, 3 DataKeyArchive, 4 BulkKey, 5 CheckValue, 6 FieldToken, 7 FieldTokenDataKey",
+        "1 DataKeyGeneral, 2 DataKeyField, 3 DataKeyArchive, 4 BulkKey, 5 CheckValue, 6 FieldToken, 7 FieldTokenDataKey, 8 DataKeyBlindIndex",
         string.Join(", ", Enum.GetValues<AadPurpose>().Select(purpose => $"{(byte)purpose} {purpose}")));
 
     [Fact]

@@ -36,6 +36,10 @@ public sealed class AuditEventsTests
             402 data-key-unwrapped Read
             403 data-key-rewrapped Modify
             404 data-keys-rewrapped Modify
+            405 lease-watch-opened Read
+            406 lease-watch-closed Read
+            407 data-key-use-reported Modify
+            408 data-key-grace-use-reported Modify
             500 field-encrypted Modify
             501 field-decrypted Read
             502 fields-encrypted Modify

@@ -9,6 +9,9 @@ internal sealed record LimitsConfiguration
     /// <summary>Streams in progress at once, 1 to 10,000. Each may hold a flow-control window of 8 MiB.</summary>
     public int ConcurrentStreams { get; init; } = 64;
 
+    /// <summary>Clients that may listen to their leases at once, 1 to 100,000. Each costs some tens of KiB.</summary>
+    public int ConcurrentListeners { get; init; } = 4096;
+
     /// <summary>Seconds a stream may be silent, 1 to 86,400.</summary>
     public int StreamIdleSeconds { get; init; } = 300;
 

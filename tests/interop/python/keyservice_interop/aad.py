@@ -9,6 +9,7 @@ BULK_KEY = 4
 CHECK_VALUE = 5
 FIELD_TOKEN = 6
 FIELD_TOKEN_DATA_KEY = 7
+DATA_KEY_BLIND_INDEX = 8
 
 NO_VERSION = bytes(8)
 
@@ -21,6 +22,7 @@ RULES = {
     CHECK_VALUE: (0x01, 0, True),
     FIELD_TOKEN: (0x11, 0, True),
     FIELD_TOKEN_DATA_KEY: (0x12, 16, False),
+    DATA_KEY_BLIND_INDEX: (0x01, 16, True),
 }
 
 
