@@ -42,19 +42,37 @@ public sealed record ClientProfile
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         path = System.IO.Path.GetFullPath(path);
-        Dictionary<string, string> file;
         try
         {
-            file = Read(File.ReadAllBytes(path));
-        }
-        catch (JsonException e)
-        {
-            throw Broken(path, e.LineNumber is { } line ? $"line {line + 1}: {FirstSentence(e.Message)}" : FirstSentence(e.Message), e);
+            return Parse(path, File.ReadAllBytes(path));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new KeyServiceException(ClientReason.Configuration, $"The client profile {path} cannot be read: {e.Message}",
                 "Name a readable profile with --profile or KEYSERVICE_PROFILE.", e);
+        }
+    }
+
+    /// <summary>Reads the bytes of a profile; the path is where relative ones count from.</summary>
+    internal static ClientProfile Parse(string path, ReadOnlySpan<byte> json)
+    {
+        Dictionary<string, string> file;
+        try
+        {
+            file = Read(json);
+        }
+        catch (JsonException e)
+        {
+            throw Broken(path, e.LineNumber is { } line ? $"line {line + 1}: {FirstSentence(e.Message)}" : FirstSentence(e.Message), e);
+        }
+        catch (InvalidOperationException e)
+        {
+            // "\ud800" is JSON and no text: the reader lets it pass and throws when it is asked for.
+            throw Broken(path, "a text in it holds half a character (a lone surrogate) or is not UTF-8", e);
+        }
+        if (file.FirstOrDefault(member => member.Value.Contains('\0', StringComparison.Ordinal)).Key is { } named)
+        {
+            throw Broken(path, $"\"{named}\" holds U+0000", null);
         }
         if (file.GetValueOrDefault("endpoint") is not { } endpoint || string.IsNullOrWhiteSpace(endpoint))
         {

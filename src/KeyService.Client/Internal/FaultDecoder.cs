@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Security.Authentication;
+using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 
@@ -27,17 +28,20 @@ internal static class FaultDecoder
             return new OperationCanceledException("The call was cancelled.", e, cancellation);
         }
         // Details stand in a trailer that anybody between could have broken: an unreadable one is none.
-        var status = ReadDetails(e);
-        if (status?.GetDetail<ErrorInfo>() is { Domain: Domain } info)
+        if (ReadDetails(e) is ({ Domain: Domain } info, var retry))
         {
             return new KeyServiceException(info.Reason, e.Status.Detail, ReasonAdvice.Of(info.Reason), e)
             {
                 TraceId = info.Metadata.TryGetValue("trace_id", out var trace) ? trace : null,
-                RetryAfter = status.GetDetail<RetryInfo>()?.RetryDelay?.ToTimeSpan(),
+                RetryAfter = Wait(retry?.RetryDelay),
             };
         }
         return WithoutReason(e, endpoint);
     }
+
+    // Null for a duration that is none: negative, or out of the range of the type.
+    private static TimeSpan? Wait(Duration? delay) =>
+        delay is { Seconds: >= 0 and <= Duration.MaxSeconds, Nanos: >= 0 and < 1_000_000_000 } ? delay.ToTimeSpan() : null;
 
     /// <summary>What the exception says of the connection.</summary>
     public static TransportFault Transport(RpcException e)
@@ -88,15 +92,16 @@ internal static class FaultDecoder
         return false;
     }
 
-    private static Google.Rpc.Status? ReadDetails(RpcException e)
+    private static (ErrorInfo? Info, RetryInfo? Retry) ReadDetails(RpcException e)
     {
         try
         {
-            return e.GetRpcStatus();
+            var status = e.GetRpcStatus();
+            return (status?.GetDetail<ErrorInfo>(), status?.GetDetail<RetryInfo>());
         }
         catch (Exception bad) when (bad is Google.Protobuf.InvalidProtocolBufferException or FormatException)
         {
-            return null;
+            return default;
         }
     }
 

@@ -89,7 +89,8 @@ public sealed class ArchiveHeader
         ReadOnlySpan<byte> magic = start[..Math.Min(start.Length, ArchiveFormat.MagicLength)];
         if (!ArchiveFormat.Magic.StartsWith(magic))
         {
-            bool otherVersion = magic.Length == ArchiveFormat.MagicLength && magic.StartsWith(ArchiveFormat.Magic[..6]);
+            // Six bytes name the format, two its version; the first byte that differs decides, however many have come.
+            bool otherVersion = magic.StartsWith(ArchiveFormat.Magic[..6]);
             throw otherVersion
                 ? new ArchiveException(ArchiveFault.UnsupportedVersion, "This archive has a format version that this program does not know.")
                 : new ArchiveException(ArchiveFault.NotAnArchive, "This is not a KeyService archive.");

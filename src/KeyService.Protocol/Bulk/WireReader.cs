@@ -31,8 +31,9 @@ internal ref struct WireReader
             return 0;
         }
 
+        // Field number 0 and wire types 6 and 7 do not exist. So uint.MaxValue, which stands for a field that a message does not have, is never read.
         var tag = (uint)ReadVarint();
-        return tag >> 3 == 0 ? Fail() : tag;
+        return tag >> 3 == 0 || (tag & 7) > 5 ? Fail() : tag;
     }
 
     /// <summary>The place of a length-delimited value.</summary>

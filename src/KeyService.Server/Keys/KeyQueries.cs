@@ -1,3 +1,4 @@
+using System.Globalization;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Keys;
@@ -63,18 +64,23 @@ internal readonly record struct KeyVersionPlace(long CreatedAt, long Id)
 
     public static KeyVersionPlace Of(KeyVersionRow row) => new(UnixTime.Nanoseconds(row.CreateTime), KeyTables.Signed(row.Id));
 
+    /// <summary>Accepts what <see cref="ToString"/> writes and no other way of writing the same numbers.</summary>
     public static bool TryParse(string text, out KeyVersionPlace place)
     {
-        var parts = text.Split('.');
         place = default;
-        if (parts.Length != 2 || !long.TryParse(parts[0], out var createdAt) || !long.TryParse(parts[1], out var id))
+        var dot = text.IndexOf('.', StringComparison.Ordinal);
+        if (dot < 0 || !TryNumber(text.AsSpan(0, dot), out var createdAt) || !TryNumber(text.AsSpan(dot + 1), out var id))
         {
             return false;
         }
 
-        place = new KeyVersionPlace(createdAt, id);
-        return true;
+        var parsed = new KeyVersionPlace(createdAt, id);
+        place = parsed.ToString() == text ? parsed : default;
+        return parsed.ToString() == text;
     }
 
-    public override string ToString() => $"{CreatedAt}.{Id}";
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{CreatedAt}.{Id}");
+
+    private static bool TryNumber(ReadOnlySpan<char> text, out long number) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number);
 }

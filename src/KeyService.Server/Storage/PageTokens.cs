@@ -31,7 +31,13 @@ internal sealed class PageTokens(RowAuthenticator rows)
             return null;
         }
 
+        // The decoder forgives white space, padding and stray bits: a token has one way of being written.
         var bytes = Base64Url.DecodeFromChars(token);
+        if (Base64Url.EncodeToString(bytes) != token)
+        {
+            return null;
+        }
+
         var cursor = Encoding.UTF8.GetString(bytes.AsSpan(0, bytes.Length - MacLength));
         var mac = await rows.MacAsync(Canonical(list, filter, cursor), cancellationToken);
         return CryptographicOperations.FixedTimeEquals(mac.AsSpan(0, MacLength), bytes.AsSpan(bytes.Length - MacLength)) ? cursor : null;

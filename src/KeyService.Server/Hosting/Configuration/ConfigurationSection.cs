@@ -33,8 +33,10 @@ internal sealed class ConfigurationSection
         }
         foreach (var property in json.EnumerateObject())
         {
-            if (!_values.TryAdd(property.Name, property.Value))
-                findings.Add($"\"{Full(property.Name)}\" stands there twice.");
+            if (TextOrNull(() => property.Name) is not { } name)
+                findings.Add($"A key of {(path.Length == 0 ? "the file" : $"\"{path}\"")} holds half a character (a lone surrogate).");
+            else if (!_values.TryAdd(name, property.Value))
+                findings.Add($"\"{Full(name)}\" stands there twice.");
         }
     }
 
@@ -52,7 +54,7 @@ internal sealed class ConfigurationSection
     {
         if (Take(key) is not { } value)
             return null;
-        if (value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text)
+        if (value.ValueKind == JsonValueKind.String && TextOrNull(value.GetString) is { Length: > 0 } text)
             return text;
         Find(key, "must be a text that is not empty");
         return null;
@@ -66,10 +68,10 @@ internal sealed class ConfigurationSection
     }
 
     /// <summary>A path, made absolute from the configuration file's directory.</summary>
-    public string? File(string key) => Text(key) is { } path ? Path.GetFullPath(path, _baseDirectory) : null;
+    public string? File(string key) => Text(key) is { } path ? Absolute(key, path) : null;
 
     /// <inheritdoc cref="File"/>
-    public string RequiredFile(string key) => RequiredText(key) is { Length: > 0 } path ? Path.GetFullPath(path, _baseDirectory) : "";
+    public string RequiredFile(string key) => RequiredText(key) is { Length: > 0 } path ? Absolute(key, path) ?? "" : "";
 
     public int Whole(string key, int least, int most, int otherwise)
     {
@@ -125,6 +127,27 @@ internal sealed class ConfigurationSection
             var hint = NearestName.Of(unknown, _known) is { } near ? $"did you mean \"{Full(near)}\"?"
                 : $"known are {string.Join(", ", _known)}.";
             _findings.Add($"\"{Full(unknown)}\" is not a key of this configuration: {hint}");
+        }
+    }
+
+    private string? Absolute(string key, string path)
+    {
+        if (!path.Contains('\0', StringComparison.Ordinal))
+            return Path.GetFullPath(path, _baseDirectory);
+        Find(key, "must be a path, which cannot hold U+0000");
+        return null;
+    }
+
+    // "\ud800" is JSON and no text: the reader lets it pass and throws when it is asked for.
+    private static string? TextOrNull(Func<string?> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
         }
     }
 

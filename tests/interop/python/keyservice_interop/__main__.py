@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 
-from . import aad, archive, archive_vectors, context, field, vectors, wrapped
+from . import aad, archive, archive_vectors, context, field, judge, vectors, wrapped
 from .errors import FormatError
 
 
@@ -120,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     check = areas.add_parser("vectors", help="check all vectors of a directory, reading and making each")
     check.add_argument("directory")
     check.set_defaults(run=_vectors)
+    judged = areas.add_parser("judge", help="verdicts on many inputs, a line each, for the fuzzer")
+    judged.set_defaults(run=lambda arguments: judge.run(sys.stdin, sys.stdout))
     make = areas.add_parser("make-archive-vectors", help="write the archive vectors")
     make.add_argument("file")
     make.set_defaults(run=_make_vectors)

@@ -96,7 +96,7 @@ def read_header(source: BinaryIO) -> Header:
     if not start:
         raise FormatError("Empty", "0 bytes")
     if start[:8] != MAGIC[: len(start[:8])]:
-        if len(start) >= 8 and start[:6] == MAGIC[:6]:
+        if start[:6] == MAGIC[:6]:
             raise FormatError("UnsupportedVersion", "another version of the format")
         raise FormatError("NotAnArchive", "not an archive")
     if len(start) < PREFIX:

@@ -1,0 +1,137 @@
+using System.Security.Cryptography;
+using System.Text;
+using KeyService.Fuzz.Engine;
+using KeyService.Server.Access;
+using KeyService.Server.Keys;
+using KeyService.Server.Pipeline;
+using KeyService.Server.Storage;
+using static KeyService.Fuzz.Engine.BrokenPropertyException;
+
+namespace KeyService.Fuzz.Targets;
+
+/// <summary>The server's small grammars: key names and patterns, places in lists, page tokens, permissions, credentials.</summary>
+internal static class NameTargets
+{
+    private static readonly byte[] MacKey = new byte[32];
+    private static readonly PageTokens Tokens = new(new RowAuthenticator((row, _) => ValueTask.FromResult(HMACSHA256.HashData(MacKey, row.Span))));
+
+    public static IReadOnlyList<FuzzTarget> All { get; } =
+    [
+        new("key-name", [typeof(KeyName)], Name)
+        {
+            MaxLength = 200, Words = ["/"u8.ToArray(), "//"u8.ToArray(), "."u8.ToArray(), "-"u8.ToArray(), "A"u8.ToArray(), "_"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("ehr", "ehr/one", "a.b_c-d/0", new string('k', 128), new string('k', 129), "", "/ehr", "ehr/", "ehr//one", "EHR", "ehr/-x", "ä"),
+        },
+        new("key-pattern", [typeof(KeyPattern)], Pattern)
+        {
+            MaxLength = 200, Words = ["*"u8.ToArray(), "/*"u8.ToArray(), "/"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("*", "ehr/*", "ehr/one", "ehr*", "/*", "*/*", "ehr/**", "", new string('k', 126) + "/*"),
+        },
+        new("key-version-place", [typeof(KeyVersionPlace)], Place)
+        {
+            MaxLength = 100, Words = ["."u8.ToArray(), "-"u8.ToArray(), "+"u8.ToArray(), " "u8.ToArray(), "0"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("0.0", "1795310000000000000.-42", "9223372036854775807.9223372036854775807", "1", "1.2.3", " 1.2", "+1.2", "01.2", "-0.0"),
+        },
+        new("page-token", [typeof(PageTokens)], PageToken)
+        {
+            MaxLength = 2048, Words = ["="u8.ToArray(), " "u8.ToArray(), "\n"u8.ToArray(), "AAAA"u8.ToArray(), "+"u8.ToArray(), "/"u8.ToArray()], Seeds = PageTokenSeeds,
+        },
+        new("permission", [typeof(Permissions)], PermissionName) { MaxLength = 64, Seeds = () => VectorSeeds.Texts([.. Enum.GetNames<Permission>().Select(KebabName.Of), "", "Encrypt"]) },
+        new("credential", [typeof(Credential)], OneCredential)
+        {
+            MaxLength = 700, Words = ["spiffe://"u8.ToArray(), "://"u8.ToArray(), "%"u8.ToArray(), "["u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("spiffe://hospital/ehr", "urn:uuid:1", new string('a', 64), new string('A', 64), new string('g', 64), "https://x/ y", "file:///", "", "https://[::1"),
+        },
+    ];
+
+    private static Outcome Name(byte[] input)
+    {
+        bool fromBytes = KeyName.TryParse(input.AsSpan(), out KeyName name);
+        string text = Encoding.UTF8.GetString(input);
+        bool fromText = KeyName.TryParse(text, out KeyName same);
+        Unless(fromBytes == fromText && name == same, "bytes and text are judged alike");
+        Unless(!fromBytes || name.Value == text, "what parses is the same text");
+        Unless(fromBytes == Raises(() => KeyName.Require(text, "name")) is null, "what is required is what parses");
+        return fromBytes ? Outcome.Taken(text.Count('/')) : Outcome.Refused(Outcome.Step(input.Length));
+    }
+
+    private static Refusal? Raises(Func<KeyName> action)
+    {
+        try
+        {
+            action();
+            return null;
+        }
+        catch (Refusal refusal)
+        {
+            return refusal;
+        }
+    }
+
+    private static Outcome Pattern(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        if (!KeyPattern.TryParse(text, out KeyPattern pattern))
+        {
+            return Outcome.Refused(Outcome.Step(text.Length));
+        }
+        Unless(pattern.Text == text, "what parses is the same text");
+        bool isGroup = text.EndsWith("/*", StringComparison.Ordinal);
+        Unless(pattern.Covers("other/name") == text is "*" or "other/*" or "other/name", "a pattern covers what it names and nothing else");
+        Unless(!isGroup || (pattern.Covers(text[..^1] + "x") && !pattern.Covers(text[..^2])), "a group covers what begins with it, and not its own name");
+        return Outcome.Taken((isGroup ? 16 : 0) + text.Count('/'));
+    }
+
+    private static Outcome Place(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        if (!KeyVersionPlace.TryParse(text, out KeyVersionPlace place))
+        {
+            return Outcome.Refused(text.Count('.'));
+        }
+        Unless(place.ToString() == text, "what parses formats to the same text");
+        return Outcome.Taken((place.Id < 0 ? 1 : 0) + (place.CreatedAt < 0 ? 2 : 0));
+    }
+
+    private static Outcome PageToken(byte[] input)
+    {
+        string token = Encoding.UTF8.GetString(input);
+        string? cursor = Tokens.OpenAsync("ListKeys", "ehr/", token, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        if (cursor is null)
+        {
+            return Outcome.Refused(token.Length % 4);
+        }
+        Unless(Seal("ehr/", cursor) == token, "a token that opens is the one that was made");
+        return Outcome.Taken(Outcome.Step(cursor.Length));
+    }
+
+    private static string Seal(string filter, string cursor) => Tokens.SealAsync("ListKeys", filter, cursor, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+
+    private static IEnumerable<(string Name, byte[] Input)> PageTokenSeeds()
+    {
+        foreach (string cursor in new[] { "", "e", "eh", "ehr/one", "1795310000000000000.-42" })
+        {
+            yield return ($"{cursor.Length}", Encoding.UTF8.GetBytes(Seal("ehr/", cursor)));
+        }
+        yield return ("other-filter", Encoding.UTF8.GetBytes(Seal("other/", "ehr/one")));
+        yield return ("padded", Encoding.UTF8.GetBytes(Seal("ehr/", "") + "=="));
+    }
+
+    private static Outcome PermissionName(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        bool known = Permissions.TryParse(text, out Permission permission);
+        Unless(!known || KebabName.Of(permission.ToString()) == text, "what parses is the permission's one name");
+        return known ? Outcome.Taken((int)permission) : Outcome.Refused();
+    }
+
+    private static Outcome OneCredential(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        bool isUri = Credential.TryOfSanUri(text, out Credential uri);
+        Unless(!isUri || uri.Value == text, "a URI is compared as it is");
+        bool isKey = Credential.TryOfPublicKeySha256(text, out Credential key);
+        Unless(!isKey || (Credential.TryOfPublicKeySha256(key.Value, out Credential again) && again == key), "a hash in its one form parses to itself");
+        return isUri || isKey ? Outcome.Taken((isUri ? 1 : 0) + (isKey ? 2 : 0)) : Outcome.Refused(Outcome.Step(text.Length));
+    }
+}

@@ -1,0 +1,71 @@
+"""Judges many inputs in one process: a line "FORMAT HEX" in, a line "ok HEX" or "no" out. The fuzzer compares it with its own verdict."""
+
+import hashlib
+import io
+
+from . import archive, audit, blob, context, field, wrapped
+from .errors import FormatError
+
+# The data key of the archives that the fuzzer makes: 00 01 02 ... 1f.
+_ARCHIVE_KEY = bytes(range(32))
+
+
+def _context(raw: bytes) -> str:
+    return context.encode(context.decode(raw)).hex()
+
+
+def _token(raw: bytes) -> str:
+    return field.parse(raw).encode().hex()
+
+
+def _token_text(raw: bytes) -> str:
+    return field.from_text(raw.decode("utf-8", "replace")).hex()
+
+
+def _wrapped(raw: bytes) -> str:
+    return wrapped.parse(raw).encode().hex()
+
+
+def _blob(raw: bytes) -> str:
+    return blob.parse(raw).hex()
+
+
+def _audit(raw: bytes) -> str:
+    return audit.encode(audit.parse(raw)).hex()
+
+
+def _header(raw: bytes) -> str:
+    return hashlib.sha256(archive.read_header(io.BytesIO(raw)).encode()).hexdigest()
+
+
+def _archive(raw: bytes) -> str:
+    source, sink = io.BytesIO(raw), io.BytesIO()
+    archive.open_(_ARCHIVE_KEY, archive.read_header(source), source, sink)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+_FORMATS = {
+    "context": _context,
+    "field-token": _token,
+    "field-token-text": _token_text,
+    "wrapped-data-key": _wrapped,
+    "key-blob": _blob,
+    "audit-record": _audit,
+    "archive-header": _header,
+    "archive": _archive,
+}
+_WITH_FAULT = {"archive-header", "archive"}
+
+
+def _verdict(name: str, raw: bytes) -> str:
+    try:
+        return "ok " + _FORMATS[name](raw)
+    except FormatError as error:
+        return f"no {error.fault}" if name in _WITH_FAULT else "no"
+
+
+def run(source, sink) -> int:
+    for line in source:
+        name, _, digits = line.strip().partition(" ")
+        print(_verdict(name, bytes.fromhex(digits)), file=sink)
+    return 0
