@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using KeyService.Cli.Access;
+using KeyService.Cli.Archives;
 using KeyService.Cli.CommandLine;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
@@ -39,6 +40,11 @@ internal static class CommandTargets
         {
             MaxLength = 64, Words = ["d"u8.ToArray(), "h"u8.ToArray(), "Z"u8.ToArray(), "+14:00"u8.ToArray(), "9999"u8.ToArray(), "0001"u8.ToArray()], AllocatedPerByte = 512,
             Seeds = () => VectorSeeds.Texts("30d", "12h", "99999d", "2027-01-31T00:00:00Z", "0d", "100000d", "9999-12-31T23:59:59-14:00", "0001-01-01", ""),
+        },
+        new("byte-range", [typeof(ByteRange)], Range)
+        {
+            MaxLength = 64, Words = ["-"u8.ToArray(), "+"u8.ToArray(), "9223372036854775807"u8.ToArray(), "9223372036854775806"u8.ToArray(), "0"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("0-499", "500-", "-500", "16384+1", "1-0", "-", "9223372036854775806+9223372036854775806", "0-9223372036854775806", "+5", ""),
         },
         new("doctor-report", [typeof(ServerDoctor)], Doctor)
         {
@@ -92,6 +98,24 @@ internal static class CommandTargets
         try
         {
             return Outcome.Taken(GrantCommands.ParseEnd(Encoding.UTF8.GetString(input), Now).CompareTo(Now));
+        }
+        catch (CliError e)
+        {
+            return Outcome.Refused(e);
+        }
+    }
+
+    private static Outcome Range(byte[] input)
+    {
+        try
+        {
+            ByteRange range = ByteRange.Parse(Encoding.UTF8.GetString(input));
+            foreach (long content in new[] { 1, 16_384, long.MaxValue })
+            {
+                (long start, long length) = range.Within(content);
+                Unless(start >= 0 && length >= 0 && start <= content - length, "a range lies inside the content");
+            }
+            return Outcome.Taken(input.Length);
         }
         catch (CliError e)
         {

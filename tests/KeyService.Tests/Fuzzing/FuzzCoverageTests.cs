@@ -27,6 +27,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Server.Hosting.TlsMaterial"] = "PEM, read by the base class library",
         ["KeyService.Client.Internal.PemFiles"] = "PEM, read by the base class library",
         ["KeyService.Cli.Archives.DecryptCommand"] = "hands on to ContextPairs",
+        ["KeyService.Client.FieldEncryption"] = "hands on to FieldToken",
         ["KeyService.Cli.Doctor.ProfileCheck"] = "hands on to ClientProfile",
     };
 
