@@ -21,20 +21,16 @@ internal static class EchoServer
         builder.Services.AddGrpcTransport();
         using var pem = X509Certificate2.CreateFromPemFile(certificate, privateKey);
         var server = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        builder.WebHost.UseGrpcKestrel().ConfigureKestrel(kestrel => kestrel.ListenLocalhost(port, listen =>
         {
-            kestrel.ConfigureGrpcLimits();
-            kestrel.ListenLocalhost(port, listen =>
+            listen.Protocols = HttpProtocols.Http2;
+            listen.UseHttps(https =>
             {
-                listen.Protocols = HttpProtocols.Http2;
-                listen.UseHttps(https =>
-                {
-                    https.ServerCertificate = server;
-                    https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-                    https.AllowAnyClientCertificate();
-                });
+                https.ServerCertificate = server;
+                https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+                https.AllowAnyClientCertificate();
             });
-        });
+        }));
         await using var app = builder.Build();
         app.MapGrpcService<EchoService>();
         await app.StartAsync(stop);

@@ -3,6 +3,7 @@ using System.IO.Compression;
 using Grpc.AspNetCore.Server;
 using Grpc.Net.Compression;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -16,13 +17,10 @@ public static class TransportHosting
     private static readonly TimeSpan RequestGrace = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Adds Grpc.AspNetCore with this project's limits and the socket memory pool. Interceptors and services are the caller's.
+    /// Adds Grpc.AspNetCore with this project's limits. Interceptors and services are the caller's.
     /// </summary>
-    public static IGrpcServerBuilder AddGrpcTransport(this IServiceCollection services, Action<GrpcServiceOptions>? configure = null)
-    {
-        services.RemoveAll<IMemoryPoolFactory<byte>>();
-        services.AddSingleton<IMemoryPoolFactory<byte>, BlockMemoryPoolFactory>();
-        return services.AddGrpc(options =>
+    public static IGrpcServerBuilder AddGrpcTransport(this IServiceCollection services, Action<GrpcServiceOptions>? configure = null) =>
+        services.AddGrpc(options =>
         {
             options.EnableDetailedErrors = false;
             options.MaxReceiveMessageSize = TransportLimits.MaxMessageBytes;
@@ -33,10 +31,22 @@ public static class TransportHosting
             options.ResponseCompressionAlgorithm = null;
             configure?.Invoke(options);
         });
-    }
 
-    /// <summary>Kestrel's limits for gRPC: large windows and frames, and no clock on quiet or long streams.</summary>
-    public static void ConfigureGrpcLimits(this KestrelServerOptions kestrel)
+    /// <summary>
+    /// Kestrel with this project's limits and with socket memory that is zeroed when it comes back. Adding Kestrel registers Kestrel's own
+    /// memory pool, which is not zeroed, and the last registration counts: nothing may add Kestrel after this.
+    /// </summary>
+    public static IWebHostBuilder UseGrpcKestrel(this IWebHostBuilder webHost) => webHost
+        .UseKestrelCore()
+        .ConfigureKestrel(ConfigureGrpcLimits)
+        .ConfigureServices(services =>
+        {
+            services.RemoveAll<IMemoryPoolFactory<byte>>();
+            services.AddSingleton<IMemoryPoolFactory<byte>, BlockMemoryPoolFactory>();
+        });
+
+    // Large windows and frames, and no clock on quiet or long streams.
+    private static void ConfigureGrpcLimits(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
         var limits = kestrel.Limits;

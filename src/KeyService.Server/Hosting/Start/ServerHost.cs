@@ -37,9 +37,8 @@ internal static class ServerHost
             services.AddSingleton<HandshakeRefusals>();
             services.AddHostedService(provider => provider.GetRequiredService<HandshakeRefusals>());
         }
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+        builder.WebHost.UseGrpcKestrel().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
-            kestrel.ConfigureGrpcLimits();
             if (configuration.Listen.Tcp is { } endpoint)
                 kestrel.Listen(endpoint, kestrel.ApplicationServices.GetRequiredService<TlsListener>().Configure);
             if (configuration.Listen.UnixSocket is { } path)
