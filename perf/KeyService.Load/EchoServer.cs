@@ -21,17 +21,23 @@ internal static class EchoServer
         builder.Services.AddGrpcTransport();
         using var pem = X509Certificate2.CreateFromPemFile(certificate, privateKey);
         var server = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
-        builder.WebHost.UseGrpcKestrel().ConfigureKestrel(kestrel => kestrel.ListenLocalhost(port, listen =>
+        builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            listen.Protocols = HttpProtocols.Http2;
-            listen.UseHttps(https =>
+            kestrel.ConfigureGrpcLimits();
+            kestrel.ListenLocalhost(port, listen =>
             {
-                https.ServerCertificate = server;
-                https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-                https.AllowAnyClientCertificate();
+                listen.Protocols = HttpProtocols.Http2;
+                listen.UseHttps(https =>
+                {
+                    https.ServerCertificate = server;
+                    https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+                    https.AllowAnyClientCertificate();
+                });
             });
-        }));
+        });
+        builder.Services.UseSocketBlocks();
         await using var app = builder.Build();
+        TransportHosting.VerifySocketBlocks(app.Services);
         app.MapGrpcService<EchoService>();
         await app.StartAsync(stop);
         Console.WriteLine($"echo: serving on https://localhost:{port}");

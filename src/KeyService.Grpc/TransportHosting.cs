@@ -3,7 +3,6 @@ using System.IO.Compression;
 using Grpc.AspNetCore.Server;
 using Grpc.Net.Compression;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -17,10 +16,12 @@ public static class TransportHosting
     private static readonly TimeSpan RequestGrace = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Adds Grpc.AspNetCore with this project's limits. Interceptors and services are the caller's.
+    /// Adds Grpc.AspNetCore with this project's limits. Interceptors and services are the caller's; the sockets' memory is
+    /// <see cref="UseSocketBlocks"/>.
     /// </summary>
-    public static IGrpcServerBuilder AddGrpcTransport(this IServiceCollection services, Action<GrpcServiceOptions>? configure = null) =>
-        services.AddGrpc(options =>
+    public static IGrpcServerBuilder AddGrpcTransport(this IServiceCollection services, Action<GrpcServiceOptions>? configure = null)
+    {
+        return services.AddGrpc(options =>
         {
             options.EnableDetailedErrors = false;
             options.MaxReceiveMessageSize = TransportLimits.MaxMessageBytes;
@@ -31,22 +32,24 @@ public static class TransportHosting
             options.ResponseCompressionAlgorithm = null;
             configure?.Invoke(options);
         });
+    }
 
-    /// <summary>
-    /// Kestrel with this project's limits and with socket memory that is zeroed when it comes back. Adding Kestrel registers Kestrel's own
-    /// memory pool, which is not zeroed, and the last registration counts: nothing may add Kestrel after this.
-    /// </summary>
-    public static IWebHostBuilder UseGrpcKestrel(this IWebHostBuilder webHost) => webHost
-        .UseKestrelCore()
-        .ConfigureKestrel(ConfigureGrpcLimits)
-        .ConfigureServices(services =>
-        {
-            services.RemoveAll<IMemoryPoolFactory<byte>>();
-            services.AddSingleton<IMemoryPoolFactory<byte>, BlockMemoryPoolFactory>();
-        });
+    /// <summary>Gives Kestrel this project's socket memory. To be called after UseKestrel or UseKestrelCore, which registers its own pools.</summary>
+    public static void UseSocketBlocks(this IServiceCollection services)
+    {
+        services.RemoveAll<IMemoryPoolFactory<byte>>();
+        services.AddSingleton<IMemoryPoolFactory<byte>, BlockMemoryPoolFactory>();
+    }
 
-    // Large windows and frames, and no clock on quiet or long streams.
-    private static void ConfigureGrpcLimits(KestrelServerOptions kestrel)
+    /// <summary>Demands that the sockets' memory is this project's: it is zeroed when it comes back, and Kestrel's own is not.</summary>
+    public static void VerifySocketBlocks(IServiceProvider services)
+    {
+        if (services.GetRequiredService<IMemoryPoolFactory<byte>>() is not BlockMemoryPoolFactory)
+            throw new InvalidOperationException("The sockets' memory is not zeroed: UseSocketBlocks was called before UseKestrelCore, or not at all.");
+    }
+
+    /// <summary>Kestrel's limits for gRPC: large windows and frames, and no clock on quiet or long streams.</summary>
+    public static void ConfigureGrpcLimits(this KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
         var limits = kestrel.Limits;

@@ -37,14 +37,17 @@ internal static class ServerHost
             services.AddSingleton<HandshakeRefusals>();
             services.AddHostedService(provider => provider.GetRequiredService<HandshakeRefusals>());
         }
-        builder.WebHost.UseGrpcKestrel().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
+            kestrel.ConfigureGrpcLimits();
             if (configuration.Listen.Tcp is { } endpoint)
                 kestrel.Listen(endpoint, kestrel.ApplicationServices.GetRequiredService<TlsListener>().Configure);
             if (configuration.Listen.UnixSocket is { } path)
                 kestrel.ListenUnixSocket(path, UnixSocketListener.Configure);
         });
+        services.UseSocketBlocks();
         var application = builder.Build();
+        TransportHosting.VerifySocketBlocks(application.Services);
         application.UseRouting();
         application.UsePipeline();
         application.MapCapabilities();
