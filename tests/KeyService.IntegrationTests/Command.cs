@@ -31,26 +31,27 @@ internal static class Command
         IEnumerable<string> arguments,
         IReadOnlyDictionary<string, string?>? environment = null,
         byte[]? input = null,
-        string? workingDirectory = null)
+        string? workingDirectory = null,
+        TimeSpan? limit = null)
     {
         var start = StartInfo(file, arguments, environment, workingDirectory);
         using var process = Process.Start(start) ?? throw new InvalidOperationException($"{file} did not start");
         var line = file + " " + string.Join(' ', start.ArgumentList);
-        using var limit = new CancellationTokenSource(Limit);
+        using var end = new CancellationTokenSource(limit ?? Limit);
         try
         {
-            var error = process.StandardError.ReadToEndAsync(limit.Token);
-            var feed = FeedAsync(process, input, limit.Token);
+            var error = process.StandardError.ReadToEndAsync(end.Token);
+            var feed = FeedAsync(process, input, end.Token);
             using var output = new MemoryStream();
-            await process.StandardOutput.BaseStream.CopyToAsync(output, limit.Token);
+            await process.StandardOutput.BaseStream.CopyToAsync(output, end.Token);
             await feed;
-            await process.WaitForExitAsync(limit.Token);
+            await process.WaitForExitAsync(end.Token);
             return new CommandResult(line, process.ExitCode, output.ToArray(), await error);
         }
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"Not finished after {Limit}: {line}");
+            throw new TimeoutException($"Not finished after {limit ?? Limit}: {line}");
         }
     }
 

@@ -53,7 +53,7 @@ internal sealed class ArchiveExchange<TStart>(CallInvoker invoker, string endpoi
             long sent = 0;
             while (await ReadAsync(source, piece, linked).ConfigureAwait(false) is var length and not 0)
             {
-                using var message = StreamRequest<TStart>.OfData(piece.Span[..length]);
+                using var message = StreamRequest<TStart>.OfData(piece[..length]);
                 await requests.WriteAsync(message, cancellation).ConfigureAwait(false);
                 progress?.Report(sent += length);
             }

@@ -11,14 +11,13 @@ public sealed class StreamRequest<TStart> : IDisposable
 {
     private static readonly MessageParser<TStart> StartParser = new(() => new TStart());
     private readonly PooledBytes? _message;
-    private readonly Range32 _data;
 
-    private StreamRequest(StreamMessageKind kind, TStart? start = null, PooledBytes? message = null, Range32 data = default)
+    private StreamRequest(StreamMessageKind kind, TStart? start = null, ReadOnlyMemory<byte> data = default, PooledBytes? message = null)
     {
         Kind = kind;
         Start = start;
+        Data = data;
         _message = message;
-        _data = data;
     }
 
     public StreamMessageKind Kind { get; }
@@ -26,17 +25,13 @@ public sealed class StreamRequest<TStart> : IDisposable
     /// <summary>Present when <see cref="Kind"/> is Start.</summary>
     public TStart? Start { get; }
 
-    /// <summary>Empty unless <see cref="Kind"/> is Data; valid until disposed.</summary>
-    public ReadOnlyMemory<byte> Data => _message is null ? default : _message.Memory.Slice(_data.Start, _data.Length);
+    /// <summary>Empty unless <see cref="Kind"/> is Data. Of a request that was read it is valid until disposed.</summary>
+    public ReadOnlyMemory<byte> Data { get; }
 
     public static StreamRequest<TStart> OfStart(TStart start) => new(StreamMessageKind.Start, start);
 
-    public static StreamRequest<TStart> OfData(ReadOnlySpan<byte> data)
-    {
-        var copy = new PooledBytes(data.Length);
-        data.CopyTo(copy.Span);
-        return new(StreamMessageKind.Data, message: copy, data: new Range32(0, data.Length));
-    }
+    /// <summary>A piece over the caller's memory, which must not change until the write has completed: it is copied once, into what is sent.</summary>
+    public static StreamRequest<TStart> OfData(ReadOnlyMemory<byte> data) => new(StreamMessageKind.Data, data: data);
 
     public static StreamRequest<TStart> OfFinish() => new(StreamMessageKind.Finish);
 
@@ -48,11 +43,15 @@ public sealed class StreamRequest<TStart> : IDisposable
             return new(StreamMessageKind.TooLarge);
         }
 
-        if (StreamWire.TryReadPlainData(bytes, out var data))
+        if (StreamWire.TryReadPlainData(bytes, StreamWire.RequestData, out var data))
         {
-            return data.Length > BulkLimits.MaxPieceLength
-                ? new(StreamMessageKind.TooLarge)
-                : new(StreamMessageKind.Data, message: PooledBytes.CopyOf(data), data: new Range32(0, (int)data.Length));
+            if (data.Length > BulkLimits.MaxPieceLength)
+            {
+                return new(StreamMessageKind.TooLarge);
+            }
+
+            var piece = PooledBytes.CopyOf(data);
+            return new(StreamMessageKind.Data, data: piece.Memory, message: piece);
         }
 
         var message = PooledBytes.CopyOf(bytes);
@@ -107,7 +106,7 @@ public sealed class StreamRequest<TStart> : IDisposable
             case StreamWire.RequestData when place.Length > BulkLimits.MaxPieceLength:
                 return new(StreamMessageKind.TooLarge);
             case StreamWire.RequestData:
-                return new(StreamMessageKind.Data, message: message, data: place);
+                return new(StreamMessageKind.Data, data: message.Memory.Slice(place.Start, place.Length), message: message);
             case StreamWire.Finish:
                 return OfFinish();
             default:

@@ -35,6 +35,12 @@ public sealed class StreamResponse : IDisposable
     /// <summary>Reads an answer; never throws, see <see cref="StreamMessageKind.Malformed"/>.</summary>
     public static StreamResponse Read(in ReadOnlySequence<byte> bytes)
     {
+        if (StreamWire.TryReadPlainData(bytes, StreamWire.ResponseData, out var data))
+        {
+            var piece = PooledBytes.CopyOf(data);
+            return new(StreamMessageKind.Data, piece.Memory, message: piece);
+        }
+
         var message = PooledBytes.CopyOf(bytes);
         if (StreamWire.TryFindAlternative(message.Span, highest: StreamWire.Summary, out var number, out var place)
             && number == StreamWire.ResponseData)

@@ -19,16 +19,16 @@ internal static class StreamWire
     private const int HeaderLength = 11;
 
     /// <summary>
-    /// Recognises a request that is one data field and nothing else, as every client sends it: then only the data is copied, and a
-    /// piece of 1 MiB takes a buffer of 1 MiB, not the next larger one.
+    /// Recognises a message that is one data field and nothing else, as every client and the service send it: then only the data is copied,
+    /// and a piece of 1 MiB takes a buffer of 1 MiB, not the next larger one.
     /// </summary>
-    public static bool TryReadPlainData(in ReadOnlySequence<byte> message, out ReadOnlySequence<byte> data)
+    public static bool TryReadPlainData(in ReadOnlySequence<byte> message, int fieldNumber, out ReadOnlySequence<byte> data)
     {
         data = default;
         Span<byte> start = stackalloc byte[(int)Math.Min(message.Length, HeaderLength)];
         message.Slice(0, start.Length).CopyTo(start);
         var reader = new WireReader(start, 0, start.Length);
-        if (reader.ReadTag() != FieldNumbers.Tag(RequestData))
+        if (reader.ReadTag() != FieldNumbers.Tag(fieldNumber))
         {
             return false;
         }

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Grpc.Core;
 using KeyService.Crypto;
 using KeyService.Crypto.Archives;
@@ -61,12 +62,11 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
                     (decryptor, version) = await OpenAsync(header, expected, call);
                 }
 
-                decryptor.Write(archive.Span, output);
-                call.Record.ByteCount = decryptor.PlaintextBytes;
-                await output.SendAsync(answers, all: false);
+                await OpenPieceAsync(decryptor, archive, output, answers, call);
             }
 
             var headerLength = headerReader.Finish().Length;
+            await output.SendAsync(answers, all: true);
             decryptor!.Finish(output);
             call.Record.ByteCount = decryptor.PlaintextBytes;
             await output.SendAsync(answers, all: true);
@@ -81,6 +81,29 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
         finally
         {
             decryptor?.Dispose();
+        }
+    }
+
+    // What verified before a chunk that does not is answered, all of it and nothing of the rest: where an archive is damaged does not
+    // hang on how its bytes were cut into messages.
+    private static async ValueTask OpenPieceAsync(
+        ChunkDecryptor decryptor, ReadOnlyMemory<byte> archive, PieceBuffer output, IServerStreamWriter<StreamResponse> answers, Call call)
+    {
+        ArchiveException? damage = null;
+        try
+        {
+            decryptor.Write(archive.Span, output);
+        }
+        catch (ArchiveException exception)
+        {
+            damage = exception;
+        }
+
+        call.Record.ByteCount = decryptor.PlaintextBytes;
+        await output.SendAsync(answers, all: damage is not null);
+        if (damage is not null)
+        {
+            ExceptionDispatchInfo.Throw(damage);
         }
     }
 

@@ -37,7 +37,8 @@ internal sealed class CallPipeline(
         ClientStreamingServerMethod<TRequest, TResponse> continuation)
     {
         var call = Enter(context);
-        await using var idle = new IdleWatch(call, limits, time);
+        await using var idle = new IdleWatch(call.CancellationToken, limits, time);
+        call.CancellationToken = idle.Token;
         TResponse response;
         try
         {
@@ -72,7 +73,8 @@ internal sealed class CallPipeline(
         Func<IdleWatch, IServerStreamWriter<TResponse>, Task> run)
     {
         var call = Enter(context);
-        await using var idle = new IdleWatch(call, limits, time, endsAtShutdown ? lifetime.ApplicationStopping : default);
+        await using var idle = new IdleWatch(call.CancellationToken, limits, time, endsAtShutdown ? lifetime.ApplicationStopping : default);
+        call.CancellationToken = idle.Token;
         try
         {
             await run(idle, new RecordedWriter<TResponse>(responses, call, recorder, idle));

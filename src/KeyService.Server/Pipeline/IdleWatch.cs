@@ -4,7 +4,8 @@ namespace KeyService.Server.Pipeline;
 
 /// <summary>
 /// Ends a stream whose client is silent: neither sends what is read for nor takes what is written. Time in which the service
-/// itself works or waits for something to tell is not silence. The stream's <see cref="Call.CancellationToken"/> is cancelled.
+/// itself works or waits for something to tell is not silence. A message, at most 1 MiB, must come or be taken within the limit: a slow
+/// client lives as long as it moves one; of a part of one nothing is seen here, as HTTP/2 flow control shows no less. <see cref="Token"/> is cancelled.
 /// </summary>
 internal sealed class IdleWatch : IAsyncDisposable
 {
@@ -18,12 +19,11 @@ internal sealed class IdleWatch : IAsyncDisposable
     private long _writingSince = long.MaxValue;
     private Refusal? _ended;
 
-    public IdleWatch(Call call, LimitsConfiguration limits, TimeProvider time, CancellationToken stopping = default)
+    public IdleWatch(CancellationToken call, LimitsConfiguration limits, TimeProvider time, CancellationToken stopping = default)
     {
         _time = time;
         _limit = TimeSpan.FromSeconds(limits.StreamIdleSeconds);
-        _source = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken);
-        call.CancellationToken = _source.Token;
+        _source = CancellationTokenSource.CreateLinkedTokenSource(call);
         _timer = time.CreateTimer(static state => ((IdleWatch)state!).Look(), this, _limit / TicksPerLimit, _limit / TicksPerLimit);
         _stop = stopping.UnsafeRegister(static state => ((IdleWatch)state!).End(Refusal.ShuttingDown()), this);
     }
