@@ -7,6 +7,8 @@ internal static class Executables
 
     public static string Cli { get; } = Built("KeyService.Cli", "keyservice");
 
+    public static string BackupJob { get; } = Built("BackupJob", "BackupJob");
+
     public static Task<CommandResult> RunServerAsync(
         IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? workingDirectory = null) =>
         Command.RunAsync(Server, arguments, environment, input: null, workingDirectory);

@@ -64,10 +64,9 @@ internal sealed class Workload(ServiceFixture service, string key, int seed)
             {
                 await CallAsync(administrator, database, random);
             }
-            catch (Exception failure) when (failure is RpcException or IOException)
+            catch (RpcException failure)
             {
-                // The transport's client lets a broken connection out as it is when that breaks a stream's writes.
-                failures.Enqueue(failure as RpcException ?? new RpcException(new Status(StatusCode.Unavailable, failure.Message)));
+                failures.Enqueue(failure);
                 // Nobody waits for a server that is gone; one that refuses is asked again.
                 await Task.Delay(Pause, CancellationToken.None);
             }

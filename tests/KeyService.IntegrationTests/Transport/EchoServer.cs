@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using Grpc.Net.Client;
 using KeyService.Grpc;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -25,8 +24,11 @@ public sealed class EchoServer : IAsyncLifetime
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRouting();
         builder.Services.AddGrpcTransport();
-        builder.WebHost.UseGrpcKestrel()
-            .ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(SocketPath, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.ConfigureGrpcLimits();
+            kestrel.ListenUnixSocket(SocketPath, listen => listen.Protocols = HttpProtocols.Http2);
+        });
         application = builder.Build();
         application.MapGrpcService<EchoService>();
         // A server that is broken or not ours: a whole message, and then no word on how the call ended.
@@ -38,9 +40,6 @@ public sealed class EchoServer : IAsyncLifetime
         await application.StartAsync();
         Channel = Connect();
     }
-
-    /// <summary>What Kestrel takes its socket memory from.</summary>
-    internal IMemoryPoolFactory<byte> MemoryPools => application!.Services.GetRequiredService<IMemoryPoolFactory<byte>>();
 
     internal GrpcChannel Connect() => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {

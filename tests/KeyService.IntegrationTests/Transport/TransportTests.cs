@@ -1,5 +1,4 @@
 using Grpc.Core;
-using KeyService.Grpc;
 
 namespace KeyService.IntegrationTests.Transport;
 
@@ -8,9 +7,6 @@ public sealed class TransportTests(EchoServer server) : IClassFixture<EchoServer
     private const int MiB = 1024 * 1024;
 
     private CallInvoker Invoker => server.Channel.CreateCallInvoker();
-
-    [Fact]
-    public void The_memory_of_sockets_comes_from_the_pool_that_zeroes_it() => Assert.IsType<BlockMemoryPoolFactory>(server.MemoryPools);
 
     [Fact]
     public async Task A_unary_call_brings_back_what_was_sent()
