@@ -55,18 +55,7 @@ internal sealed class Connection
         }
         else
         {
-            handler.SslOptions = new SslClientAuthenticationOptions
-            {
-                ClientCertificates = [_certificate],
-                RemoteCertificateValidationCallback = (_, remote, _, _) =>
-                {
-                    using var chain = new X509Chain();
-                    chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-                    chain.ChainPolicy.CustomTrustStore.Add(_ca);
-                    chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-                    return remote is X509Certificate2 leaf && chain.Build(leaf);
-                },
-            };
+            handler.SslOptions = TlsOptions(null);
         }
 
         return GrpcChannel.ForAddress(address, new GrpcChannelOptions
@@ -77,4 +66,18 @@ internal sealed class Connection
             MaxSendMessageSize = 8 * 1024 * 1024,
         });
     }
+
+    public SslClientAuthenticationOptions TlsOptions(string? host) => new()
+    {
+        TargetHost = host,
+        ClientCertificates = [_certificate],
+        RemoteCertificateValidationCallback = (_, remote, _, _) =>
+        {
+            using var chain = new X509Chain();
+            chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+            chain.ChainPolicy.CustomTrustStore.Add(_ca);
+            chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+            return remote is X509Certificate2 leaf && chain.Build(leaf);
+        },
+    };
 }

@@ -13,6 +13,8 @@ var size = new Option<int>("--mebibytes") { Description = "MiB a stream.", Defau
 var pid = new Option<int>("--server-pid") { Description = "Process whose memory is read.", Required = true };
 var certificate = new Option<string>("--certificate") { Description = "Server certificate, PEM.", Required = true };
 var privateKey = new Option<string>("--private-key") { Description = "Its private key, PEM.", Required = true };
+var cpp = new Option<string>("--cpp-echo") { Description = "The C++ peer (perf/cpp/build.sh).", Required = true };
+var echoPid = new Option<int>("--echo-pid") { Description = "Process of the echo server.", Required = true };
 var port = new Option<int>("--port") { Description = "Port on loopback.", DefaultValueFactory = _ => 8553 };
 
 Command Make(string name, string what, Option[] options, Func<ParseResult, CancellationToken, Task<int>> run)
@@ -45,6 +47,15 @@ var root = new RootCommand("Load driver of KeyService: measures against yardstic
         BatchLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(inFlight))),
     Make("streams", "Duplex streams, there and back.", [profile, key, streams, size], (r, _) =>
         StreamLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(streams), r.GetValue(size))),
+    Make("tls-echo-server", "Serves the yardstick of streams over TLS until stopped.", [certificate, privateKey, port], async (r, stop) =>
+    {
+        await TlsEcho.ServeAsync(r.GetValue(certificate)!, r.GetValue(privateKey)!, r.GetValue(port), stop);
+        return 0;
+    }),
+    Make("bulk-unix", "P5 over a Unix socket.", [profile, key, cpp, pid, rounds, size], (r, _) =>
+        BulkLoad.UnixAsync(r.GetValue(profile)!, r.GetValue(key)!, r.GetValue(cpp)!, r.GetValue(pid), r.GetValue(rounds), r.GetValue(size))),
+    Make("bulk-tls", "P5 over TLS.", [profile, key, port, echoPid, pid, rounds, size], (r, _) =>
+        BulkLoad.TlsAsync(r.GetValue(profile)!, r.GetValue(key)!, r.GetValue(port), r.GetValue(echoPid), r.GetValue(pid), r.GetValue(rounds), r.GetValue(size))),
     Make("memory", "P10.", [profile, key, pid, seconds], (r, _) =>
         MemoryLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(pid), Length(r))),
 };
