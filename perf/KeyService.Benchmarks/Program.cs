@@ -3,6 +3,7 @@ using KeyService.Benchmarks.Archives;
 using KeyService.Benchmarks.Ciphering;
 using KeyService.Benchmarks.Crypto;
 using KeyService.Benchmarks.Hsm;
+using KeyService.Benchmarks.Sdk;
 using KeyService.Benchmarks.Storage;
 
 if (args is ["crypto-cpu"])
@@ -13,6 +14,11 @@ if (args is ["crypto-cpu"])
 if (args is ["ciphering-cpu"])
 {
     BatchCpuReport.Run();
+    return;
+}
+if (args is ["sdk-fields"])
+{
+    await FieldReport.RunAsync();
     return;
 }
 var rounds = args is [_, var given] && int.TryParse(given, out var number) ? number : 0;

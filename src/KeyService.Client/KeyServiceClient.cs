@@ -73,6 +73,13 @@ public sealed class KeyServiceClient : IDisposable
         return new FieldEncryption(this, options);
     }
 
+    /// <summary>Finding rows by the value of an encrypted column; make one and keep it. Nothing is asked of the service before the first value.</summary>
+    public BlindIndex CreateBlindIndex(BlindIndexOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return new BlindIndex(this, options);
+    }
+
     /// <summary>Closes the connection; calls on the way fail.</summary>
     public void Dispose()
     {

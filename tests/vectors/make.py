@@ -382,7 +382,67 @@ def make_key_blob():
     return {"spec": "docs/spec/key-blob.md", "positive": positive, "malformed": [{"name": n, "blob": b.hex()} for n, b in malformed]}
 
 
-for name, make in (("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
+# ---------------------------------------------------------------- blind index
+def hkdf_sha256(ikm, info, length):
+    prk = hmac.new(bytes(32), ikm, hashlib.sha256).digest()
+    out, block, counter = b"", b"", 1
+    while len(out) < length:
+        block = hmac.new(prk, block + info + bytes([counter]), hashlib.sha256).digest()
+        out += block
+        counter += 1
+    return out[:length]
+
+
+def make_blind_index():
+    def text(value):
+        return struct.pack(">H", len(value.encode())) + value.encode()
+
+    ids = [{"name": name, "key": key, "index": index,
+            "id": hashlib.sha256(b"keyservice/v1/blind-index-id\x00" + text(key) + text(index)).digest()[:16].hex()}
+           for name, key, index in (("usual", "ehr/index", "default"), ("another name", "ehr/index", "phone"), ("another key", "ehr/index2", "default"),
+                                    ("what is key and what is name", "ehr/indexd", "efault"))]
+    column = [("database", "ehr"), ("table", "patient"), ("column", "mrn")]
+    positive = []
+    for name, pairs, length, value in (
+            ("a record number", column, 16, b"MRN00042"), ("another value", column, 16, b"MRN00043"), ("the empty value", column, 16, b""),
+            ("another column", [*column[:2], ("column", "phone")], 16, b"MRN00042"), ("a tenant's", [*column, ("tenant", "st-mary")], 16, b"MRN00042"),
+            ("the shortest", column, 4, b"MRN00042"), ("the whole MAC", column, 32, b"MRN00042"),
+            ("bytes beyond ASCII", column, 16, "Pe\u00f1a".encode()), ("longer than a block of the hash", column, 16, bytes(range(200)))):
+        key = draw("index key", 32)
+        info = b"keyservice/v1/blind-index\x00" + bytes([length]) + context(pairs)
+        column_key = hkdf_sha256(key, info, 32)
+        positive.append({
+            "name": name, "indexKey": key.hex(), "column": [list(p) for p in pairs], "length": length, "info": info.hex(),
+            "columnKey": column_key.hex(), "value": value.hex(), "index": hmac.new(column_key, value, hashlib.sha256).digest()[:length].hex()})
+    negative = [{"name": f"{length} bytes", "length": length} for length in (0, 3, 33)]
+    normalised = [{"name": f"{how}: {value!r}", "how": how, "value": value, "becomes": becomes} for how, value, becomes in (
+        ("exact", " a B ", " a B "), ("trimmed-upper", "\t mrn 7 \r\n", "MRN 7"), ("trimmed-upper", "stra\u00dfe \u00e9", "STRA\u00dfE \u00e9"),
+        ("trimmed-upper", "\u00a0x\u00a0", "\u00a0X\u00a0"), ("digits", "+1 (555) 010-7788", "15550107788"), ("digits", "\u0661\u0662 3", "3"),
+        ("letters-and-digits", "mrn-000 42/b", "MRN00042B"), ("letters-and-digits", "--", ""))]
+    return {"spec": "docs/spec/blind-index.md", "ids": ids, "positive": positive, "negative": negative, "normalisation": normalised}
+
+
+# ---------------------------------------------------------------- row context
+def make_row_context():
+    column = ["ehr", "patient", "ssn"]
+    positive = []
+    for name, also, row in (
+            ("a number", [], [["int64", "4711", "4711"]]), ("a negative number", [], [["int64", "-1", "-1"]]),
+            ("the largest number", [], [["uint64", "18446744073709551615", "18446744073709551615"]]),
+            ("a UUID", [], [["uuid", "9F0C5E62-6C1B-4A0F-8D43-0B6D3C1C2A11", "9f0c5e62-6c1b-4a0f-8d43-0b6d3c1c2a11"]]),
+            ("text", [], [["text", " A\u00e9 7", " A\u00e9 7"]]), ("the text of a number is the number", [], [["text", "4711", "4711"]]),
+            ("a date", [], [["date", "2026-01-09", "2026-01-09"]]),
+            ("two values", [], [["int64", "7", "7"], ["date", "2026-11-23", "2026-11-23"]]),
+            ("four values, empty and zero among them", [], [["int64", "0", "0"], ["text", "", ""], ["text", "b", "b"], ["int64", "3", "3"]]),
+            ("a tenant beside it", [["tenant", "st-mary"]], [["int64", "4711", "4711"]]),
+            ("pairs on both sides", [["a", "1"], ["site", "2"], ["z", "3"]], [["int64", "1", "1"], ["int64", "2", "2"]])):
+        keys = ["row"] if len(row) == 1 else [f"row{i + 1}" for i in range(len(row))]
+        pairs = [("database", column[0]), ("table", column[1]), ("column", column[2]), *also, *zip(keys, (value[2] for value in row))]
+        positive.append({"name": name, "column": column, "also": also, "row": [value[:2] for value in row], "encoded": context(pairs).hex()})
+    return {"spec": "docs/spec/row-context.md", "positive": positive}
+
+
+for name, make in (("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
                    ("key-blob", make_key_blob)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using KeyService.Crypto;
 
@@ -18,7 +17,6 @@ internal sealed class FieldKeys : IAsyncDisposable
     private readonly LeaseKeeper keeper;
     private readonly LeaseTimes times;
     private readonly long cachedKeyAge;
-    private readonly ConcurrentDictionary<UInt128, Task<FieldKey>> unwrapping = new();
     private readonly Lock gate = new();
     private volatile FieldKey? current;
     private Task<FieldKey>? making;
@@ -40,7 +38,7 @@ internal sealed class FieldKeys : IAsyncDisposable
 
     /// <summary>As above, for a key by its id, to decrypt.</summary>
     public FieldKey? TryBeginDecrypt(UInt128 id, int bytes) =>
-        keeper.Find(id) is FieldKey key && key.TryBeginDecrypt(times.Now, bytes) ? key : null;
+        (FieldKey?)keeper.TryBeginDecrypt(id, bytes);
 
     /// <summary>A key begun to encrypt a field, after waiting for what is needed.</summary>
     /// <exception cref="KeyServiceException">The service refused, or is away.</exception>
@@ -69,30 +67,8 @@ internal sealed class FieldKeys : IAsyncDisposable
 
     /// <summary>The key with this id, begun to decrypt a field, after waiting for what is needed.</summary>
     /// <exception cref="KeyServiceException">WRAPPED_KEY_MISSING; the service refused, or is away.</exception>
-    public async ValueTask<FieldKey> BeginDecryptAsync(UInt128 id, int bytes, CancellationToken cancellation)
-    {
-        while (true)
-        {
-            ObjectDisposedException.ThrowIf(keeper.IsDisposed, typeof(FieldEncryption));
-            cancellation.ThrowIfCancellationRequested();
-            if (TryBeginDecrypt(id, bytes) is { } ready)
-            {
-                return ready;
-            }
-            // Made here and not yet seen to be one that may decrypt: unwrapped like any other, which asks for the permission.
-            if (keeper.Find(id) is not FieldKey { MayDecryptLater: true } key)
-            {
-                LeaseMetrics.CacheMisses.Add(1);
-                await UnwrapAsync(id).WaitAsync(cancellation).ConfigureAwait(false);
-                continue;
-            }
-            if (keeper.IsAway && key.TryBeginInGrace(encrypt: false, times.Now, bytes))
-            {
-                return key;
-            }
-            await keeper.RenewAsync(key, cancellation).ConfigureAwait(false);
-        }
-    }
+    public async ValueTask<FieldKey> BeginDecryptAsync(UInt128 id, int bytes, CancellationToken cancellation) =>
+        (FieldKey)await keeper.BeginDecryptAsync(id, bytes, UnwrapAsync, cancellation).ConfigureAwait(false);
 
     public ValueTask DisposeAsync() => keeper.DisposeAsync();
 
@@ -138,28 +114,21 @@ internal sealed class FieldKeys : IAsyncDisposable
         var row = new WrappedKeyRow(idBytes, WrappedKeyUse.Field, options.Key, options.Context, made.Wrapped);
         await options.Table.InsertAsync(row, times.Time.GetUtcNow(), CancellationToken.None).ConfigureAwait(false);
         var id = BinaryPrimitives.ReadUInt128BigEndian(idBytes);
+        return Take(id, made.Secret, made.KeyVersion, asked);
+    }
+
+    /// <summary>Encrypts with this data key from now on.</summary>
+    internal FieldKey Take(UInt128 id, SecretBuffer secret, string keyVersion, long obtainedAt)
+    {
         var key = keeper.Hold(
-            made.KeyVersion, options.Context, standing => new FieldKey(id, made.Secret, standing, times, generated: true, asked));
+            keyVersion, options.Context, standing => new FieldKey(id, secret, standing, times, generated: true, obtainedAt));
         var before = current;
         current = key;
         before?.Retire();
         return key;
     }
 
-    private async Task<FieldKey> UnwrapAsync(UInt128 id)
-    {
-        var task = unwrapping.GetOrAdd(id, static (id, keys) => Task.Run(() => keys.UnwrapOneAsync(id)), this);
-        try
-        {
-            return await task.ConfigureAwait(false);
-        }
-        finally
-        {
-            unwrapping.TryRemove(new KeyValuePair<UInt128, Task<FieldKey>>(id, task));
-        }
-    }
-
-    private async Task<FieldKey> UnwrapOneAsync(UInt128 id)
+    private async Task UnwrapAsync(UInt128 id)
     {
         var idBytes = new byte[FieldToken.DataKeyIdLength];
         BinaryPrimitives.WriteUInt128BigEndian(idBytes, id);
@@ -174,10 +143,10 @@ internal sealed class FieldKeys : IAsyncDisposable
         if (keeper.Find(id) is FieldKey here)
         {
             here.Unwrapped(asked);
-            return here;
+            return;
         }
         MakeRoom();
-        return keeper.Hold(
+        keeper.Hold(
             opened.KeyVersion, options.Context, standing => new FieldKey(id, opened.Secret, standing, times, generated: false, asked));
     }
 

@@ -15,33 +15,32 @@ internal static class ChannelFactory
     /// <summary>A batch answer has at most 3 MiB and some framing.</summary>
     private const int LargestMessage = 8 * 1024 * 1024;
 
+    /// <summary>
+    /// How long a connection without calls stays open. It ends those whose certificate was renewed (RenewingHandler); to open one again
+    /// takes milliseconds.
+    /// </summary>
+    private static readonly TimeSpan IdleLimit = TimeSpan.FromMinutes(10);
+
     public static GrpcChannel Create(ClientOptions options)
     {
-        var handler = new SocketsHttpHandler
-        {
-            InitialHttp2StreamWindowSize = StreamWindow,
-            EnableMultipleHttp2Connections = true,
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            ConnectTimeout = TimeSpan.FromSeconds(10),
-            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
-            KeepAlivePingDelay = TimeSpan.FromSeconds(60),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(20),
-            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-            ActivityHeadersPropagator = null,
-        };
+        HttpMessageHandler handler;
         string address;
         if (Endpoints.UnixPath(options.Endpoint) is { } path)
         {
             address = "http://localhost";
-            handler.ConnectCallback = (_, token) => ConnectUnixAsync(path, token);
+            var sockets = NewHandler();
+            sockets.ConnectCallback = (_, token) => ConnectUnixAsync(path, token);
+            handler = sockets;
         }
         else
         {
-            var uri = Endpoints.Https(options.Endpoint);
-            address = uri.GetLeftPart(UriPartial.Authority);
-            handler.SslOptions = TlsOptions(options);
+            address = Endpoints.Https(options.Endpoint).GetLeftPart(UriPartial.Authority);
+            handler = new RenewingHandler(options, static options =>
+            {
+                var sockets = NewHandler();
+                sockets.SslOptions = TlsOptions(options);
+                return sockets;
+            });
         }
         return GrpcChannel.ForAddress(address, new GrpcChannelOptions
         {
@@ -53,6 +52,21 @@ internal static class ChannelFactory
             MaxRetryAttempts = 1,
         });
     }
+
+    private static SocketsHttpHandler NewHandler() => new()
+    {
+        InitialHttp2StreamWindowSize = StreamWindow,
+        EnableMultipleHttp2Connections = true,
+        UseProxy = false,
+        UseCookies = false,
+        AllowAutoRedirect = false,
+        ConnectTimeout = TimeSpan.FromSeconds(10),
+        PooledConnectionIdleTimeout = IdleLimit,
+        KeepAlivePingDelay = TimeSpan.FromSeconds(60),
+        KeepAlivePingTimeout = TimeSpan.FromSeconds(20),
+        KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+        ActivityHeadersPropagator = null,
+    };
 
     /// <summary>TLS 1.2 or later, our certificate, and a server that one of the given authorities signed for this host name.</summary>
     internal static SslClientAuthenticationOptions TlsOptions(ClientOptions options)

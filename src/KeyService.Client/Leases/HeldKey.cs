@@ -129,6 +129,13 @@ internal abstract class HeldKey
         Refresh();
     }
 
+    /// <summary>Its time is over, its grace too, until the service confirms it anew: time passed that this process did not see.</summary>
+    public void Expire()
+    {
+        Volatile.Write(ref obtainedAt, times.Now - times.MaxAge - times.Grace - 1);
+        Refresh();
+    }
+
     /// <summary>Encrypts nothing more, and goes on decrypting if it may.</summary>
     public void Retire()
     {

@@ -15,6 +15,7 @@ internal sealed class LeaseKeeper : IAsyncDisposable
     private readonly LeaseWatch watch;
     private readonly UseReporter reporter;
     private readonly ConcurrentDictionary<UInt128, HeldKey> keys = new();
+    private readonly ConcurrentDictionary<UInt128, Task> unwrapping = new();
     private readonly Action<LeaseStanding> heard;
     private readonly CancellationTokenSource disposed = new();
     private readonly ITimer ticker;
@@ -67,6 +68,55 @@ internal sealed class LeaseKeeper : IAsyncDisposable
             key.Close();
         }
         return key;
+    }
+
+    /// <summary>The key with this id, begun to decrypt; null when something has to be waited for.</summary>
+    public HeldKey? TryBeginDecrypt(UInt128 id, int bytes) => keys.TryGetValue(id, out var key) && key.TryBeginDecrypt(Times.Now, bytes) ? key : null;
+
+    /// <summary>The key with this id, begun to decrypt, after waiting for what is needed.</summary>
+    /// <param name="id">16 bytes.</param>
+    /// <param name="bytes">Of plaintext, for the count.</param>
+    /// <param name="unwrap">Finds, unwraps and holds it; under way once at a time for one id, and not cancelled by who stops waiting.</param>
+    /// <param name="cancellation">Stops waiting.</param>
+    /// <exception cref="KeyServiceException">WRAPPED_KEY_MISSING; the service refused, or is away.</exception>
+    public async ValueTask<HeldKey> BeginDecryptAsync(UInt128 id, int bytes, Func<UInt128, Task> unwrap, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(IsDisposed, typeof(KeyServiceClient));
+            cancellation.ThrowIfCancellationRequested();
+            if (TryBeginDecrypt(id, bytes) is { } ready)
+            {
+                return ready;
+            }
+            // One that was made here and not yet seen to be one that may decrypt is unwrapped like any other: that asks for the permission.
+            if (Find(id) is not { MayDecryptLater: true } key)
+            {
+                LeaseMetrics.CacheMisses.Add(1);
+                await OnceAsync(id, unwrap).WaitAsync(cancellation).ConfigureAwait(false);
+            }
+            else if (IsAway && key.TryBeginInGrace(encrypt: false, Times.Now, bytes))
+            {
+                return key;
+            }
+            else
+            {
+                await RenewAsync(key, cancellation).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task OnceAsync(UInt128 id, Func<UInt128, Task> unwrap)
+    {
+        var task = unwrapping.GetOrAdd(id, static (id, unwrap) => Task.Run(() => unwrap(id)), unwrap);
+        try
+        {
+            await task.ConfigureAwait(false);
+        }
+        finally
+        {
+            unwrapping.TryRemove(new KeyValuePair<UInt128, Task>(id, task));
+        }
     }
 
     /// <summary>Closes a key and lets it go.</summary>
@@ -137,6 +187,11 @@ internal sealed class LeaseKeeper : IAsyncDisposable
             if (key.Standing == standing)
             {
                 var open = !key.IsClosed;
+                if (standing.HeardAt == long.MinValue)
+                {
+                    key.Expire();
+                    continue;
+                }
                 key.Refresh();
                 if (open && key.IsClosed)
                 {

@@ -34,8 +34,11 @@ internal static class LeaseMetrics
     public static readonly Counter<long> ReportsDropped = Meter.CreateCounter<long>(
         "keyservice.client.reports.dropped", "{report}", "Use counts given up because too many waited, or at the end");
 
-    public static readonly Counter<long> ConnectionRenewals = Meter.CreateCounter<long>(
+    public static readonly Counter<long> CertificatesReloaded = Meter.CreateCounter<long>(
         "keyservice.client.certificates.reloaded", "{reload}", "Certificates taken over from their files without a restart");
+
+    public static readonly Counter<long> CertificatesRefused = Meter.CreateCounter<long>(
+        "keyservice.client.certificates.refused", "{reload}", "Looks at changed certificate files that could not be used");
 
     static LeaseMetrics() => Meter.CreateObservableUpDownCounter(
         "keyservice.client.reports.backlog", () => Volatile.Read(ref backlog), "{report}", "Use counts that the service has not taken yet");

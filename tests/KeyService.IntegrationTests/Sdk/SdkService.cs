@@ -1,6 +1,7 @@
 using System.Data.Common;
 using KeyService.Client;
 using KeyService.IntegrationTests.Service;
+using KeyService.Protocol.V1;
 using Microsoft.Data.Sqlite;
 
 namespace KeyService.IntegrationTests.Sdk;
@@ -19,6 +20,40 @@ internal static class SdkService
             ClientKeyPath = who.KeyPath,
         };
         return KeyServiceClient.Connect(change?.Invoke(options) ?? options);
+    }
+
+    /// <summary>A principal of a test's own, which may do these things with every key; with the id of that grant.</summary>
+    public static async Task<(ClientIdentity Who, string GrantId)> NewPrincipalAsync(this ServiceFixture service, params string[] permissions)
+    {
+        var who = await service.IssueClientAsync($"sdk-{Guid.NewGuid():N}"[..20]);
+        using var administrator = service.Connect(service.Administrator);
+        await administrator.Access.CreatePrincipalAsync(
+            who.Name, PrincipalType.Service, new Credential { CertificateSanUri = $"keyservice:principal/{who.Name}" });
+        return (who, await service.GrantAsync(who, permissions));
+    }
+
+    /// <summary>Grants these permissions on every key; the grant's id.</summary>
+    public static async Task<string> GrantAsync(this ServiceFixture service, ClientIdentity who, params string[] permissions)
+    {
+        using var administrator = service.Connect(service.Administrator);
+        return (await administrator.Access.CreateGrantAsync(
+            who.Name, permissions.Length > 0 ? permissions : ["generate-data-key", "unwrap-data-key", "rewrap-data-key"], "*",
+            Crypto.EncryptionContext.Empty)).Id;
+    }
+
+    /// <summary>The records of one key with this event, oldest first.</summary>
+    public static async Task<List<AuditRecord>> RecordsAsync(this ServiceFixture service, string auditEvent, string key)
+    {
+        using var administrator = service.Connect(service.Administrator);
+        var found = new List<AuditRecord>();
+        await foreach (var record in administrator.Audit.TailAsync(0, follow: false))
+        {
+            if (record.Event == auditEvent && record.Key == key)
+            {
+                found.Add(record);
+            }
+        }
+        return found;
     }
 
     /// <summary>A database of its own in memory, open as long as the source is.</summary>
@@ -40,6 +75,17 @@ internal static class SdkService
         {
             Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(60), $"It never came true that {what}.");
             await Task.Delay(10);
+        }
+    }
+
+    /// <summary>As above, for what has to be asked.</summary>
+    public static async Task UntilAsync(Func<Task<bool>> holds, string what)
+    {
+        var begun = System.Diagnostics.Stopwatch.GetTimestamp();
+        while (!await holds())
+        {
+            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(60), $"It never came true that {what}.");
+            await Task.Delay(20);
         }
     }
 

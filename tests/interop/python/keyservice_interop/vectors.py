@@ -7,7 +7,7 @@ import pathlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import aad, archive_vectors, audit, blob, context, field, rows, wrapped, xaes
+from . import aad, archive_vectors, audit, blind, blob, context, field, row, rows, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -149,13 +149,43 @@ def _key_blob(document: dict) -> int:
     )
 
 
+def _blind_index(document: dict) -> int:
+    def positive(v):
+        column = context.encode([tuple(pair) for pair in v["column"]])
+        assert blind.info(column, v["length"]) == _hex(v, "info")
+        assert blind.column_key(_hex(v, "indexKey"), column, v["length"]) == _hex(v, "columnKey")
+        assert blind.compute(_hex(v, "indexKey"), column, v["length"], _hex(v, "value")) == _hex(v, "index")
+
+    def key_id(v):
+        assert blind.key_id(v["key"], v["index"]) == _hex(v, "id")
+
+    def normalised(v):
+        assert blind.NORMALISATIONS[v["how"]](v["value"]) == v["becomes"]
+
+    return (
+        _each(document["positive"], positive)
+        + _each(document["ids"], key_id)
+        + _each(document["negative"], lambda v: _refuses(FormatError, blind.info, context.encode([]), v["length"]))
+        + _each(document["normalisation"], normalised)
+    )
+
+
+def _row_context(document: dict) -> int:
+    def positive(v):
+        assert row.encode(v["column"], v["also"], v["row"]) == _hex(v, "encoded")
+
+    return _each(document["positive"], positive)
+
+
 CHECKS = {
+    "blind-index": _blind_index,
     "archive": archive_vectors.check,
     "associated-data": _associated_data,
     "audit-record": _audit_record,
     "context": _context,
     "field-token": _field_token,
     "key-blob": _key_blob,
+    "row-context": _row_context,
     "row-mac": _row_mac,
     "wrapped-data-key": _wrapped_data_key,
 }
