@@ -19,6 +19,7 @@ public sealed class AssociatedDataTests
             byte[] expected = vector.Bytes("aad");
             Assert.Equal(expected, AssociatedData.ToArray(purpose, format, version, subject, context));
             Assert.Equal(expected.Length, AssociatedData.Length(subject, context));
+            Assert.Equal(expected.Length, AssociatedData.Write(new byte[AssociatedData.MaxLength], purpose, format, version, subject, context));
             purposes.Add(purpose);
         }
         Assert.Equal(Enum.GetValues<AadPurpose>(), purposes.Order());
@@ -33,6 +34,16 @@ public sealed class AssociatedDataTests
             Exception? thrown = Record.Exception(() => AssociatedData.ToArray(purpose, format, version, subject, EncryptionContext.Empty));
             Assert.True(thrown is ArgumentException, vector.Text("name"));
         }
+    }
+
+    [Fact]
+    public void A_slip_in_a_caller_is_told_what_belongs_together()
+    {
+        static string Refused(AadPurpose purpose) =>
+            Assert.ThrowsAny<ArgumentException>(() => AssociatedData.ToArray(purpose, 0x77, new KeyVersionId(1), [], EncryptionContext.Empty)).Message;
+        Assert.Equal("Purpose BulkKey takes format 0x01, a subject of 0 bytes and a key version.", Refused(AadPurpose.BulkKey));
+        Assert.Equal("Purpose FieldTokenDataKey takes format 0x12, a subject of 16 bytes and no key version.", Refused(AadPurpose.FieldTokenDataKey));
+        Assert.StartsWith("Not a purpose.", Refused((AadPurpose)99), StringComparison.Ordinal);
     }
 
     [Fact]

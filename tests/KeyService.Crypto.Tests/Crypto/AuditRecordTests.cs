@@ -35,6 +35,62 @@ public sealed class AuditRecordTests
         }
     }
 
+    // Each rule by itself has its vector. Two faults in one record must not make up for each other.
+    [Fact]
+    public void Two_faults_in_one_record_are_refused_as_each_is()
+    {
+        byte[] version = [0, 14, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1];
+        byte[] digest = [0, 15, 0, 0, 0, 32, .. new byte[32]];
+        byte[] record = (Least() with { Principal = "p", KeyVersion = new KeyVersionId(1), ContextDigest = new byte[32], Reason = "r" }).Encode();
+        int At(ReadOnlySpan<byte> field) => record.AsSpan().IndexOf(field);
+        Func<byte[], byte[]>[] faults =
+        [
+            bytes => With(bytes, At([0, 5, 0, 0, 0, 1]) + 6, 9),
+            bytes => With(bytes, At([0, 6, 0, 0, 0, 1]) + 6, 9),
+            bytes => With(bytes, At([0, 7, 0, 0, 0, 1]) + 6, 0xFF),
+            bytes => With(bytes, At(version) + 13, 0),
+            bytes => With(bytes, At([0, 18, 0, 0, 0, 1]) + 6, 0xFF),
+            bytes => With(bytes, At([0, 22, 0, 0, 0, 1]) + 6, 2),
+            bytes => Without(bytes, digest, 15),
+        ];
+        Assert.True(AuditRecord.TryParse(record, out _));
+        for (int one = 0; one < faults.Length; one++)
+        {
+            Assert.False(AuditRecord.TryParse(faults[one](record), out _), $"fault {one}");
+            for (int other = one + 1; other < faults.Length; other++)
+            {
+                Assert.False(AuditRecord.TryParse(faults[other](faults[one](record)), out AuditRecord? parsed), $"faults {one} and {other}");
+                Assert.Null(parsed);
+            }
+        }
+
+        static byte[] With(byte[] bytes, int at, byte value)
+        {
+            byte[] changed = [.. bytes];
+            changed[at] = value;
+            return changed;
+        }
+
+        // A digest of 31 bytes: one byte less, and the length that says so.
+        static byte[] Without(byte[] bytes, byte[] digest, byte field)
+        {
+            int at = bytes.AsSpan().IndexOf(digest);
+            byte[] shorter = [.. bytes[..(at + 6)], .. bytes[(at + 7)..]];
+            Assert.Equal(field, shorter[at + 1]);
+            shorter[at + 5] = 31;
+            return shorter;
+        }
+    }
+
+    [Fact]
+    public void Records_are_equal_by_their_bytes()
+    {
+        Assert.Equal(Least(), Least() with { Reason = "" });
+        Assert.NotEqual(Least(), Least() with { Reason = "x" });
+        Assert.False(Least().Equals(null));
+        Assert.Equal(Least().GetHashCode(), (Least() with { Reason = "" }).GetHashCode());
+    }
+
     // Numbers stand in every log ever written. This list may only grow at its end.
     [Fact]
     public void The_field_numbers_are_frozen() => Assert.Equal(
@@ -92,7 +148,8 @@ public sealed class AuditRecordTests
     [Fact]
     public void What_the_service_itself_must_not_record_throws()
     {
-        Assert.Throws<InvalidOperationException>(() => (Least() with { Type = 0 }).Encode());
+        string said = Assert.Throws<InvalidOperationException>(() => (Least() with { Type = 0 }).Encode()).Message;
+        Assert.Contains("undefined type or outcome", said, StringComparison.Ordinal);
         Assert.Throws<InvalidOperationException>(() => (Least() with { Outcome = (AuditOutcome)9 }).Encode());
         Assert.Throws<InvalidOperationException>(() => (Least() with { ContextDigest = new byte[31] }).Encode());
         Assert.Throws<InvalidOperationException>(() => (Least() with { KeyVersion = KeyVersionId.None }).Encode());

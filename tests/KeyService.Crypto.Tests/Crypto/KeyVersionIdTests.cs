@@ -37,4 +37,18 @@ public sealed class KeyVersionIdTests
         Assert.Equal(1000, ids.Distinct().Count());
         Assert.DoesNotContain(KeyVersionId.None, ids);
     }
+
+    [Theory]
+    [InlineData(1UL, 2UL)]
+    [InlineData(1UL, 0x8000_0000_0000_0000UL)]
+    [InlineData(0x7FFF_FFFF_FFFF_FFFFUL, ulong.MaxValue)]
+    public void Ids_are_ordered_as_unsigned_numbers(ulong low, ulong high)
+    {
+        KeyVersionId less = new(low), more = new(high), same = new(low);
+        Assert.True(less < more && !(more < less) && !(less < same));
+        Assert.True(more > less && !(less > more) && !(same > less));
+        Assert.True(less <= more && !(more <= less) && less <= same);
+        Assert.True(more >= less && !(less >= more) && less >= same);
+        Assert.True(less.CompareTo(more) < 0 && more.CompareTo(less) > 0 && less.CompareTo(same) == 0);
+    }
 }

@@ -64,7 +64,9 @@ public sealed class RowMacTests
         Assert.Throws<ArgumentException>(() => RowMac.Row(""));
         Assert.Throws<ArgumentException>(() => RowMac.Row("schlüssel"));
         Assert.Throws<ArgumentException>(() => RowMac.Row(new string('a', 256)));
-        Assert.ThrowsAny<ArgumentException>(() => RowMac.Row("a").AddString("\ud83d"));
+        Assert.Throws<System.Text.EncoderFallbackException>(() => RowMac.Row("a").AddString("\ud83d"));
+        Assert.StartsWith("A table's name is 1 to 255 characters of ASCII.", Assert.Throws<ArgumentException>(() => RowMac.Row("ä")).Message, StringComparison.Ordinal);
+        Assert.Equal(18 + 2 + 255, RowMac.Row(new string('a', 255)).ToArray().Length);
     }
 
     [Fact]

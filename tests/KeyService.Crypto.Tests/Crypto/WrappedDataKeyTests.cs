@@ -78,4 +78,27 @@ public sealed class WrappedDataKeyTests
         Assert.All(whole[21..], value => Assert.Equal(7, value));
         Assert.Equal([1, 1, 2, 3, 4, 5, 6, 7, 8], whole[..9]);
     }
+
+    [Fact]
+    public void The_parts_stand_where_the_layout_says_and_ciphertext_and_tag_are_neighbours()
+    {
+        byte[] bytes = [WrappedDataKey.Format, .. Enumerable.Range(1, 68).Select(i => (byte)i)];
+        Assert.True(WrappedDataKey.TryParse(bytes, out WrappedDataKey key));
+        Assert.Equal(bytes[9..21], key.Iv);
+        Assert.Equal(bytes[21..53], key.Ciphertext);
+        Assert.Equal(bytes[53..69], key.Tag);
+        Assert.Equal(bytes[21..69], key.CiphertextAndTag);
+        Assert.Equal(bytes, key.Bytes);
+    }
+
+    [Theory]
+    [InlineData(68, 12, 48)]
+    [InlineData(70, 12, 48)]
+    [InlineData(69, 11, 48)]
+    [InlineData(69, 13, 48)]
+    [InlineData(69, 12, 47)]
+    [InlineData(69, 12, 49)]
+    public void Parts_of_another_size_do_not_make_a_wrapped_data_key(int length, int iv, int sealedLength) => Assert.Equal(
+        "A wrapped data key is 69 bytes: IV 12, ciphertext 32, tag 16.",
+        Assert.Throws<ArgumentException>(() => WrappedDataKey.Write(new byte[length], new KeyVersionId(1), new byte[iv], new byte[sealedLength])).Message);
 }

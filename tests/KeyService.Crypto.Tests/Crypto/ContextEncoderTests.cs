@@ -3,10 +3,10 @@ using FsCheck;
 using FsCheck.Fluent;
 using KeyService.Crypto;
 
-namespace KeyService.Tests.Ciphering;
+namespace KeyService.Tests.Crypto;
 
 /// <summary>The encoder that makes an item's context without an object writes what Merge makes with one.</summary>
-public class ContextEncoderTests
+public sealed class ContextEncoderTests
 {
     private static readonly Gen<string> Keys = Gen.Elements("a", "b", "bb", "tenant", "Zürich", "表", "~");
     private static readonly Gen<string> Values = Gen.Elements("", "1", "row-17", "ä");
