@@ -130,10 +130,20 @@ public sealed class ArchiveVectorTests
     private static TheoryData<string, string> Cross(TheoryData<string> vectors, TheoryData<string> paths)
     {
         var all = new TheoryData<string, string>();
+#if MUTATION
+        int pair = 0;
+#endif
         foreach (string vector in vectors.Select(row => row.Data))
         {
             foreach (string path in paths.Select(row => row.Data))
             {
+#if MUTATION
+                // Every fourth pair: all vectors and all paths at a quarter of the price.
+                if (pair++ % 4 != 0)
+                {
+                    continue;
+                }
+#endif
                 all.Add(vector, path);
             }
         }
