@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 
-from . import aad, archive, archive_vectors, context, field, judge, vectors, wrapped
+from . import aad, archive, archive_vectors, cobblestone_vectors, context, field, judge, vectors, wrapped
 from .errors import FormatError
 
 
@@ -46,6 +46,11 @@ def _vectors(arguments) -> int:
 
 def _make_vectors(arguments) -> int:
     pathlib.Path(arguments.file).write_text(json.dumps(archive_vectors.make(), indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _make_cobblestone_vectors(arguments) -> int:
+    pathlib.Path(arguments.file).write_text(json.dumps(cobblestone_vectors.make(), indent=1) + "\n", "utf-8")
     return 0
 
 
@@ -125,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     make = areas.add_parser("make-archive-vectors", help="write the archive vectors")
     make.add_argument("file")
     make.set_defaults(run=_make_vectors)
+    bare = areas.add_parser("make-cobblestone-vectors", help="write the vectors of the bare message")
+    bare.add_argument("file")
+    bare.set_defaults(run=_make_cobblestone_vectors)
 
     def command(area, name, run, *, key=True, pairs=True, file=False, output=False):
         sub = area.add_parser(name)

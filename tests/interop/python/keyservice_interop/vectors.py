@@ -7,7 +7,7 @@ import pathlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import aad, archive_vectors, audit, blind, blob, context, field, row, rows, wrapped, xaes
+from . import aad, archive_vectors, audit, blind, blob, cobblestone_vectors, context, field, row, rows, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -182,6 +182,7 @@ CHECKS = {
     "archive": archive_vectors.check,
     "associated-data": _associated_data,
     "audit-record": _audit_record,
+    "cobblestone": cobblestone_vectors.check,
     "context": _context,
     "field-token": _field_token,
     "key-blob": _key_blob,
