@@ -10,7 +10,7 @@ public sealed partial class DocumentationTests
     public static TheoryData<string> Documents => new(
         Directory.GetFiles(Root, "*.md")
             .Where(path => !Path.GetFileName(path).StartsWith("test-report-", StringComparison.Ordinal))
-            .Concat(new[] { "docs", "hsm-sim", "tests/data", "perf" }.Select(directory => Path.Combine(Root, directory))
+            .Concat(new[] { "docs", "hsm-sim", "tests/data", "tests/fuzz-corpus", "perf" }.Select(directory => Path.Combine(Root, directory))
                 .SelectMany(directory => Directory.GetFiles(directory, "*.md", SearchOption.AllDirectories)))
             .Select(path => Path.GetRelativePath(Root, path)));
 
