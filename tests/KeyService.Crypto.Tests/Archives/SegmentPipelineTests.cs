@@ -90,7 +90,7 @@ public sealed class SegmentPipelineTests
         var options = new ArchiveOptions { Workers = 2, Progress = progress };
         using var archive = new MemoryStream();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => ArchiveEncryptor.EncryptAsync(new MemoryStream(new byte[64 << 20]), archive, Sample.Header(), key, options, cancel.Token));
+            () => ArchiveEncryptor.EncryptAsync(new MemoryStream(new byte[16 << 20]), archive, Sample.Header(), key, options, cancel.Token));
         Assert.NotNull((await OpenPaths.Open("stream, 1 worker", archive.ToArray(), key)).Fault);
         byte[] whole = Sample.Archive(Length);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
