@@ -1,5 +1,6 @@
 using System.CommandLine;
 using KeyService.Cli.Access;
+using KeyService.Cli.Adopt;
 using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
 using KeyService.Cli.Completion;
@@ -47,6 +48,7 @@ internal static class CommandTree
         ("rewrap", RewrapCommand.Create),
         ("inspect", InspectCommand.Create),
         ("field", FieldCommands.Create),
+        ("adopt", AdoptCommands.Create),
         ("data-key", DataKeyCommands.Create),
         ("key", KeyCommands.Create),
         ("principal", PrincipalCommands.Create),

@@ -13,18 +13,21 @@ internal sealed class Progress : IProgress<long>, IDisposable
     private readonly string verb;
     private readonly long? total;
     private readonly bool quiet;
+    private readonly Measure measure;
     private readonly Stopwatch watch = Stopwatch.StartNew();
     private readonly Timer? timer;
     private readonly Lock drawing = new();
-    private long bytes;
+    private long done;
     private bool drawn;
     private bool ended;
 
     /// <param name="verb">"encrypting", "decrypting", "verifying".</param>
-    /// <param name="total">Bytes to come, when known.</param>
+    /// <param name="total">How much is to come, when known.</param>
     /// <param name="quiet">Nothing at all is written.</param>
-    public Progress(string verb, long? total, bool quiet)
+    /// <param name="measure">What is counted; bytes when null.</param>
+    public Progress(string verb, long? total, bool quiet, Measure? measure = null)
     {
+        this.measure = measure ?? Measure.Bytes;
         this.verb = verb;
         this.total = total is > 0 ? total : null;
         this.quiet = quiet;
@@ -33,17 +36,17 @@ internal sealed class Progress : IProgress<long>, IDisposable
 
     public TimeSpan Elapsed => watch.Elapsed;
 
-    public void Report(long value) => Interlocked.Exchange(ref bytes, value);
+    public void Report(long value) => Interlocked.Exchange(ref done, value);
 
     /// <summary>Ends the progress with one line, for example "encrypted 132.0 MB in 0.4 s (330 MB/s) -> dump.ksa".</summary>
-    public void Finish(string done, long count, string target)
+    public void Finish(string verbDone, long count, string target)
     {
         watch.Stop();
         End();
         if (!quiet)
         {
             Console.Error.WriteLine(
-                $"{done} {Amount.Bytes(count)} in {Amount.Seconds(watch.Elapsed)} ({Amount.Rate(count, watch.Elapsed)}){target}");
+                $"{verbDone} {measure.Amount(count)} in {Amount.Seconds(watch.Elapsed)} ({measure.Rate(count, watch.Elapsed)}){target}");
         }
     }
 
@@ -67,9 +70,9 @@ internal sealed class Progress : IProgress<long>, IDisposable
             {
                 return;
             }
-            var now = Interlocked.Read(ref bytes);
-            var share = total is { } all ? $" of {Amount.Bytes(all)}, {Math.Min(100, now * 100 / all)} %" : "";
-            Console.Error.Write($"\r\x1b[K{verb} {Amount.Bytes(now)}{share}, {Amount.Rate(now, watch.Elapsed)}");
+            var now = Interlocked.Read(ref done);
+            var share = total is { } all ? $" of {measure.Amount(all)}, {Math.Min(100, now * 100 / all)} %" : "";
+            Console.Error.Write($"\r\x1b[K{verb} {measure.Amount(now)}{share}, {measure.Rate(now, watch.Elapsed)}");
             drawn = true;
         }
     }
