@@ -44,44 +44,14 @@ public static partial class DurableFile
     /// <param name="contents">All of it.</param>
     /// <param name="mode">Permissions, whatever the umask says.</param>
     /// <exception cref="IOException">Nothing has changed at <paramref name="path"/>, or, if the directory's fsync failed, perhaps.</exception>
-    public static void WriteAllBytes(string path, ReadOnlySpan<byte> contents, UnixFileMode mode)
-    {
-        (string temporary, FileStream stream) = CreateBeside(path, mode);
-        try
-        {
-            using (stream)
-            {
-                stream.Write(contents);
-                Finish(stream);
-            }
-            Publish(temporary, path);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
-    }
+    public static void WriteAllBytes(string path, ReadOnlySpan<byte> contents, UnixFileMode mode) =>
+        Replace(path, mode, contents, static (stream, contents) => stream.Write(contents));
 
     /// <summary><see cref="WriteAllBytes"/> for content that <paramref name="write"/> produces; if that throws, nothing is left behind.</summary>
     public static void WriteAtomically(string path, UnixFileMode mode, Action<Stream> write)
     {
         ArgumentNullException.ThrowIfNull(write);
-        (string temporary, FileStream stream) = CreateBeside(path, mode);
-        try
-        {
-            using (stream)
-            {
-                write(stream);
-                Finish(stream);
-            }
-            Publish(temporary, path);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
+        Replace(path, mode, write, static (stream, write) => write(stream));
     }
 
     /// <summary>Gives a file that stands whole and flushed in the same directory its final name, durably. For writers that stream.</summary>
@@ -90,6 +60,28 @@ public static partial class DurableFile
     {
         File.Move(temporary, path, overwrite: true);
         FlushDirectory(DirectoryOf(path));
+    }
+
+    private static void Replace<T>(string path, UnixFileMode mode, T content, Action<FileStream, T> write)
+        where T : allows ref struct
+    {
+        (string temporary, FileStream stream) = CreateBeside(path, mode);
+        try
+        {
+            using (stream)
+            {
+                write(stream, content);
+                // Out of the stream's buffer first: what is still in it no fsync makes durable.
+                stream.Flush();
+                Flush(stream.SafeFileHandle);
+            }
+            Publish(temporary, path);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
     }
 
     private static (string Temporary, FileStream Stream) CreateBeside(string path, UnixFileMode mode)
@@ -120,12 +112,6 @@ public static partial class DurableFile
             throw;
         }
         return (temporary, stream);
-    }
-
-    private static void Finish(FileStream stream)
-    {
-        stream.Flush();
-        Flush(stream.SafeFileHandle);
     }
 
     private static string DirectoryOf(string path) =>

@@ -1,4 +1,5 @@
 using System.IO.Pipes;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using KeyService.Crypto.IO;
 using Microsoft.Win32.SafeHandles;
@@ -6,7 +7,7 @@ using Microsoft.Win32.SafeHandles;
 namespace KeyService.Tests.Crypto;
 
 [UnsupportedOSPlatform("windows")]
-public sealed class DurableFileTests : IDisposable
+public sealed partial class DurableFileTests : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("keyservice-durable-");
@@ -73,6 +74,61 @@ public sealed class DurableFileTests : IDisposable
         DurableFile.FlushDirectory(_folder.FullName);
         Assert.Throws<IOException>(() => DurableFile.FlushDirectory(In("missing")));
     }
+
+    // procfs knows no fsync (EINVAL): a flush that were left out would say nothing.
+    [Fact]
+    public void A_directory_whose_fsync_fails_is_told()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "procfs is Linux's.");
+        Assert.StartsWith("fsync failed", Assert.Throws<IOException>(() => DurableFile.FlushDirectory("/proc")).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"Cannot open the directory {In("missing")}", Assert.Throws<IOException>(() => DurableFile.FlushDirectory(In("missing"))).Message, StringComparison.Ordinal);
+    }
+
+    // Under the stream's descriptor stands something else when the file is to be made durable: /dev/null takes the bytes and knows no fsync, /dev/full
+    // takes no bytes.
+    [Theory]
+    [InlineData("/dev/null", "fsync failed")]
+    [InlineData("/dev/full", "No space left")]
+    public void A_file_that_is_not_durable_does_not_get_its_name(string instead, string said)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Exchanges a descriptor under a stream.");
+        string path = In("key.bin");
+        File.WriteAllText(path, "old");
+        using SafeFileHandle other = File.OpenHandle(instead, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        IOException e = Assert.ThrowsAny<IOException>(() => DurableFile.WriteAtomically(path, OwnerOnly, stream =>
+        {
+            Assert.True(Dup2(other.DangerousGetHandle(), ((FileStream)stream).SafeFileHandle.DangerousGetHandle()) >= 0);
+            stream.WriteByte(1);
+        }));
+        Assert.StartsWith(said, e.Message, StringComparison.Ordinal);
+        Assert.Equal("old", File.ReadAllText(path));
+        Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullName));
+    }
+
+    [Fact]
+    public void Nothing_in_the_place_of_something_is_refused_by_its_name()
+    {
+        Assert.Equal("file", Assert.Throws<ArgumentNullException>(() => DurableFile.Flush(null!)).ParamName);
+        Assert.Equal("path", Assert.Throws<ArgumentException>(() => DurableFile.FlushDirectory("")).ParamName);
+        Assert.Equal("write", Assert.Throws<ArgumentNullException>(() => DurableFile.WriteAtomically(In("x"), OwnerOnly, null!)).ParamName);
+        Assert.Equal("path", Assert.Throws<ArgumentException>(() => DurableFile.WriteAllBytes("", [1], OwnerOnly)).ParamName);
+    }
+
+    [Fact]
+    public void Flushing_a_directory_keeps_no_descriptor()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Counts in /proc/self/fd.");
+        int Open() => Directory.GetFiles("/proc/self/fd").Length;
+        int before = Open();
+        for (int i = 0; i < 400; i++)
+        {
+            DurableFile.FlushDirectory(_folder.FullName);
+        }
+        Assert.InRange(Open(), 0, before + 200);
+    }
+
+    [LibraryImport("libc", EntryPoint = "dup2")]
+    private static partial int Dup2(nint from, nint to);
 
     private string In(string name) => Path.Combine(_folder.FullName, name);
 }

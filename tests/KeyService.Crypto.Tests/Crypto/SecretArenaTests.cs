@@ -120,6 +120,24 @@ public sealed class SecretArenaTests
         string[] maps = File.ReadAllLines("/proc/self/maps");
         Assert.Contains(maps, line => Bounds(line).End == start && line.Contains("---p", StringComparison.Ordinal));
         Assert.Contains(maps, line => Bounds(line).Start == end && line.Contains("---p", StringComparison.Ordinal));
+        string[] facts = [.. File.ReadLines("/proc/self/smaps").SkipWhile(line => !line.StartsWith($"{start:x}-", StringComparison.Ordinal)).TakeWhile(line => !line.StartsWith("VmFlags:", StringComparison.Ordinal))];
+        string locked = Assert.Single(facts, line => line.StartsWith("Locked:", StringComparison.Ordinal));
+        Assert.Equal(region.IsLocked, locked.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1] != "0");
+    }
+
+    [Fact]
+    public void A_region_that_was_added_serves_the_next_secrets_too()
+    {
+        SecretArena.Cell[] cells = [.. Enumerable.Range(0, 12).Select(_ => SecretArena.Rent(64 * 1024))];
+        try
+        {
+            // Four of these fill a region; other tests may hold cells in some.
+            Assert.InRange(cells.Select(cell => cell.Region).Distinct().Count(), 3, 6);
+        }
+        finally
+        {
+            Array.ForEach(cells, SecretArena.Return);
+        }
     }
 
     [Fact]
