@@ -28,6 +28,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Client.Internal.PemFiles"] = "PEM, read by the base class library",
         ["KeyService.Cli.Archives.DecryptCommand"] = "hands on to ContextPairs",
         ["KeyService.Client.FieldEncryption"] = "hands on to FieldToken",
+        ["KeyService.Cli.Adopt.SourceForms"] = "one of a few words",
         ["KeyService.Cli.Doctor.ProfileCheck"] = "hands on to ClientProfile",
     };
 
