@@ -13,7 +13,8 @@ namespace KeyService.Grpc;
 public static class TransportHosting
 {
     private const double MinRequestBytesPerSecond = 240;
-    private static readonly TimeSpan RequestGrace = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan RequestGrace = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan HeadersLimit = TimeSpan.FromSeconds(10);
 
     /// <summary>
     /// Adds Grpc.AspNetCore with this project's limits. Interceptors and services are the caller's; the sockets' memory is
@@ -62,6 +63,8 @@ public static class TransportHosting
         // neighbours with it. Their silence is ended by the service's own idle time-out, their messages are bounded one by one.
         limits.MinRequestBodyDataRate = new MinDataRate(MinRequestBytesPerSecond, RequestGrace);
         limits.MaxRequestBodySize = 2 * TransportLimits.MaxMessageBytes;
+        // Headers that do not come to their end hold a connection and its decoder: the whole connection is closed.
+        limits.RequestHeadersTimeout = HeadersLimit;
         // Kestrel measures answers by connection: a stream that waits for a slow reader must not end it. A dead peer is
         // noticed by unanswered pings.
         limits.MinResponseDataRate = null;

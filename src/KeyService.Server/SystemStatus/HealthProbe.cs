@@ -1,4 +1,5 @@
 using Grpc.Health.V1;
+using KeyService.Crypto;
 using KeyService.Hsm;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
@@ -34,7 +35,7 @@ internal sealed class HealthProbe(
     {
         var begun = time.GetTimestamp();
         var found = await Task.WhenAll(ProbeAsync("hsm", ProbeHsmAsync), ProbeAsync("store", ProbeStoreAsync));
-        ComponentHealth[] components = [.. found, LookAtAudit(found[1], begun), LookAtTls()];
+        ComponentHealth[] components = [.. found, LookAtAudit(found[1], begun), LookAtTls(), LookAtMemory()];
         var before = _components;
         _components = components;
         foreach (var component in components)
@@ -124,6 +125,10 @@ internal sealed class HealthProbe(
         var why = recorder.FailureSince(begun) ?? (storeFound.Healthy ? null : "The store takes no records.");
         return new ComponentHealth("audit", why is null, why ?? "", recorder.LastLatency);
     }
+
+    // Calls can be answered without the lock, so it is said and does not stop the development profile.
+    private static ComponentHealth LookAtMemory() => new(
+        "memory", true, SecretArena.IsLocked ? "" : MemoryCheck.NotLocked + " " + MemoryCheck.Fix, TimeSpan.Zero);
 
     private ComponentHealth LookAtTls()
     {

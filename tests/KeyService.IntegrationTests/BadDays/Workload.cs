@@ -156,7 +156,8 @@ internal sealed class Workload(ServiceFixture service, string key, int seed)
         }
     }
 
-    private static Metadata Traced(out string trace)
+    /// <summary>Headers of a call under a trace id of its own, by which its record is found.</summary>
+    public static Metadata Traced(out string trace)
     {
         trace = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         return new Metadata { { "traceparent", $"00-{trace}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}-01" } };

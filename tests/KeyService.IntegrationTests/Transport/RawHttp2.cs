@@ -13,23 +13,36 @@ internal sealed record Http2Frame(byte Type, byte Flags, int StreamId, byte[] Pa
 /// </summary>
 internal sealed class RawHttp2 : IAsyncDisposable
 {
-    public const byte Data = 0, Headers = 1, Reset = 3, Settings = 4, GoAway = 7;
+    public const byte Data = 0, Headers = 1, Priority = 2, Reset = 3, Settings = 4, Ping = 6, GoAway = 7, WindowUpdate = 8, Continuation = 9;
     public const byte EndStream = 1, EndHeaders = 4;
     private const int FrameHeaderBytes = 9;
     private readonly NetworkStream stream;
 
     private RawHttp2(NetworkStream stream) => this.stream = stream;
 
-    public static async Task<RawHttp2> ConnectAsync(EchoServer server)
+    public static async Task<RawHttp2> ConnectAsync(EchoServer server) => await OverAsync(await server.ConnectSocketAsync());
+
+    public static async Task<RawHttp2> ConnectAsync(string socketPath)
     {
-        var client = new RawHttp2(new NetworkStream(await server.ConnectSocketAsync(), ownsSocket: true));
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath));
+        return await OverAsync(socket);
+    }
+
+    private static async Task<RawHttp2> OverAsync(Socket socket)
+    {
+        var client = new RawHttp2(new NetworkStream(socket, ownsSocket: true));
         await client.stream.WriteAsync(Encoding.ASCII.GetBytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
         await client.WriteAsync(Settings, 0, 0, []);
         return client;
     }
 
     public Task RequestAsync(
-        int streamId, string path, string contentType = "application/grpc", bool end = false, params (string, string)[] more)
+        int streamId, string path, string contentType = "application/grpc", bool end = false, params (string, string)[] more) =>
+        WriteAsync(Headers, (byte)(EndHeaders | (end ? EndStream : 0)), streamId, HeaderBlock(path, contentType, more));
+
+    /// <summary>The headers of a call.</summary>
+    public static byte[] HeaderBlock(string path, string contentType = "application/grpc", params (string, string)[] more)
     {
         var block = new MemoryStream();
         foreach (var (name, value) in new[]
@@ -42,7 +55,7 @@ internal sealed class RawHttp2 : IAsyncDisposable
             WriteText(block, name);
             WriteText(block, value);
         }
-        return WriteAsync(Headers, (byte)(EndHeaders | (end ? EndStream : 0)), streamId, block.ToArray());
+        return block.ToArray();
     }
 
     public Task MessageAsync(int streamId, byte flag, uint length, byte[] body, bool end = true)
@@ -54,14 +67,21 @@ internal sealed class RawHttp2 : IAsyncDisposable
         return WriteAsync(Data, end ? EndStream : (byte)0, streamId, data);
     }
 
-    public async Task WriteAsync(byte type, byte flags, int streamId, byte[] payload)
+    public async Task WriteAsync(byte type, byte flags, int streamId, byte[] payload) =>
+        await stream.WriteAsync(Frame(type, flags, streamId, payload));
+
+    /// <summary>Bytes as they are, for floods of frames made before.</summary>
+    public ValueTask WriteRawAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellation) => stream.WriteAsync(bytes, cancellation);
+
+    /// <summary>A frame's bytes.</summary>
+    public static byte[] Frame(byte type, byte flags, int streamId, byte[] payload)
     {
         var frame = new byte[FrameHeaderBytes + payload.Length];
         BinaryPrimitives.WriteUInt32BigEndian(frame, (uint)payload.Length << 8 | type);
         frame[4] = flags;
         BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(5), streamId);
         payload.CopyTo(frame, FrameHeaderBytes);
-        await stream.WriteAsync(frame);
+        return frame;
     }
 
     /// <summary>The next frame; null when the server closed the connection.</summary>

@@ -36,6 +36,7 @@ internal static class DoctorCommand
         var installation = new InstallationCheck(configuration, time);
         findings.AddRange(await installation.RunAsync(cancellation));
         findings.AddRange(ClockCheck.Run(time.GetUtcNow(), installation.NewestRecord));
+        findings.Add(MemoryCheck.Run());
         findings.AddRange(ListenCheck.Run(configuration.Listen, installation.ServerRuns));
         return findings;
     }

@@ -175,6 +175,8 @@ internal static class ConfigurationFile
             ConcurrentCalls = section.Whole("concurrentCalls", 1, 100_000, defaults.ConcurrentCalls),
             ConcurrentStreams = section.Whole("concurrentStreams", 1, 10_000, defaults.ConcurrentStreams),
             ConcurrentListeners = section.Whole("concurrentListeners", 1, 100_000, defaults.ConcurrentListeners),
+            Connections = section.Whole("connections", 1, 1_000_000, defaults.Connections),
+            Handshakes = section.Whole("handshakes", 1, 100_000, defaults.Handshakes),
             StreamIdleSeconds = section.Whole("streamIdleSeconds", 1, 86_400, defaults.StreamIdleSeconds),
             ShutdownSeconds = section.Whole("shutdownSeconds", 0, 600, defaults.ShutdownSeconds),
         };

@@ -12,6 +12,12 @@ internal sealed record LimitsConfiguration
     /// <summary>Clients that may listen to their leases at once, 1 to 100,000. Each costs some tens of KiB.</summary>
     public int ConcurrentListeners { get; init; } = 4096;
 
+    /// <summary>Connections open at once, 1 to 1,000,000, over all listeners.</summary>
+    public int Connections { get; init; } = 12_000;
+
+    /// <summary>TLS connections at once that have not proven who they are, 1 to 100,000; a further one takes the place of the oldest.</summary>
+    public int Handshakes { get; init; } = 1_000;
+
     /// <summary>Seconds a stream may be silent, 1 to 86,400.</summary>
     public int StreamIdleSeconds { get; init; } = 300;
 

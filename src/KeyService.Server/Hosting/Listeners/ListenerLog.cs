@@ -15,6 +15,18 @@ internal sealed partial class ListenerLog(ILogger<ListenerLog> logger)
     [LoggerMessage(4103, LogLevel.Error, "A refused client certificate could not be recorded")]
     private static partial void RefusalNotRecorded(ILogger logger, Exception exception);
 
+    [LoggerMessage(4104, LogLevel.Warning,
+        "Refused {Count} connections since the last such line: {Limit} are open (limits.connections)")]
+    private static partial void ConnectionsRefused(ILogger logger, long count, int limit);
+
+    [LoggerMessage(4105, LogLevel.Warning,
+        "Closed {Count} connections since the last such line that had not proven who they are: {Limit} newer ones wait (limits.handshakes)")]
+    private static partial void HandshakesClosed(ILogger logger, long count, int limit);
+
+    public void ConnectionsRefused(long count, int limit) => ConnectionsRefused(logger, count, limit);
+
+    public void HandshakesClosed(long count, int limit) => HandshakesClosed(logger, count, limit);
+
     public void RefusalNotRecorded(Exception exception) => RefusalNotRecorded(logger, exception);
 
     public void CertificatesReloaded(DateTime notAfter) => CertificatesReloaded(logger, notAfter);

@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace KeyService.Server.Hosting;
 
 /// <summary>TCP with mutual TLS 1.2 or 1.3, HTTP/2 only. There is no setting for anything less.</summary>
-internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRefusals refusals)
+internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRefusals refusals, ConnectionPlaces places)
 {
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(10);
 
@@ -31,6 +31,8 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRe
     public void Configure(ListenOptions listen)
     {
         listen.Protocols = HttpProtocols.Http2;
+        places.Bound(listen);
+        places.BoundStrangers(listen);
         listen.UseHttps(new TlsHandshakeCallbackOptions
         {
             HandshakeTimeout = HandshakeLimit,
@@ -38,6 +40,7 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRe
         });
         listen.Use(next => async connection =>
         {
+            places.Proven(connection);
             if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is { } certificate)
             {
                 PeerOfConnection.Set(connection.Items, new Peer(

@@ -26,6 +26,7 @@ internal static class ServerHost
         services.AddSingleton(core.Rows);
         services.AddSingleton(core.Access);
         services.AddSingleton<ListenerLog>();
+        services.AddSingleton<ConnectionPlaces>();
         services.AddPipeline();
         services.AddTelemetry(configuration.Telemetry);
         services.AddCapabilities();
@@ -43,7 +44,13 @@ internal static class ServerHost
             if (configuration.Listen.Tcp is { } endpoint)
                 kestrel.Listen(endpoint, kestrel.ApplicationServices.GetRequiredService<TlsListener>().Configure);
             if (configuration.Listen.UnixSocket is { } path)
-                kestrel.ListenUnixSocket(path, UnixSocketListener.Configure);
+            {
+                kestrel.ListenUnixSocket(path, listen =>
+                {
+                    kestrel.ApplicationServices.GetRequiredService<ConnectionPlaces>().Bound(listen);
+                    UnixSocketListener.Configure(listen);
+                });
+            }
         });
         services.UseSocketBlocks();
         var application = builder.Build();
@@ -71,6 +78,11 @@ internal static class ServerHost
             options.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
             options.ColorBehavior = LoggerColorBehavior.Disabled;
         });
-        logging.Services.Configure<ConsoleLoggerOptions>(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
+        logging.Services.Configure<ConsoleLoggerOptions>(options =>
+        {
+            options.LogToStandardErrorThreshold = LogLevel.Trace;
+            // Whoever reads stderr may be slow or stuck: lines are left out and counted then. What must not be lost stands in the audit log.
+            options.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+        });
     }
 }
