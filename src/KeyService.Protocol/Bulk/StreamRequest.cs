@@ -22,6 +22,9 @@ public sealed class StreamRequest<TStart> : IDisposable
 
     public StreamMessageKind Kind { get; }
 
+    /// <summary>Whether <see cref="DirectData.Taker"/> had the data when the message was read; <see cref="Data"/> is empty then.</summary>
+    public bool WasTaken { get; private init; }
+
     /// <summary>Present when <see cref="Kind"/> is Start.</summary>
     public TStart? Start { get; }
 
@@ -48,6 +51,12 @@ public sealed class StreamRequest<TStart> : IDisposable
             if (data.Length > BulkLimits.MaxPieceLength)
             {
                 return new(StreamMessageKind.TooLarge);
+            }
+
+            if (DirectData.Taker is { } taker && !data.IsEmpty)
+            {
+                taker(data);
+                return new(StreamMessageKind.Data) { WasTaken = true };
             }
 
             var piece = PooledBytes.CopyOf(data);

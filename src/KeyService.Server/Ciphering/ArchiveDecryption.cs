@@ -38,6 +38,7 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
 
         var headerReader = new ArchiveHeaderReader();
         ChunkDecryptor? decryptor = null;
+        PieceTaker? pieces = null;
         var version = default(KeyVersion);
         using var output = new PieceBuffer();
         try
@@ -50,19 +51,30 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
                     break;
                 }
 
-                var archive = message.Data;
-                if (decryptor is null)
+                ExceptionDispatchInfo? damage;
+                if (pieces is null)
                 {
-                    archive = archive[headerReader.Write(archive.Span)..];
+                    var taken = headerReader.Write(message.Data.Span);
                     if (headerReader.Header is not { } header)
                     {
                         continue;
                     }
 
                     (decryptor, version) = await OpenAsync(header, expected, call);
+                    var opened = decryptor;
+                    damage = Open(opened, message.Data.Span[taken..], output);
+                    pieces = new PieceTaker((in data) => opened.Write(data, output));
+                }
+                else
+                {
+                    damage = pieces.Take(message);
                 }
 
-                await OpenPieceAsync(decryptor, archive, output, answers, call);
+                // What verified before a chunk that does not is answered, all of it and nothing of the rest: where an archive is
+                // damaged does not hang on how its bytes were cut into messages.
+                call.Record.ByteCount = decryptor!.PlaintextBytes;
+                await output.SendAsync(answers, all: damage is not null);
+                damage?.Throw();
             }
 
             var headerLength = headerReader.Finish().Length;
@@ -84,26 +96,16 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
         }
     }
 
-    // What verified before a chunk that does not is answered, all of it and nothing of the rest: where an archive is damaged does not
-    // hang on how its bytes were cut into messages.
-    private static async ValueTask OpenPieceAsync(
-        ChunkDecryptor decryptor, ReadOnlyMemory<byte> archive, PieceBuffer output, IServerStreamWriter<StreamResponse> answers, Call call)
+    private static ExceptionDispatchInfo? Open(ChunkDecryptor decryptor, ReadOnlySpan<byte> archive, PieceBuffer output)
     {
-        ArchiveException? damage = null;
         try
         {
-            decryptor.Write(archive.Span, output);
+            decryptor.Write(archive, output);
+            return null;
         }
         catch (ArchiveException exception)
         {
-            damage = exception;
-        }
-
-        call.Record.ByteCount = decryptor.PlaintextBytes;
-        await output.SendAsync(answers, all: damage is not null);
-        if (damage is not null)
-        {
-            ExceptionDispatchInfo.Throw(damage);
+            return ExceptionDispatchInfo.Capture(exception);
         }
     }
 

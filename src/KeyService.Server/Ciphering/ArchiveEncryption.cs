@@ -28,6 +28,7 @@ internal sealed class ArchiveEncryption(DataKeyMaker maker)
 
         using var encryptor = await BeginAsync(version, context, start.ContentName, call.CancellationToken);
         using var output = new PieceBuffer();
+        var pieces = new PieceTaker((in data) => encryptor.Write(data, output));
         while (true)
         {
             using var message = await messages.ReadNextAsync();
@@ -36,7 +37,7 @@ internal sealed class ArchiveEncryption(DataKeyMaker maker)
                 break;
             }
 
-            encryptor.Write(message.Data.Span, output);
+            pieces.Take(message)?.Throw();
             call.Record.ByteCount = encryptor.PlaintextBytes;
             await output.SendAsync(answers, all: false);
         }

@@ -27,7 +27,7 @@ internal sealed class StreamMessages<TStart>(IAsyncStreamReader<StreamRequest<TS
         var message = await ReadAsync();
         switch (message.Kind)
         {
-            case StreamMessageKind.Data when message.Data.IsEmpty:
+            case StreamMessageKind.Data when message.Data.IsEmpty && !message.WasTaken:
                 message.Dispose();
                 throw Refusal.InvalidArgument("data", "must be 1 byte to 1 MiB");
             case StreamMessageKind.Data or StreamMessageKind.Finish:

@@ -29,7 +29,9 @@ public sealed class EchoServer : IAsyncLifetime
             kestrel.ConfigureGrpcLimits();
             kestrel.ListenUnixSocket(SocketPath, listen => listen.Protocols = HttpProtocols.Http2);
         });
+        builder.Services.UseSocketBlocks();
         application = builder.Build();
+        TransportHosting.VerifySocketBlocks(application.Services);
         application.MapGrpcService<EchoService>();
         // A server that is broken or not ours: a whole message, and then no word on how the call ended.
         application.MapPost($"/{EchoService.Name}/NoTrailers", async (HttpContext context) =>

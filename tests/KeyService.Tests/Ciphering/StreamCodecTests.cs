@@ -33,6 +33,40 @@ public class StreamCodecTests
     }
 
     [Fact]
+    public async Task Data_goes_straight_to_the_taker_of_the_flow_that_reads_it_and_to_no_other()
+    {
+        var data = new byte[100_000];
+        Random.Shared.NextBytes(data);
+        var message = new EncryptStreamRequest { Data = ByteString.CopyFrom(data) }.ToByteArray();
+        var taken = new MemoryStream();
+
+        await Task.Run(() =>
+        {
+            DirectData.Taker = (in bytes) =>
+            {
+                foreach (var segment in bytes)
+                {
+                    taken.Write(segment.Span);
+                }
+            };
+            using var request = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, message, 1000);
+            Assert.True(request is { Kind: StreamMessageKind.Data, WasTaken: true, Data.IsEmpty: true });
+
+            // Of an unusual form: copied as before. Too large: for nobody.
+            using var unusual = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, [0x48, 0x01, .. message], 1000);
+            Assert.True(unusual is { WasTaken: false, Data.Length: 100_000 });
+            var large = new EncryptStreamRequest { Data = ByteString.CopyFrom(new byte[BulkLimits.MaxPieceLength + 1]) }.ToByteArray();
+            using var refused = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, large, 1000);
+            Assert.Equal(StreamMessageKind.TooLarge, refused.Kind);
+        });
+        Assert.Equal(data, taken.ToArray());
+
+        using var elsewhere = TestDeserializationContext.Deserialize(CipherMethods.EncryptStream.RequestMarshaller, message, 1000);
+        Assert.False(elsewhere.WasTaken);
+        Assert.Equal(data, elsewhere.Data.ToArray());
+    }
+
+    [Fact]
     public void Start_finish_and_summary_are_read_and_written_as_the_generated_classes_do()
     {
         var start = new EncryptStreamStart { Key = "ehr-backup", ContentName = "dump.sql",
