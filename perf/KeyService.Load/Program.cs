@@ -15,6 +15,9 @@ var certificate = new Option<string>("--certificate") { Description = "Server ce
 var privateKey = new Option<string>("--private-key") { Description = "Its private key, PEM.", Required = true };
 var cpp = new Option<string>("--cpp-echo") { Description = "The C++ peer (perf/cpp/build.sh).", Required = true };
 var echoPid = new Option<int>("--echo-pid") { Description = "Process of the echo server.", Required = true };
+var postgres = new Option<string>("--postgres") { Description = "Connection string of an empty database.", Required = true };
+var postmaster = new Option<int>("--postmaster-pid") { Description = "Process of the PostgreSQL server.", Required = true };
+var transactions = new Option<int>("--transactions") { Description = "Transactions a round.", DefaultValueFactory = _ => 4000 };
 var port = new Option<int>("--port") { Description = "Port on loopback.", DefaultValueFactory = _ => 8553 };
 
 Command Make(string name, string what, Option[] options, Func<ParseResult, CancellationToken, Task<int>> run)
@@ -56,6 +59,10 @@ var root = new RootCommand("Load driver of KeyService: measures against yardstic
         BulkLoad.UnixAsync(r.GetValue(profile)!, r.GetValue(key)!, r.GetValue(cpp)!, r.GetValue(pid), r.GetValue(rounds), r.GetValue(size))),
     Make("bulk-tls", "P5 over TLS.", [profile, key, port, echoPid, pid, rounds, size], (r, _) =>
         BulkLoad.TlsAsync(r.GetValue(profile)!, r.GetValue(key)!, r.GetValue(port), r.GetValue(echoPid), r.GetValue(pid), r.GetValue(rounds), r.GetValue(size))),
+    Make("ehr", "P7: encrypted columns against plain ones.", [profile, key, postgres, postmaster, pid, rounds, transactions], (r, _) =>
+        EhrLoad.RunAsync(
+            r.GetValue(postgres)!, r.GetValue(profile)!, r.GetValue(key)!, r.GetValue(postmaster), r.GetValue(pid), r.GetValue(rounds),
+            r.GetValue(transactions))),
     Make("memory", "P10.", [profile, key, pid, seconds], (r, _) =>
         MemoryLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(pid), Length(r))),
 };
