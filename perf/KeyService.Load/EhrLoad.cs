@@ -88,7 +88,7 @@ internal sealed class EhrLoad : IAsyncDisposable
             await using var connection = await database.OpenConnectionAsync();
             await using var copy = await connection.BeginBinaryImportAsync(
                 $"COPY {TableOf(encrypted)} (id, patient, name, record_number, note) FROM STDIN BINARY");
-            for (long id = 0; id < Visits; id++)
+            for (long id = 1; id <= Visits; id++)
             {
                 await copy.StartRowAsync();
                 await copy.WriteAsync(id);
@@ -136,7 +136,7 @@ internal sealed class EhrLoad : IAsyncDisposable
             await insert.ExecuteNonQueryAsync();
         }
 
-        var read = random.NextInt64(Visits);
+        var read = 1 + random.NextInt64(Visits);
         await using (var select = new NpgsqlCommand($"SELECT name, record_number, note FROM {table} WHERE id = $1", connection))
         {
             select.Parameters.Add(new NpgsqlParameter { Value = read });
@@ -147,7 +147,7 @@ internal sealed class EhrLoad : IAsyncDisposable
             await CheckAsync(encrypted, Note, read, row.GetFieldValue<byte[]>(2), 200);
         }
 
-        var corrected = random.NextInt64(Visits);
+        var corrected = 1 + random.NextInt64(Visits);
         await using (var update = new NpgsqlCommand($"UPDATE {table} SET note = $2 WHERE id = $1", connection))
         {
             update.Parameters.Add(new NpgsqlParameter { Value = corrected });
