@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=perf/postgres.sh
 . perf/postgres.sh
-rounds=5 seconds=3 mib=2048 bulk=1024 pairs=8 transactions=8000 rows=700000
+rounds=5 seconds=3 mib=2048 bulk=1024 pairs=8 transactions=8000 rows=1200000
 bars=()
 for argument in "$@"; do
   case $argument in
@@ -90,7 +90,7 @@ p7() {
     md5(n::text) AS token, (ARRAY['discharge','laboratory','radiology','referral'])[1 + n % 4] AS kind,
     jsonb_build_object('value', (n * 7919) % 1000, 'unit', 'mmol/l', 'note', md5((n * 3)::text) || ' ' || md5((n * 5)::text), 'by', md5((n % 300)::text)) AS document
     FROM generate_series(1, $rows) n"
-  perf/pg-dump.sh "$server" "$pg_dir" "$pg_pid" "$pg_bin" dump "$pairs"
+  perf/pg-dump.sh "$server" "$pg_dir" "$pg_pid" "$pg_bin" dump $(((pairs + 1) / 2))
   load ehr --profile "$database" --postgres "Host=$pg_dir;Username=perf;Database=ehr" --postmaster-pid "$pg_pid" --server-pid "$server" --rounds "$pairs" --transactions "$transactions"
 }
 p10() { load memory --profile "$backup" --server-pid "$server" --seconds $((seconds * 4)); }
