@@ -9,6 +9,8 @@ internal static class Executables
 
     public static string BackupJob { get; } = Built("BackupJob", "BackupJob");
 
+    public static string EhrTable { get; } = Built("EhrTable", "EhrTable");
+
     public static Task<CommandResult> RunServerAsync(
         IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? workingDirectory = null) =>
         Command.RunAsync(Server, arguments, environment, input: null, workingDirectory);

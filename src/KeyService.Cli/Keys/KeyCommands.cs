@@ -33,7 +33,7 @@ internal static class KeyCommands
             using var client = run.Connect();
             var period = run.Get(days) is { } count ? TimeSpan.FromDays(count) : (TimeSpan?)null;
             run.Report.Write(KeyRecords.Of(
-                await client.Keys.CreateAsync(run.Get(name), period, run.Get(requestId), run.Cancellation, Purposes[run.Required(purpose)])
+                await client.Keys.CreateAsync(run.Get(name), period, run.Get(requestId), Purposes[run.Required(purpose)], run.Cancellation)
                     .ConfigureAwait(false)));
         });
     }

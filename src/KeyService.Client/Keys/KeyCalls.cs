@@ -23,8 +23,8 @@ public sealed class KeyCalls
     /// good: a key of blind indexes serves nothing else.
     /// </summary>
     public async Task<Key> CreateAsync(
-        string name, TimeSpan? rotationPeriod = null, string? requestId = null, CancellationToken cancellation = default,
-        KeyPurpose purpose = KeyPurpose.EncryptDecrypt)
+        string name, TimeSpan? rotationPeriod = null, string? requestId = null, KeyPurpose purpose = KeyPurpose.EncryptDecrypt,
+        CancellationToken cancellation = default)
     {
         var request = new CreateKeyRequest
         {

@@ -8,7 +8,7 @@ namespace KeyService.Client;
 /// One word holds a closed flag (the sign), the number of messages encrypted (43 bits) and the number of users (20 bits): to come in is one
 /// addition, and what it returns decides. Users are threads inside one short call, never more than a million.
 /// </remarks>
-internal abstract class HeldKey
+internal abstract class HeldKey : IDisposable
 {
     /// <summary>Value of an "until" that never comes: not allowed.</summary>
     public const long Never = long.MinValue;
@@ -180,6 +180,13 @@ internal abstract class HeldKey
         {
             ZeroOnce();
         }
+    }
+
+    /// <summary><see cref="Close"/>.</summary>
+    public void Dispose()
+    {
+        Close();
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>What was done since this was asked last.</summary>

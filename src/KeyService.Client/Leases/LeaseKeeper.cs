@@ -178,6 +178,7 @@ internal sealed class LeaseKeeper : IAsyncDisposable
             // Counted as dropped below.
         }
         reporter.Abandon();
+        reporter.Dispose();
     }
 
     private void OnHeard(LeaseStanding standing)

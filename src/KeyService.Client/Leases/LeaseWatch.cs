@@ -68,6 +68,8 @@ internal sealed class LeaseWatch(DataKeyCalls dataKeys, TimeProvider time) : IDi
                 standings.Remove(standing);
                 if (standings.Count == 0)
                 {
+                    // Woken as well, so that this end is not taken for a silent service.
+                    wake.TrySetResult();
                     attempt?.Cancel();
                 }
             }
@@ -168,6 +170,15 @@ internal sealed class LeaseWatch(DataKeyCalls dataKeys, TimeProvider time) : IDi
             {
                 await FailedAsync(e, watched, current).ConfigureAwait(false);
             }
+            finally
+            {
+                lock (gate)
+                {
+                    attempt = attempt == current ? null : attempt;
+                }
+                // Or each try of a long outage would stay registered with the whole.
+                current.Dispose();
+            }
         }
     }
 
@@ -181,7 +192,7 @@ internal sealed class LeaseWatch(DataKeyCalls dataKeys, TimeProvider time) : IDi
         heartbeat = heartbeat > LongestHeartbeat ? LongestHeartbeat : heartbeat < ShortestHeartbeat ? ShortestHeartbeat : heartbeat;
         var silence = 3 * heartbeat + TimeSpan.FromSeconds(2);
         var sent = time.GetTimestamp();
-        using var silent = time.CreateTimer(_ => current.Cancel(), null, silence, Timeout.InfiniteTimeSpan);
+        await using var silent = time.CreateTimer(_ => current.Cancel(), null, silence, Timeout.InfiniteTimeSpan);
         var leases = watched.Select(each => (each.KeyVersion, each.Context));
         await foreach (var answer in dataKeys.WatchLeasesAsync(leases, heartbeat, current.Token).ConfigureAwait(false))
         {

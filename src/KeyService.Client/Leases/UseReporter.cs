@@ -6,7 +6,7 @@ namespace KeyService.Client;
 /// Carries use counts to the service's audit log. What could not be sent waits, added up by data key, in bounded memory; a batch that may have
 /// arrived is sent again as it was, under its own request id, so that it counts once. Collecting is thread-safe; one flush at a time.
 /// </summary>
-internal sealed class UseReporter(DataKeyCalls dataKeys, TimeProvider time)
+internal sealed class UseReporter(DataKeyCalls dataKeys, TimeProvider time) : IDisposable
 {
     /// <summary>Data keys that may wait.</summary>
     private const int MostWaiting = 4096;
@@ -99,6 +99,8 @@ internal sealed class UseReporter(DataKeyCalls dataKeys, TimeProvider time)
             sent = null;
         }
     }
+
+    public void Dispose() => turn.Dispose();
 
     private Batch? Next()
     {

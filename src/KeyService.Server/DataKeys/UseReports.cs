@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Google.Protobuf;
+using Google.Protobuf.Collections;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
@@ -48,7 +49,7 @@ internal sealed class UseReports(KeyRing keys, AccessRegister access)
     private bool EverHadUseOf(KeyVersion version, Call call) => access.Current.GrantsOf(call.Principal.Name).Any(grant =>
         grant.KeyPattern.Covers(version.KeyName) && grant.Permissions.Any(Permissions.HandsOutDataKeys));
 
-    private static void Check(IReadOnlyList<DataKeyUsage> uses)
+    private static void Check(RepeatedField<DataKeyUsage> uses)
     {
         if (uses.Count is 0 or > MaxUses)
         {

@@ -19,7 +19,7 @@ public sealed class ForeignClientService : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await service.InitializeAsync();
-        foreach (var key in new[] { "foreign/node", "foreign/python", "foreign/buf" })
+        foreach (var key in new[] { "foreign/node", "foreign/python", "foreign/buf", "foreign/samples" })
         {
             await service.CreateKeyAsync(key);
         }
