@@ -4,14 +4,15 @@ namespace KeyService.Crypto.Archives;
 /// The bytes of an archive at any place, for any number of readers at once: a file by positioned reads, any other seekable stream one reader
 /// at a time. Closed with its last reader when it was given to own.
 /// </summary>
-internal sealed class ArchiveBytes(Stream archive, bool leaveOpen)
+internal sealed class ArchiveBytes(Stream archive, bool leaveOpen) : IDisposable
 {
     private readonly SemaphoreSlim _turn = new(1);
     private int _readers = 1;
 
     public void Share() => Interlocked.Increment(ref _readers);
 
-    public void Release()
+    /// <summary>One reader fewer.</summary>
+    public void Dispose()
     {
         if (Interlocked.Decrement(ref _readers) == 0)
         {

@@ -140,7 +140,7 @@ public sealed class ArchiveRangeReader : IDisposable
         _cipher.Dispose();
         _keys.Dispose();
         CryptographicOperations.ZeroMemory(_plaintext);
-        _archive.Release();
+        _archive.Dispose();
     }
 
     /// <summary>What is to be done for the next bytes: which chunks to fetch (none when the chunk is held), and how many bytes that gives.</summary>

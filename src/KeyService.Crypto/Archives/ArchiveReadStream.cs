@@ -119,7 +119,7 @@ public sealed class ArchiveReadStream : ArchiveStream
             await _archive.DisposeAsync().ConfigureAwait(false);
         }
 
-        GC.SuppressFinalize(this);
+        await base.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <inheritdoc/>

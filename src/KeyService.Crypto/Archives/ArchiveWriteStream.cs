@@ -137,7 +137,7 @@ public sealed class ArchiveWriteStream : ArchiveStream
             await _archive.DisposeAsync().ConfigureAwait(false);
         }
 
-        GC.SuppressFinalize(this);
+        await base.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Zeroes what is held; seals nothing.</summary>
