@@ -21,14 +21,17 @@ public sealed record HsmConfiguration
     /// <summary>Parameter string for NSS modules (<c>configdir='sql:…' …</c>); null for every other module.</summary>
     public string? NssParameters { get; init; }
 
-    /// <summary>How many calls may be inside the module at once, 1 to 256. SoftHSM is fastest with 1 or 2, a network HSM wants tens.</summary>
-    public int MaxConcurrency { get; init; } = 2;
+    /// <summary>
+    /// How many calls may be inside the module at once, 1 to 256. Null: chosen by how long a small call takes when the token is opened, 2 for software in this
+    /// process, 32 for a device (docs/adr/0122).
+    /// </summary>
+    public int? MaxConcurrency { get; init; }
 
     /// <summary>How many KEKs may be loaded at once, 1 to 1,000,000; the least recently used one goes first.</summary>
     public int MaxLoadedKeks { get; init; } = 10_000;
 
-    /// <summary>How long a probe, or draining before a reconnect, may take before the token counts as hung.</summary>
-    public TimeSpan WatchdogTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>How long a single call into the module, or draining it before a reconnect, may take before the token counts as hung.</summary>
+    public TimeSpan WatchdogTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Least time between two attempts to reconnect a lost token by ordinary calls; a probe always tries.</summary>
     public TimeSpan ReconnectInterval { get; init; } = TimeSpan.FromSeconds(1);

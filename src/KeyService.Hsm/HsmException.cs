@@ -26,6 +26,12 @@ public sealed class HsmException : Exception
         ReturnCode = cause.ReturnCode;
     }
 
+    /// <summary>What a call gets while one is stuck inside the module.</summary>
+    internal static HsmException Hung(string explanation, Task? leftBehind) => new(HsmFault.Unavailable, explanation) { LeftBehind = leftBehind };
+
+    /// <summary>The call itself, when it is inside the module still: completes when it has come back. Until then it uses the memory it was given.</summary>
+    internal Task? LeftBehind { get; private init; }
+
     /// <summary>What every call gets while the token is lost: the cause's own words, function and code.</summary>
     internal static HsmException Lost(HsmException cause) =>
         new($"The token is lost and could not be reconnected. {cause.Message}", cause);

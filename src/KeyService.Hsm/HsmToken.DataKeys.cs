@@ -37,14 +37,15 @@ public sealed partial class HsmToken
             ArgumentOutOfRangeException.ThrowIfNotEqual(plaintexts.Length, checked(count * WrappedDataKey.DataKeyLength), nameof(plaintexts));
         }
         ArgumentOutOfRangeException.ThrowIfNotEqual(wrapped.Length, checked(count * WrappedDataKey.Length), nameof(wrapped));
-        return Discard(WithKekAsync(
+        return Discard(HotAsync(
             id,
-            static (session, kek, state) =>
+            static (session, kek, buffers, state) =>
             {
-                Generate(session, kek, state.id, state.count, state.aadOf, state.plaintexts.Span, state.wrapped.Span, state.cancellationToken);
+                Generate(session, kek, state.id, state.count, state.aadOf, buffers.Output.Span, buffers.SecondOutput.Span, state.cancellationToken);
                 return true;
             },
-            (id, count, aadOf, plaintexts, wrapped, cancellationToken),
+            new CallBuffers(default, default, plaintexts, wrapped),
+            (id, count, aadOf, cancellationToken),
             cancellationToken));
     }
 
@@ -59,16 +60,17 @@ public sealed partial class HsmToken
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(plaintext.Length, WrappedDataKey.DataKeyLength, nameof(plaintext));
         ArgumentOutOfRangeException.ThrowIfNotEqual(wrapped.Length, WrappedDataKey.Length, nameof(wrapped));
-        return Discard(WithKekAsync(
+        return Discard(HotAsync(
             id,
-            static (session, kek, state) =>
+            static (session, kek, buffers, id) =>
             {
                 Span<byte> iv = stackalloc byte[HsmSession.GcmIvLength];
                 session.Random(iv);
-                Wrap(session, kek, state.id, iv, state.aad.Span, state.plaintext.Span, state.wrapped.Span);
+                Wrap(session, kek, id, iv, buffers.AssociatedData.Span, buffers.Input.Span, buffers.Output.Span);
                 return true;
             },
-            (id, plaintext, aad, wrapped),
+            new CallBuffers(plaintext, aad, wrapped),
+            id,
             cancellationToken));
     }
 
@@ -102,16 +104,17 @@ public sealed partial class HsmToken
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(plaintext.Length, MaxPlaintextLength, nameof(plaintext));
         ArgumentOutOfRangeException.ThrowIfNotEqual(sealedMessage.Length, plaintext.Length + SealOverhead, nameof(sealedMessage));
-        return Discard(WithKekAsync(
+        return Discard(HotAsync(
             id,
-            static (session, kek, state) =>
+            static (session, kek, buffers, _) =>
             {
-                var iv = state.sealedMessage.Span[..HsmSession.GcmIvLength];
+                var iv = buffers.Output.Span[..HsmSession.GcmIvLength];
                 session.Random(iv);
-                session.GcmEncrypt(kek.Handle, iv, state.aad.Span, state.plaintext.Span, state.sealedMessage.Span[HsmSession.GcmIvLength..]);
+                session.GcmEncrypt(kek.Handle, iv, buffers.AssociatedData.Span, buffers.Input.Span, buffers.Output.Span[HsmSession.GcmIvLength..]);
                 return true;
             },
-            (plaintext, aad, sealedMessage),
+            new CallBuffers(plaintext, aad, sealedMessage),
+            0,
             cancellationToken));
     }
 
@@ -121,25 +124,29 @@ public sealed partial class HsmToken
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(plaintext.Length, MaxPlaintextLength, nameof(plaintext));
         ArgumentOutOfRangeException.ThrowIfNotEqual(sealedMessage.Length, plaintext.Length + SealOverhead, nameof(sealedMessage));
-        return WithKekAsync(
+        return HotAsync(
             id,
-            static (session, kek, state) => Open(session, kek, state.sealedMessage.Span, state.aad.Span, state.plaintext.Span),
-            (sealedMessage, aad, plaintext),
+            static (session, kek, buffers, _) => Open(session, kek, buffers.Input.Span, buffers.AssociatedData.Span, buffers.Output.Span),
+            new CallBuffers(sealedMessage, aad, plaintext),
+            0,
             cancellationToken);
     }
 
     /// <summary>Random bytes of the token.</summary>
-    public ValueTask RandomAsync(Memory<byte> destination, CancellationToken cancellationToken = default) => Discard(connection.RunAsync(
-        static (_, session, destination) =>
-        {
-            for (var rest = destination.Span; !rest.IsEmpty; rest = rest[int.Min(rest.Length, Chunk * 32)..])
+    public ValueTask RandomAsync(Memory<byte> destination, CancellationToken cancellationToken = default) => Discard(OnOwnMemoryAsync(
+        new CallBuffers(default, default, destination),
+        buffers => connection.RunAsync(
+            static (_, session, destination) =>
             {
-                session.Random(rest[..int.Min(rest.Length, Chunk * 32)]);
-            }
-            return true;
-        },
-        destination,
-        cancellationToken));
+                for (var rest = destination.Span; !rest.IsEmpty; rest = rest[int.Min(rest.Length, Chunk * 32)..])
+                {
+                    session.Random(rest[..int.Min(rest.Length, Chunk * 32)]);
+                }
+                return true;
+            },
+            buffers.Output,
+            cancellationToken,
+            caller: nameof(RandomAsync))));
 
     private static void Generate(
         HsmSession session, KekUse kek, KeyVersionId id, int count, Func<int, ReadOnlyMemory<byte>> aadOf, Span<byte> plaintexts, Span<byte> wrapped,
@@ -220,43 +227,103 @@ public sealed partial class HsmToken
         }
     }
 
-    private async ValueTask<T> WithKekAsync<TState, T>(
-        KeyVersionId id, Func<HsmSession, KekUse, TState, T> operation, TState state, CancellationToken cancellationToken,
-        [CallerMemberName] string caller = "")
+    private ValueTask<T> HotAsync<TState, T>(
+        KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, in CallBuffers buffers, TState state, CancellationToken cancellationToken,
+        [CallerMemberName] string caller = "") => connection.RunsHotCallsHere
+            ? WithKekAsync(id, operation, buffers, state, cancellationToken, caller)
+            : HotElsewhereAsync(id, operation, buffers, state, cancellationToken, caller); // apart: its closure must not be paid for here
+
+    private ValueTask<T> HotElsewhereAsync<TState, T>(
+        KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, in CallBuffers buffers, TState state, CancellationToken cancellationToken,
+        string caller) => OnOwnMemoryAsync(buffers, own => WithKekAsync(id, operation, own, state, cancellationToken, caller));
+
+    /// <summary>Runs a call that may be left behind on memory of its own. When it fails it leaves nothing in its caller's.</summary>
+    private static async ValueTask<T> OnOwnMemoryAsync<T>(CallBuffers caller, Func<CallBuffers, ValueTask<T>> call)
     {
+        var own = new CallMemory(caller);
+        try
+        {
+            return await ZeroAfterAsync(GiveAsync(caller, own, call), own.Zero).ConfigureAwait(false);
+        }
+        catch
+        {
+            caller.Output.Span.Clear();
+            caller.SecondOutput.Span.Clear();
+            throw;
+        }
+
+        static async ValueTask<T> GiveAsync(CallBuffers caller, CallMemory own, Func<CallBuffers, ValueTask<T>> call)
+        {
+            var result = await call(own.Buffers).ConfigureAwait(false);
+            own.GiveTo(caller);
+            return result;
+        }
+    }
+
+    /// <summary>Zeroes the memory that a call was given, when the call has ended: at once, or when a call that was left behind has come back.</summary>
+    private static async ValueTask<T> ZeroAfterAsync<T>(ValueTask<T> call, Action zero)
+    {
+        Task? leftBehind = null;
+        try
+        {
+            return await call.ConfigureAwait(false);
+        }
+        catch (HsmException exception)
+        {
+            leftBehind = exception.LeftBehind;
+            throw;
+        }
+        finally
+        {
+            if (leftBehind is null)
+            {
+                zero();
+            }
+            else
+            {
+                _ = leftBehind.ContinueWith(_ => zero(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            }
+        }
+    }
+
+    private async ValueTask<T> WithKekAsync<TState, T>(
+        KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, CallBuffers buffers, TState state, CancellationToken cancellationToken,
+        string caller)
+    {
+        StoredKek? stored = null;
         for (var attempt = 1; ; attempt++)
         {
-            if (!keks.Contains(id))
+            if (stored is null && !keks.Contains(id))
             {
-                await FetchKekAsync(id, cancellationToken).ConfigureAwait(false);
+                stored = await FindStoredAsync(id, cancellationToken).ConfigureAwait(false);
             }
             try
             {
                 return await connection.RunAsync(
                     static (attachment, session, inner) =>
                     {
+                        // Loaded in the same operation: with few places and many keys it could be evicted again before it was ever used.
+                        if (inner.stored is { } kept && !inner.keks.Contains(inner.id))
+                        {
+                            Load(inner.keks, attachment, session, inner.id, kept.RootBlob.ToArray(), kept.CheckValue.ToArray());
+                        }
                         using var kek = new KekUse(inner.keks, attachment, session, inner.id);
-                        return inner.operation(session, kek, inner.state);
+                        return inner.operation(session, kek, inner.buffers, inner.state);
                     },
-                    (keks, id, operation, state),
+                    (keks, id, stored, operation, buffers, state),
                     cancellationToken,
+                    connection.RunsHotCallsHere,
                     caller).ConfigureAwait(false);
             }
-            catch (HsmException exception) when (exception.Fault == HsmFault.KeyNotLoaded && attempt < 3)
+            catch (HsmException exception) when (exception.Fault == HsmFault.KeyNotLoaded && attempt < 10)
             {
                 // Evicted between the look and the use.
             }
         }
     }
 
-    private async ValueTask FetchKekAsync(KeyVersionId id, CancellationToken cancellationToken)
-    {
-        if (KekSource is not { } source || await source(id, cancellationToken).ConfigureAwait(false) is not { } stored)
-        {
-            throw KekUse.NotLoaded(id);
-        }
-        await LoadKekAsync(id, stored.RootBlob, stored.CheckValue, cancellationToken).ConfigureAwait(false);
-    }
+    private async ValueTask<StoredKek> FindStoredAsync(KeyVersionId id, CancellationToken cancellationToken) =>
+        KekSource is { } source && await source(id, cancellationToken).ConfigureAwait(false) is { } stored ? stored : throw KekUse.NotLoaded(id);
 
     private static ValueTask Discard(ValueTask<bool> task)
     {

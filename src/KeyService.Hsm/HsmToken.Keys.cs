@@ -44,14 +44,18 @@ public sealed partial class HsmToken
     {
         ArgumentNullException.ThrowIfNull(value);
         ArgumentOutOfRangeException.ThrowIfNotEqual(value.Length, KeyTemplates.KeyLength);
-        await connection.RunAsync(
-            (attachment, session, key) =>
-            {
-                ImportBackupKey(attachment, key);
-                return Adopt(attachment, session);
-            },
-            value,
-            cancellationToken).ConfigureAwait(false);
+        // A copy: the caller's may be gone when a call that hangs comes back.
+        var own = SecretBuffer.CopyOf(value.DangerousSpan);
+        await ZeroAfterAsync(
+            connection.RunAsync(
+                (attachment, session, key) =>
+                {
+                    ImportBackupKey(attachment, key);
+                    return Adopt(attachment, session);
+                },
+                own,
+                cancellationToken),
+            own.Dispose).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -100,12 +104,10 @@ public sealed partial class HsmToken
         await connection.RunAsync(
             static (attachment, session, state) =>
             {
-                var (token, id, blob, check) = state;
-                var key = KeyFactory.LoadKek(attachment, session, id, blob, check);
-                attachment.Destroy(token.keks.Add(id, blob, check, key));
+                Load(state.keks, attachment, session, state.id, state.blob, state.check);
                 return true;
             },
-            (this, id, rootBlob.ToArray(), checkValue.ToArray()),
+            (keks, id, blob: rootBlob.ToArray(), check: checkValue.ToArray()),
             cancellationToken).ConfigureAwait(false);
     }
 
@@ -178,7 +180,7 @@ public sealed partial class HsmToken
             var length = session.Sign(CKM.CKM_SHA256_HMAC, key, state.Data.Span, mac);
             return length == mac.Length ? mac : throw new HsmException(HsmFault.Unexpected, "C_Sign", 0, $"an HMAC-SHA-256 of {length} bytes came back.");
         },
-        (Token: this, Data: data),
+        (Token: this, Data: (ReadOnlyMemory<byte>)data.ToArray()), // a copy: see CallMemory
         cancellationToken);
 
     /// <summary>True when <paramref name="mac"/> is the MAC of the data; compared in constant time, in this process.</summary>
@@ -203,7 +205,7 @@ public sealed partial class HsmToken
                     ? signature
                     : throw new HsmException(HsmFault.Unexpected, "C_Sign", 0, $"a signature of {length} bytes came back where P-256 gives 64.");
             },
-            (Token: this, Label: label, Digest: digest),
+            (Token: this, Label: label, Digest: (ReadOnlyMemory<byte>)digest.ToArray()),
             cancellationToken);
     }
 
@@ -215,6 +217,12 @@ public sealed partial class HsmToken
             static (attachment, _, state) => state.Token.SigningKey(attachment, state.Label).SubjectPublicKeyInfo.ToArray(),
             (Token: this, Label: label),
             cancellationToken);
+    }
+
+    private static void Load(KekRegister keks, Attachment attachment, HsmSession session, KeyVersionId id, byte[] rootBlob, byte[] checkValue)
+    {
+        var key = KeyFactory.LoadKek(attachment, session, id, rootBlob, checkValue);
+        attachment.Destroy(keks.Add(id, rootBlob, checkValue, key));
     }
 
     private static void ReplaceIntegrityKey(Attachment attachment, KeyHandle key)

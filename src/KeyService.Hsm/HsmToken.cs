@@ -21,6 +21,7 @@ public sealed partial class HsmToken : IAsyncDisposable
     private readonly TimeProvider time;
     private readonly Action<HsmEvent> events;
     private readonly KekRegister keks;
+    private readonly CallPace pace;
     private StoredIntegrityKey? integrityKey;
 
     private HsmToken(HsmConfiguration configuration, TimeProvider time, Action<HsmEvent> events)
@@ -28,11 +29,12 @@ public sealed partial class HsmToken : IAsyncDisposable
         this.time = time;
         this.events = events;
         keks = new KekRegister(configuration.MaxLoadedKeks);
-        connection = new TokenConnection(configuration, time, events);
+        connection = TokenConnection.Open(configuration, time, events);
         try
         {
             Info = Describe(connection.Module, connection.Recovery.Latest.Token);
-            (Mechanisms, Guarantees) = Run(Examine);
+            (Mechanisms, Guarantees, pace) = Run(Examine);
+            connection.Adapt(configuration.MaxConcurrency ?? pace.MaxConcurrency, pace.IsShort);
         }
         catch
         {
@@ -66,6 +68,12 @@ public sealed partial class HsmToken : IAsyncDisposable
     /// <summary>Number of the module's life; grows by one with each reconnect.</summary>
     public long Generation => connection.Module.Generation;
 
+    /// <summary>Time of a small call into the module, the shortest of nine measured when the token was opened.</summary>
+    public TimeSpan CallTime => pace.Call;
+
+    /// <summary>How many calls may be inside the module at once: as configured, or chosen by <see cref="CallTime"/>.</summary>
+    public int MaxConcurrency => connection.MaxConcurrency;
+
     /// <summary>KEKs loaded in this generation.</summary>
     public int LoadedKeks => keks.Count(Generation);
 
@@ -86,7 +94,9 @@ public sealed partial class HsmToken : IAsyncDisposable
         Validate(configuration);
         var report = events ?? (static _ => { });
         var token = new HsmToken(configuration, timeProvider ?? TimeProvider.System, report);
-        report(new HsmEvent(HsmEventKind.Opened, $"Token '{token.Info.TokenLabel}' (serial {token.TokenId}) of {token.Info.ModulePath} is open."));
+        report(new HsmEvent(HsmEventKind.Opened,
+            $"Token '{token.Info.TokenLabel}' (serial {token.TokenId}) of {token.Info.ModulePath} is open. A small call takes "
+            + $"{token.CallTime.TotalMicroseconds:F0} us; up to {token.MaxConcurrency} calls run at once."));
         return token;
     }
 
@@ -124,7 +134,7 @@ public sealed partial class HsmToken : IAsyncDisposable
     private static void Validate(HsmConfiguration configuration)
     {
         Require(!string.IsNullOrEmpty(configuration.ModulePath), "hsm.module must name a PKCS#11 module.");
-        Require(configuration.MaxConcurrency is >= 1 and <= 256, "hsm.maxConcurrency must be 1 to 256.");
+        Require(configuration.MaxConcurrency is null or (>= 1 and <= 256), "hsm.maxConcurrency must be 1 to 256.");
         Require(configuration.MaxLoadedKeks is >= 1 and <= 1_000_000, "The bound of loaded KEKs must be 1 to 1,000,000.");
         Require(configuration.WatchdogTimeout > TimeSpan.Zero, "The watchdog's time must be positive.");
         Require(configuration.ReconnectInterval >= TimeSpan.Zero, "The reconnect interval must not be negative.");
@@ -147,11 +157,11 @@ public sealed partial class HsmToken : IAsyncDisposable
             info.CryptokiVersion.ToString(), token.Label, token.Manufacturer, token.Model, token.Serial, token.FirmwareVersion, token.HardwareVersion);
     }
 
-    private (ReadOnlyCollection<HsmMechanismChoice> Mechanisms, IReadOnlyList<HsmGuarantee> Guarantees) Examine(Attachment attachment, HsmSession session)
+    private (ReadOnlyCollection<HsmMechanismChoice> Mechanisms, IReadOnlyList<HsmGuarantee> Guarantees, CallPace Pace) Examine(Attachment attachment, HsmSession session)
     {
         var mechanisms = MechanismProbe.Run(session).AsReadOnly();
         connection.Recovery.KeepCanary(attachment, session);
-        return (mechanisms, GuaranteeProbe.Run(attachment));
+        return (mechanisms, GuaranteeProbe.Run(attachment), CallPace.Measure(session, time));
     }
 
     /// <summary>Start-up only: nothing else runs yet, so waiting for the result blocks nobody.</summary>

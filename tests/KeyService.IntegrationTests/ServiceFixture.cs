@@ -73,6 +73,9 @@ public sealed class ServiceFixture : IAsyncLifetime
     internal IReadOnlyDictionary<string, string?> ServerEnvironment =>
         new Dictionary<string, string?>(Environment) { ["SOFTHSM2_CONF"] = Path.Combine(Directory, "softhsm2.conf") };
 
+    /// <summary>What is different in the server's configuration, from <c>init</c> on.</summary>
+    internal Action<Dictionary<string, object?>>? Configure { get; set; }
+
     /// <summary>A program and its arguments that the server is started through, for example prlimit; it must exec the server.</summary>
     internal IReadOnlyList<string> Through { get; set; } = [];
 
@@ -96,7 +99,7 @@ public sealed class ServiceFixture : IAsyncLifetime
         Administrator = WriteProfile("administrator");
         Database = WriteProfile("database");
         Backup = WriteProfile("backup");
-        WriteConfig();
+        WriteConfig(Configure);
         (await Executables.RunServerAsync(
             [
                 "init", "--config", ConfigPath,

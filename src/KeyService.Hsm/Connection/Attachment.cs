@@ -22,7 +22,7 @@ internal sealed class Attachment
         Token = token;
         this.keeper = keeper;
         Generation = module.Generation;
-        Pool = new SessionPool(() => new HsmSession(module, slotId, readWrite: false));
+        Pool = new SessionPool(OpenSession);
     }
 
     internal Pkcs11Module Module { get; }
@@ -108,7 +108,7 @@ internal sealed class Attachment
     }
 
     /// <summary>A session of the caller's own, to be closed by it.</summary>
-    internal HsmSession OpenSession() => new(Module, SlotId, readWrite: false);
+    internal HsmSession OpenSession() => OpenSession(readWrite: false);
 
     internal T WithFreshSession<T>(Func<HsmSession, T> work) => WithSession(readWrite: false, work);
 
@@ -138,7 +138,7 @@ internal sealed class Attachment
 
     private T WithSession<T>(bool readWrite, Func<HsmSession, T> work)
     {
-        var session = new HsmSession(Module, SlotId, readWrite);
+        var session = OpenSession(readWrite);
         try
         {
             return work(session);
@@ -146,6 +146,22 @@ internal sealed class Attachment
         finally
         {
             session.Close();
+        }
+    }
+
+    /// <summary>On a token whose sessions are used up, an idle one of ours makes room.</summary>
+    private HsmSession OpenSession(bool readWrite)
+    {
+        while (true)
+        {
+            try
+            {
+                return new HsmSession(Module, SlotId, readWrite);
+            }
+            catch (HsmException exception) when (ReturnCodes.IsOutOfSessions(exception.ReturnCode) && Pool.TryCloseOne())
+            {
+                // Tried again with one session less.
+            }
         }
     }
 }

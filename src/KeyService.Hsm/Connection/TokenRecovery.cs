@@ -26,7 +26,7 @@ internal sealed class TokenRecovery
     private long lastAttempt;
 
     internal TokenRecovery(
-        Pkcs11Module module, HsmConfiguration configuration, PinSource pin, Watchdog watchdog, TimeProvider time,
+        Pkcs11Module module, Attachment attachment, HsmConfiguration configuration, PinSource pin, Watchdog watchdog, TimeProvider time,
         Action<HsmEvent> events)
     {
         this.module = module;
@@ -35,16 +35,7 @@ internal sealed class TokenRecovery
         this.watchdog = watchdog;
         this.time = time;
         this.events = events;
-        // Inside the gate: another token of this module may be reconnecting at this very moment.
-        module.Gate.EnterAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
-        try
-        {
-            current = Latest = Attachment.Open(module, configuration, pin);
-        }
-        finally
-        {
-            module.Gate.Exit();
-        }
+        current = Latest = attachment;
     }
 
     /// <summary>The attachment to work with; null, or not current, when the token is lost.</summary>
@@ -84,8 +75,12 @@ internal sealed class TokenRecovery
             {
                 throw HsmException.Lost(known);
             }
+            if (watchdog.HasStuckInside)
+            {
+                throw Hung(); // it cannot be drained, so it cannot be finalised
+            }
             var closure = await module.Gate.CloseAsync(watchdog.Timeout, time, cancellationToken).ConfigureAwait(false);
-            await watchdog.RunAsync(() => Replace(seen, cause, closure), cancellationToken).ConfigureAwait(false);
+            await watchdog.RunAsync(() => Replace(seen, cause, closure), isProbe: true).WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -97,13 +92,11 @@ internal sealed class TokenRecovery
         }
     }
 
-    internal HsmException Hung()
-    {
-        events(new HsmEvent(HsmEventKind.Hung, "A call into the HSM module does not come back."));
-        return new HsmException(HsmFault.Unavailable,
-            $"The HSM module does not answer: a call has been inside it for more than {watchdog.Timeout.TotalSeconds:0.#} seconds. Check the device and its "
-            + "connection; calls work again when it answers. If it never does, restart the service.");
-    }
+    /// <param name="leftBehind">The call itself, if it is the one that is stuck.</param>
+    internal HsmException Hung(Task? leftBehind = null) => HsmException.Hung(
+        $"The HSM module does not answer: a call has been inside it for more than {watchdog.Timeout.TotalSeconds:0.#} seconds. Check the device and its "
+        + "connection; calls work again when it answers. If it never does, restart the service.",
+        leftBehind);
 
     /// <summary>Closes the token's sessions for good. With the gate closed, or, when a call is stuck inside the module, without touching it.</summary>
     internal void Close(bool touchModule)

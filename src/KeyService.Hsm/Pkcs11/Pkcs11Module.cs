@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using KeyService.Hsm.Connection;
 using Net.Pkcs11Interop.Common;
 using Net.Pkcs11Interop.LowLevelAPI80;
 
@@ -14,13 +15,13 @@ internal sealed unsafe class Pkcs11Module
     private static readonly Dictionary<string, Pkcs11Module> Loaded = [];
     private static readonly Lock Registry = new();
 
-    private readonly string? nssParameters;
+    private string? nssParameters;
     private int users;
+    private bool refusedToFinalize;
 
-    private Pkcs11Module(string path, string? nssParameters)
+    private Pkcs11Module(string path)
     {
         Path = path;
-        this.nssParameters = nssParameters;
         Library = Load(path, out var functionList);
         Native = new NativeCalls(functionList);
     }
@@ -47,11 +48,12 @@ internal sealed unsafe class Pkcs11Module
         {
             if (!Loaded.TryGetValue(full, out var module))
             {
-                module = new Pkcs11Module(full, nssParameters);
+                module = new Pkcs11Module(full);
                 Loaded.Add(full, module);
             }
             if (module.users == 0)
             {
+                module.nssParameters = nssParameters;
                 module.Initialize();
             }
             else if (module.nssParameters != nssParameters)
@@ -88,6 +90,7 @@ internal sealed unsafe class Pkcs11Module
 
     internal static void Check(CKR code, string function, string explanation)
     {
+        WatchedWork.Beat();
         if (code != CKR.CKR_OK)
         {
             throw Failure((ulong)code, function, explanation);
@@ -147,9 +150,13 @@ internal sealed unsafe class Pkcs11Module
 
     private void Initialize()
     {
-        var code = nssParameters is null
-            ? Library.C_Initialize(new CK_C_INITIALIZE_ARGS { Flags = CKF.CKF_OS_LOCKING_OK })
-            : InitializeNss(nssParameters);
+        var code = CallInitialize();
+        if (code == CKR.CKR_CRYPTOKI_ALREADY_INITIALIZED && refusedToFinalize)
+        {
+            // By us: it lives on since it refused to finalise, and now that it answers again it will not refuse.
+            _ = Library.C_Finalize(IntPtr.Zero);
+            code = CallInitialize();
+        }
         if (code == CKR.CKR_CRYPTOKI_ALREADY_INITIALIZED)
         {
             throw new HsmException(HsmFault.Unexpected, "C_Initialize", (ulong)code,
@@ -158,7 +165,12 @@ internal sealed unsafe class Pkcs11Module
         Check(code, "C_Initialize",
             "the module could not be initialised. For SoftHSM, check that SOFTHSM2_CONF names a readable file and that its token directory exists.");
         IsInitialized = true;
+        refusedToFinalize = false;
     }
+
+    private CKR CallInitialize() => nssParameters is null
+        ? Library.C_Initialize(new CK_C_INITIALIZE_ARGS { Flags = CKF.CKF_OS_LOCKING_OK })
+        : InitializeNss(nssParameters);
 
     /// <summary>NSS takes its settings from a string that only its own argument structure has room for.</summary>
     private CKR InitializeNss(string parameters)
@@ -179,6 +191,7 @@ internal sealed unsafe class Pkcs11Module
         IsInitialized = false;
         Generation++;
         // A module that lost its device may refuse to finalise; there is nothing better to do with it than to initialise it again.
-        _ = Library.C_Finalize(IntPtr.Zero);
+        refusedToFinalize = Library.C_Finalize(IntPtr.Zero) != CKR.CKR_OK;
+        WatchedWork.Beat();
     }
 }

@@ -23,6 +23,9 @@ internal static class ReturnCodes
         or CKR.CKR_KEY_HANDLE_INVALID or CKR.CKR_WRAPPING_KEY_HANDLE_INVALID or CKR.CKR_UNWRAPPING_KEY_HANDLE_INVALID
         or CKR.CKR_SLOT_ID_INVALID;
 
+    /// <summary>The token is well and gives no more sessions.</summary>
+    internal static bool IsOutOfSessions(ulong code) => code == (ulong)CKR.CKR_SESSION_COUNT;
+
     /// <summary>Codes that say nothing: a damaged input on some modules (SoftHSM answers a wrong tag so), a broken device on others.</summary>
     internal static bool IsAmbiguous(ulong code) => (CKR)(uint)code is CKR.CKR_GENERAL_ERROR or CKR.CKR_FUNCTION_FAILED;
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using KeyService.Hsm.Connection;
 using KeyService.Hsm.Pkcs11;
 using Net.Pkcs11Interop.Common;
 
@@ -41,6 +42,7 @@ internal sealed unsafe partial class HsmSession
         if (Generation == module.Generation && module.IsInitialized)
         {
             _ = module.Library.C_CloseSession(Handle); // nothing can be done about a failure
+            WatchedWork.Beat();
         }
     }
 
@@ -214,6 +216,7 @@ internal sealed unsafe partial class HsmSession
 
     private void Check(ulong code, string function, string explanation)
     {
+        WatchedWork.Beat();
         if (code != ReturnCodes.Ok)
         {
             IsBroken = true;

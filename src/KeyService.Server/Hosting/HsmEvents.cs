@@ -8,6 +8,7 @@ internal sealed partial class HsmEvents
     private readonly Lock _gate = new();
     private readonly List<HsmEvent> _waiting = [];
     private ILogger? _logger;
+    private Action? _stateChanged;
 
     public void Add(HsmEvent happened)
     {
@@ -20,12 +21,20 @@ internal sealed partial class HsmEvents
             }
         }
         Write(_logger, happened);
+        // A failed reconnect changes nothing, and the probe that tried it must not call for the next one.
+        if (happened.Kind is HsmEventKind.Lost or HsmEventKind.Hung or HsmEventKind.Reconnected)
+            _stateChanged?.Invoke();
     }
 
-    public void AttachTo(ILogger logger)
+    /// <param name="logger">Where events are written, those that waited first.</param>
+    /// <param name="stateChanged">Told when the token was lost, hangs, or is back; must not block.</param>
+    public void AttachTo(ILogger logger, Action stateChanged)
     {
         lock (_gate)
+        {
             _logger = logger;
+            _stateChanged = stateChanged;
+        }
         foreach (var happened in _waiting)
             Write(logger, happened);
         _waiting.Clear();

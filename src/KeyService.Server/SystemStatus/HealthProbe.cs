@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Grpc.Health.V1;
 using KeyService.Crypto;
 using KeyService.Hsm;
@@ -16,11 +17,14 @@ internal sealed class HealthProbe(
     TimeProvider time, HealthLog log) : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan EveryWhileUnwell = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan ExpiryWarning = TimeSpan.FromDays(30);
 
     private readonly Dictionary<string, Task<ComponentHealth>> _running = [];
+    private readonly Channel<bool> _soon = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private volatile IReadOnlyList<ComponentHealth> _components = [];
+    private volatile bool _isServing = true;
 
     /// <summary>The services whose health is told, beside "" for the whole server.</summary>
     public IReadOnlyList<string> Services { get; } =
@@ -29,6 +33,9 @@ internal sealed class HealthProbe(
 
     /// <summary>What the last round saw; empty before the first.</summary>
     public IReadOnlyList<ComponentHealth> Components => _components;
+
+    /// <summary>Asks for a round before the next is due: a load balancer should hear at once of an HSM that was lost or is back.</summary>
+    public void LookSoon() => _soon.Writer.TryWrite(true);
 
     /// <summary>One round now.</summary>
     public async Task<bool> LookAsync()
@@ -53,16 +60,28 @@ internal sealed class HealthProbe(
     {
         // Before the server stops listening, so that a load balancer sends nothing more.
         await using var stop = lifetime.ApplicationStopping.Register(() => Tell(serving: false));
-        using var timer = new PeriodicTimer(Every, time);
         try
         {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
+            while (true)
+            {
+                await WaitAsync(stoppingToken);
                 await LookOnceAsync();
+            }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // The server stops.
         }
+    }
+
+    // Until the next round is due, or somebody wants it sooner.
+    private async Task WaitAsync(CancellationToken stoppingToken)
+    {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        await Task.WhenAny(_soon.Reader.WaitToReadAsync(enough.Token).AsTask(), Task.Delay(_isServing ? Every : EveryWhileUnwell, time, enough.Token));
+        await enough.CancelAsync();
+        _soon.Reader.TryRead(out _);
+        stoppingToken.ThrowIfCancellationRequested();
     }
 
     // A round that fails is no reason to stop the server, which an exception out of a background service would do.
@@ -81,6 +100,7 @@ internal sealed class HealthProbe(
 
     private void Tell(bool serving)
     {
+        _isServing = serving;
         var status = serving ? HealthCheckResponse.Types.ServingStatus.Serving : HealthCheckResponse.Types.ServingStatus.NotServing;
         foreach (var service in Services)
             health.SetStatus(service, status);

@@ -87,7 +87,7 @@ public sealed class FaultTests : IDisposable
     {
         var (faults, configuration) = await directory.SimulateAsync();
         var events = new ConcurrentQueue<HsmEvent>();
-        var (token, id) = await OpenAsync(configuration with { WatchdogTimeout = TimeSpan.FromMilliseconds(200) }, events.Enqueue);
+        var (token, id) = await OpenAsync(configuration with { WatchdogTimeout = TimeSpan.FromSeconds(3) }, events.Enqueue);
         await using var _ = token;
         faults.Hang("C_GetTokenInfo");
         try
@@ -112,7 +112,7 @@ public sealed class FaultTests : IDisposable
     public async Task Callers_who_wait_behind_a_stuck_call_are_released_when_the_watchdog_barks()
     {
         var (faults, configuration) = await directory.SimulateAsync();
-        var (token, id) = await OpenAsync(configuration with { WatchdogTimeout = TimeSpan.FromMilliseconds(500), MaxConcurrency = 1 });
+        var (token, id) = await OpenAsync(configuration with { WatchdogTimeout = TimeSpan.FromSeconds(3), MaxConcurrency = 1 });
         await using var _ = token;
         var before = faults.Calls("C_GenerateRandom");
         faults.Hang("C_GenerateRandom");
@@ -203,9 +203,17 @@ public sealed class FaultTests : IDisposable
     private async Task<(HsmToken Token, KeyVersionId Id)> OpenAsync(HsmConfiguration configuration, Action<HsmEvent>? events = null)
     {
         var token = await directory.OpenWithHierarchyAsync(configuration, events);
-        var id = KeyVersionId.NewRandom();
-        await token.CreateKekAsync(id);
-        return (token, id);
+        try
+        {
+            var id = KeyVersionId.NewRandom();
+            await token.CreateKekAsync(id);
+            return (token, id);
+        }
+        catch
+        {
+            await token.DisposeAsync(); // or no other test could use the module
+            throw;
+        }
     }
 
     private static async Task UntilAsync(Func<Task<bool>> holds)

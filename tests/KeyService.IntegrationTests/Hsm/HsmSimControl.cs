@@ -8,12 +8,15 @@ internal sealed class HsmSimControl
 {
     private static readonly Lazy<Task<string>> Built = new(BuildAsync);
     private readonly string directory;
+    private readonly string[] always;
     private int version;
 
-    /// <summary>Makes the control file in a directory, with no faults in it.</summary>
-    internal HsmSimControl(string directory)
+    /// <param name="directory">Where the control file stands, and what the simulator writes.</param>
+    /// <param name="always">Lines of every version of the file, before all others.</param>
+    internal HsmSimControl(string directory, params string[] always)
     {
         this.directory = directory;
+        this.always = always;
         Clear();
     }
 
@@ -40,7 +43,7 @@ internal sealed class HsmSimControl
         version++;
         var next = FilePath + ".new";
         // The version in a comment makes each rule a new one, which counts from zero.
-        File.WriteAllLines(next, lines.Select(line => $"{line} # {version}").Prepend($"counters {CounterPath}"));
+        File.WriteAllLines(next, [$"counters {CounterPath}", .. always, .. lines.Select(line => $"{line} # {version}")]);
         // Two writes within a tick of the kernel's clock must not look like one.
         File.SetLastWriteTimeUtc(next, DateTime.UnixEpoch.AddDays(1).AddSeconds(version));
         File.Move(next, FilePath, overwrite: true);

@@ -20,7 +20,7 @@ internal static class ServeCommand
         var hsmEvents = new HsmEvents();
         await using var core = await ServiceCore.OpenAsync(configuration, time, hsmEvents.Add, cancellation);
         await using var server = ServerHost.Build(configuration, core, time);
-        hsmEvents.AttachTo(server.Services.GetRequiredService<ILogger<HsmToken>>());
+        hsmEvents.AttachTo(server.Services.GetRequiredService<ILogger<HsmToken>>(), server.Services.GetRequiredService<HealthProbe>().LookSoon);
         Banner.Write(Console.Error, configuration, core, hardened);
 
         if (await LostStreams.RecordAsync(core.Store, cancellation) is > 0 and var lost)

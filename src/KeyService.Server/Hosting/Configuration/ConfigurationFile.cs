@@ -135,9 +135,9 @@ internal static class ConfigurationFile
             PinFile = pinFile,
             PinDescriptor = pinDescriptor,
             NssParameters = section.Text("nssParameters"),
-            MaxConcurrency = section.Whole("maxConcurrency", 1, 256, 2),
+            MaxConcurrency = section.OptionalWhole("maxConcurrency", 1, 256),
             MaxLoadedKeks = section.Whole("maxLoadedKeks", 1, 1_000_000, 10_000),
-            WatchdogTimeout = TimeSpan.FromSeconds(section.Whole("watchdogSeconds", 1, 600, 10)),
+            WatchdogTimeout = TimeSpan.FromSeconds(section.Whole("watchdogSeconds", 1, 600, 5)),
         };
         section.Finish();
         return hsm;
