@@ -3,8 +3,8 @@ using KeyService.Hsm;
 
 namespace KeyService.IntegrationTests.Hsm;
 
-[Collection(SoftHsmInProcess.Name)]
-public sealed class IntegrityAndSigningTests(SoftHsmDirectory directory) : IClassFixture<SoftHsmDirectory>
+/// <summary>The integrity key and signing keys on every module.</summary>
+public abstract class IntegrityAndSigningContract(TokenDirectory directory)
 {
     [Fact]
     public async Task A_MAC_made_before_a_restart_verifies_after_it_and_nothing_else_does()
@@ -83,3 +83,15 @@ public sealed class IntegrityAndSigningTests(SoftHsmDirectory directory) : IClas
         return key.VerifyHash(digest, signature);
     }
 }
+
+/// <summary>On SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class SoftHsmIntegrityAndSigningTests(SoftHsmDirectory directory) : IntegrityAndSigningContract(directory), IClassFixture<SoftHsmDirectory>;
+
+/// <summary>On HsmSim over SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class HsmSimIntegrityAndSigningTests(SimulatedDirectory directory) : IntegrityAndSigningContract(directory), IClassFixture<SimulatedDirectory>;
+
+/// <summary>On NSS softokn.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class NssIntegrityAndSigningTests(NssDirectory directory) : IntegrityAndSigningContract(directory), IClassFixture<NssDirectory>;

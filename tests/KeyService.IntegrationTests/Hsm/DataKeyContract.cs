@@ -3,15 +3,15 @@ using KeyService.Hsm;
 
 namespace KeyService.IntegrationTests.Hsm;
 
-[Collection(SoftHsmInProcess.Name)]
-public sealed class DataKeyTests : IClassFixture<SoftHsmDirectory>, IAsyncLifetime
+/// <summary>Data keys on every module.</summary>
+public abstract class DataKeyContract : IAsyncLifetime
 {
     private static readonly byte[] Aad = "associated data of the test"u8.ToArray();
-    private readonly SoftHsmDirectory directory;
+    private readonly TokenDirectory directory;
     private readonly KeyVersionId id = KeyVersionId.NewRandom();
     private HsmToken token = null!;
 
-    public DataKeyTests(SoftHsmDirectory directory) => this.directory = directory;
+    protected DataKeyContract(TokenDirectory directory) => this.directory = directory;
 
     public async ValueTask InitializeAsync()
     {
@@ -19,7 +19,11 @@ public sealed class DataKeyTests : IClassFixture<SoftHsmDirectory>, IAsyncLifeti
         await token.CreateKekAsync(id);
     }
 
-    public ValueTask DisposeAsync() => token.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await token.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
 
     [Theory]
     [InlineData(1)]
@@ -171,3 +175,15 @@ public sealed class DataKeyTests : IClassFixture<SoftHsmDirectory>, IAsyncLifeti
         await token.RandomAsync(Memory<byte>.Empty);
     }
 }
+
+/// <summary>On SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class SoftHsmDataKeyTests(SoftHsmDirectory directory) : DataKeyContract(directory), IClassFixture<SoftHsmDirectory>;
+
+/// <summary>On HsmSim over SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class HsmSimDataKeyTests(SimulatedDirectory directory) : DataKeyContract(directory), IClassFixture<SimulatedDirectory>;
+
+/// <summary>On NSS softokn.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class NssDataKeyTests(NssDirectory directory) : DataKeyContract(directory), IClassFixture<NssDirectory>;

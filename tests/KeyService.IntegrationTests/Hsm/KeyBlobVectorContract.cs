@@ -10,8 +10,7 @@ using Net.Pkcs11Interop.Common;
 namespace KeyService.IntegrationTests.Hsm;
 
 /// <summary>The vectors of docs/spec/key-blob.md inside a token: its root is not ours to choose, so a session key stands for it.</summary>
-[Collection(SoftHsmInProcess.Name)]
-public sealed class KeyBlobVectorTests(SoftHsmDirectory directory) : IClassFixture<SoftHsmDirectory>
+public abstract class KeyBlobVectorContract(TokenDirectory directory)
 {
     [Fact]
     public async Task Blobs_of_the_vectors_unwrap_in_the_token_and_open_their_check_values()
@@ -19,10 +18,10 @@ public sealed class KeyBlobVectorTests(SoftHsmDirectory directory) : IClassFixtu
         await using var token = await directory.OpenWithHierarchyAsync();
         var vectors = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Infrastructure.RepositoryRoot, "tests/vectors/key-blob.json")))!["positive"]!.AsArray();
         Assert.NotEmpty(vectors);
-        var module = Pkcs11Module.Acquire(Infrastructure.SoftHsmModule, null);
+        var module = Pkcs11Module.Acquire(directory.Configuration.ModulePath, directory.Configuration.NssParameters);
         try
         {
-            var session = new HsmSession(module, TokenLocator.Find(module, SoftHsmDirectory.Label, null).SlotId, readWrite: false);
+            var session = new HsmSession(module, TokenLocator.Find(module, directory.Configuration.TokenLabel, null).SlotId, readWrite: false);
             foreach (var vector in vectors)
             {
                 byte[] Bytes(string name) => Convert.FromHexString(vector![name]!.GetValue<string>());
@@ -62,3 +61,15 @@ public sealed class KeyBlobVectorTests(SoftHsmDirectory directory) : IClassFixtu
         return key;
     }
 }
+
+/// <summary>On SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class SoftHsmKeyBlobVectorTests(SoftHsmDirectory directory) : KeyBlobVectorContract(directory), IClassFixture<SoftHsmDirectory>;
+
+/// <summary>On HsmSim over SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class HsmSimKeyBlobVectorTests(SimulatedDirectory directory) : KeyBlobVectorContract(directory), IClassFixture<SimulatedDirectory>;
+
+/// <summary>On NSS softokn.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class NssKeyBlobVectorTests(NssDirectory directory) : KeyBlobVectorContract(directory), IClassFixture<NssDirectory>;

@@ -3,8 +3,8 @@ using KeyService.Hsm;
 
 namespace KeyService.IntegrationTests.Hsm;
 
-[Collection(SoftHsmInProcess.Name)]
-public sealed class KekTests(SoftHsmDirectory directory) : IClassFixture<SoftHsmDirectory>
+/// <summary>Key-encryption keys on every module.</summary>
+public abstract class KekContract(TokenDirectory directory)
 {
     [Fact]
     public async Task A_damaged_blob_and_the_blob_of_another_version_are_refused()
@@ -40,16 +40,14 @@ public sealed class KekTests(SoftHsmDirectory directory) : IClassFixture<SoftHsm
     [Fact]
     public async Task A_KEK_of_another_token_does_not_load_here()
     {
-        directory.Use();
-        directory.AddToken("second");
+        NewKek kek;
+        using var other = directory.Another();
+        await using (var second = await other.OpenWithHierarchyAsync())
+        {
+            kek = await second.CreateKekAsync(KeyVersionId.NewRandom());
+        }
         await using var first = await directory.OpenWithHierarchyAsync();
-        await using var second = directory.Open(directory.Configuration with { TokenLabel = "second", PinFile = directory.PinFileOf("second") });
-        await second.InitializeHierarchyAsync(directory.BackupKeyFile);
-        Assert.Equal(first.BackupKeyId, second.BackupKeyId);
-        Assert.NotEqual(first.TokenId, second.TokenId);
-        var id = KeyVersionId.NewRandom();
-        var kek = await second.CreateKekAsync(id);
-        var refused = await Assert.ThrowsAsync<HsmException>(() => first.LoadKekAsync(id, kek.RootBlob, kek.CheckValue).AsTask());
+        var refused = await Assert.ThrowsAsync<HsmException>(() => first.LoadKekAsync(kek.Id, kek.RootBlob, kek.CheckValue).AsTask());
         Assert.Equal(HsmFault.IntegrityFailure, refused.Fault);
     }
 
@@ -118,13 +116,13 @@ public sealed class KekTests(SoftHsmDirectory directory) : IClassFixture<SoftHsm
     }
 
     [Fact]
-    public async Task A_thousand_KEKs_are_made_loaded_again_and_each_opens_its_own()
+    public async Task Many_KEKs_are_made_loaded_again_and_each_opens_its_own()
     {
         var keks = new List<(NewKek Kek, byte[] Wrapped)>();
         var plaintext = new byte[32];
         await using (var token = await directory.OpenWithHierarchyAsync())
         {
-            for (var i = 0; i < 1000; i++)
+            for (var i = 0; i < directory.ManyKeys; i++)
             {
                 var kek = await token.CreateKekAsync(KeyVersionId.NewRandom());
                 var wrapped = new byte[WrappedDataKey.Length];
@@ -132,7 +130,7 @@ public sealed class KekTests(SoftHsmDirectory directory) : IClassFixture<SoftHsm
                 await token.WrapDataKeyAsync(kek.Id, plaintext, default, wrapped);
                 keks.Add((kek, wrapped));
             }
-            Assert.Equal(1000, token.LoadedKeks);
+            Assert.Equal(directory.ManyKeys, token.LoadedKeks);
         }
         await using var again = directory.Open();
         for (var i = 0; i < keks.Count; i++)
@@ -142,6 +140,18 @@ public sealed class KekTests(SoftHsmDirectory directory) : IClassFixture<SoftHsm
             Assert.True(await again.UnwrapDataKeyAsync(kek.Id, wrapped, default, plaintext));
             Assert.Equal(i, BitConverter.ToInt32(plaintext));
         }
-        Assert.Equal(1000, again.LoadedKeks);
+        Assert.Equal(directory.ManyKeys, again.LoadedKeks);
     }
 }
+
+/// <summary>On SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class SoftHsmKekTests(SoftHsmDirectory directory) : KekContract(directory), IClassFixture<SoftHsmDirectory>;
+
+/// <summary>On HsmSim over SoftHSM.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class HsmSimKekTests(SimulatedDirectory directory) : KekContract(directory), IClassFixture<SimulatedDirectory>;
+
+/// <summary>On NSS softokn.</summary>
+[Collection(SoftHsmInProcess.Name)]
+public sealed class NssKekTests(NssDirectory directory) : KekContract(directory), IClassFixture<NssDirectory>;
