@@ -5,16 +5,19 @@ using KeyService.Hsm;
 
 namespace KeyService.Benchmarks.Hsm;
 
-/// <summary>A SoftHSM token in a temporary directory, with a hierarchy and one KEK.</summary>
+/// <summary>A SoftHSM token in a temporary directory, with a hierarchy and one KEK; bare, or behind HsmSim with a control file of one's own.</summary>
 internal sealed partial class BenchmarkToken : IAsyncDisposable
 {
     internal const string Module = "/usr/lib/softhsm/libsofthsm2.so";
     internal const string Label = "benchmark";
     private readonly string directory;
 
-    private BenchmarkToken(string directory, HsmToken token)
+    private readonly string module;
+
+    private BenchmarkToken(string directory, string module, HsmToken token)
     {
         this.directory = directory;
+        this.module = module;
         Token = token;
     }
 
@@ -22,11 +25,12 @@ internal sealed partial class BenchmarkToken : IAsyncDisposable
 
     internal KeyVersionId KeyVersion { get; } = KeyVersionId.NewRandom();
 
-    internal HsmConfiguration Configuration => new() { ModulePath = Module, TokenLabel = Label, PinFile = PinFile };
+    internal HsmConfiguration Configuration => new() { ModulePath = module, TokenLabel = Label, PinFile = PinFile };
 
     internal string PinFile => Path.Combine(directory, "pin");
 
-    internal static async Task<BenchmarkToken> CreateAsync()
+    /// <param name="simulated">Lines of a control file (hsm-sim/README.md); null for SoftHSM itself.</param>
+    internal static async Task<BenchmarkToken> CreateAsync(string? simulated = null)
     {
         var directory = Directory.CreateTempSubdirectory("keyservice-benchmark-").FullName;
         Directory.CreateDirectory(Path.Combine(directory, "tokens"));
@@ -35,10 +39,11 @@ internal sealed partial class BenchmarkToken : IAsyncDisposable
             $"directories.tokendir = {directory}/tokens\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n");
         _ = SetEnvironment("SOFTHSM2_CONF", configuration, 1);
         var pin = Path.Combine(directory, "pin");
-        TokenProvisioning.InitializeToken(Module, Label, pin, Path.Combine(directory, "so-pin"));
-        var token = HsmToken.Open(new HsmConfiguration { ModulePath = Module, TokenLabel = Label, PinFile = pin });
+        var module = simulated is null ? Module : await SimulateAsync(directory, simulated);
+        TokenProvisioning.InitializeToken(module, Label, pin, Path.Combine(directory, "so-pin"));
+        var token = HsmToken.Open(new HsmConfiguration { ModulePath = module, TokenLabel = Label, PinFile = pin });
         await token.InitializeHierarchyAsync(Path.Combine(directory, "backup.key"));
-        var result = new BenchmarkToken(directory, token);
+        var result = new BenchmarkToken(directory, module, token);
         await token.CreateKekAsync(result.KeyVersion);
         return result;
     }
@@ -70,6 +75,19 @@ internal sealed partial class BenchmarkToken : IAsyncDisposable
     {
         await Token.DisposeAsync();
         Directory.Delete(directory, recursive: true);
+    }
+
+    private static async Task<string> SimulateAsync(string directory, string control)
+    {
+        using (var build = Process.Start(Path.Combine(RepositoryRoot(), "hsm-sim", "build.sh")))
+        {
+            await build.WaitForExitAsync();
+        }
+        var file = Path.Combine(directory, "hsmsim.control");
+        await File.WriteAllTextAsync(file, control);
+        _ = SetEnvironment("HSMSIM_MODULE", Module, 1);
+        _ = SetEnvironment("HSMSIM_CONTROL", file, 1);
+        return Path.Combine(RepositoryRoot(), "artifacts", "hsm-sim", "HsmSim.so");
     }
 
     private static string RepositoryRoot()
