@@ -35,7 +35,7 @@ internal static class RangeDecryption
     }
 
     private static async Task CopyAsync(
-        ArchiveSeekableStream content, long start, long length, Stream output, IProgress<long> progress, CancellationToken cancellation)
+        ArchiveSeekableStream content, long start, long length, Stream output, Progress progress, CancellationToken cancellation)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(PieceLength);
         try

@@ -37,7 +37,7 @@ internal sealed class CallPipeline(
         ClientStreamingServerMethod<TRequest, TResponse> continuation)
     {
         var call = Enter(context);
-        await using var idle = new IdleWatch(call.CancellationToken, limits, time);
+        await using var idle = new IdleWatch(limits, time, call.CancellationToken);
         call.CancellationToken = idle.Token;
         TResponse response;
         try
@@ -73,7 +73,7 @@ internal sealed class CallPipeline(
         Func<IdleWatch, IServerStreamWriter<TResponse>, Task> run)
     {
         var call = Enter(context);
-        await using var idle = new IdleWatch(call.CancellationToken, limits, time, endsAtShutdown ? lifetime.ApplicationStopping : default);
+        await using var idle = new IdleWatch(limits, time, call.CancellationToken, endsAtShutdown ? lifetime.ApplicationStopping : default);
         call.CancellationToken = idle.Token;
         try
         {

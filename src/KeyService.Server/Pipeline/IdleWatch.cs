@@ -19,7 +19,7 @@ internal sealed class IdleWatch : IAsyncDisposable
     private long _writingSince = long.MaxValue;
     private Refusal? _ended;
 
-    public IdleWatch(CancellationToken call, LimitsConfiguration limits, TimeProvider time, CancellationToken stopping = default)
+    public IdleWatch(LimitsConfiguration limits, TimeProvider time, CancellationToken call, CancellationToken stopping = default)
     {
         _time = time;
         _limit = TimeSpan.FromSeconds(limits.StreamIdleSeconds);

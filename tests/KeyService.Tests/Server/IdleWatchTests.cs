@@ -71,21 +71,21 @@ public sealed class IdleWatchTests
     public async Task The_callers_own_cancel_and_the_servers_stop_reach_the_stream()
     {
         using var call = new CancellationTokenSource();
-        await using (var watch = new IdleWatch(call.Token, Limits(), clock))
+        await using (var watch = new IdleWatch(Limits(), clock, call.Token))
         {
             await call.CancelAsync();
             Assert.True(watch.Token.IsCancellationRequested);
             Assert.Null(watch.Ended);
         }
         using var stopping = new CancellationTokenSource();
-        await using (var watch = new IdleWatch(default, Limits(), clock, stopping.Token))
+        await using (var watch = new IdleWatch(Limits(), clock, default, stopping.Token))
         {
             await stopping.CancelAsync();
             Assert.Equal(Reason.ShuttingDown, watch.Ended!.Reason);
         }
     }
 
-    private IdleWatch Watch() => new(default, Limits(), clock);
+    private IdleWatch Watch() => new(Limits(), clock, default);
 
     private static LimitsConfiguration Limits() => new() { StreamIdleSeconds = (int)Limit.TotalSeconds };
 
