@@ -121,6 +121,7 @@ public sealed class ServiceAwayTests(ServiceFixture service) : IClassFixture<Ser
     }
 
     [Fact]
+    [Trait("Duration", "long")]
     public async Task A_machine_that_slept_does_not_trust_what_it_heard_before()
     {
         await using var fields = Fields(TimeSpan.Zero);
