@@ -1,0 +1,51 @@
+using System.Buffers.Binary;
+
+namespace KeyService.IntegrationTests.BadDays;
+
+/// <summary>Pages of the store that did not reach the disk whole are mended from the write-ahead log.</summary>
+public sealed class DamagedStoreTests : IAsyncLifetime
+{
+    private const string Key = "bad-day";
+    private const int PageBytes = 4096, LogHeaderBytes = 32, FrameHeaderBytes = 24;
+    private readonly ServiceFixture service = new();
+    private Workload workload = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        await service.InitializeAsync();
+        await service.CreateKeyAsync(Key);
+        workload = new Workload(service, Key, seed: 1);
+        await FaultyDiskService.RunUntilAsync(workload, 60);
+    }
+
+    public ValueTask DisposeAsync() => service.DisposeAsync();
+
+    [Fact]
+    public async Task A_torn_page_is_mended_from_the_log_of_the_server_that_died_writing_it()
+    {
+        await service.CrashAsync();
+        var log = await File.ReadAllBytesAsync(service.StorePath + "-wal");
+        var store = await File.ReadAllBytesAsync(service.StorePath);
+        var torn = 0;
+        for (var frame = LogHeaderBytes; frame + FrameHeaderBytes + PageBytes <= log.Length && torn < 5; frame += FrameHeaderBytes + PageBytes)
+        {
+            // The page in the first four bytes of a frame, counted from 1; half of it reached the disk.
+            var page = (BinaryPrimitives.ReadInt32BigEndian(log.AsSpan(frame)) - 1) * PageBytes;
+            if (page > 0 && page + PageBytes <= store.Length)
+            {
+                store.AsSpan(page + (PageBytes / 2), PageBytes / 2).Clear();
+                torn++;
+            }
+        }
+        Assert.InRange(torn, 1, 5);
+        await File.WriteAllBytesAsync(service.StorePath, store);
+
+        await service.StartAsync();
+        await Answers.HoldAsync(service, workload.Answered);
+        Answers.AreLogged(workload.Answered, await AuditLogOnDisk.ReadAsync(service.StorePath));
+        (await DoctorAsync()).ExpectExit(0);
+    }
+
+    private Task<CommandResult> DoctorAsync() =>
+        Executables.RunServerAsync(["doctor", "--config", service.ConfigPath], service.ServerEnvironment, service.Directory);
+}
