@@ -230,12 +230,12 @@ public sealed partial class HsmToken
     private ValueTask<T> HotAsync<TState, T>(
         KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, in CallBuffers buffers, TState state, CancellationToken cancellationToken,
         [CallerMemberName] string caller = "") => connection.RunsHotCallsHere
-            ? WithKekAsync(id, operation, buffers, state, cancellationToken, caller)
-            : HotElsewhereAsync(id, operation, buffers, state, cancellationToken, caller); // apart: its closure must not be paid for here
+            ? WithKekAsync(id, operation, buffers, state, caller, cancellationToken)
+            : HotElsewhereAsync(id, operation, buffers, state, caller, cancellationToken); // apart: its closure must not be paid for here
 
     private ValueTask<T> HotElsewhereAsync<TState, T>(
-        KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, in CallBuffers buffers, TState state, CancellationToken cancellationToken,
-        string caller) => OnOwnMemoryAsync(buffers, own => WithKekAsync(id, operation, own, state, cancellationToken, caller));
+        KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, in CallBuffers buffers, TState state, string caller,
+        CancellationToken cancellationToken) => OnOwnMemoryAsync(buffers, own => WithKekAsync(id, operation, own, state, caller, cancellationToken));
 
     /// <summary>Runs a call that may be left behind on memory of its own. When it fails it leaves nothing in its caller's.</summary>
     private static async ValueTask<T> OnOwnMemoryAsync<T>(CallBuffers caller, Func<CallBuffers, ValueTask<T>> call)
@@ -287,8 +287,8 @@ public sealed partial class HsmToken
     }
 
     private async ValueTask<T> WithKekAsync<TState, T>(
-        KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, CallBuffers buffers, TState state, CancellationToken cancellationToken,
-        string caller)
+        KeyVersionId id, Func<HsmSession, KekUse, CallBuffers, TState, T> operation, CallBuffers buffers, TState state, string caller,
+        CancellationToken cancellationToken)
     {
         StoredKek? stored = null;
         for (var attempt = 1; ; attempt++)
