@@ -15,9 +15,6 @@ internal sealed class EhrLoad : IAsyncDisposable
 {
     private const int Clients = 4;
     private const int Visits = 20_000;
-    private const string Table =
-        "CREATE TABLE {0} (id bigint PRIMARY KEY, patient bigint NOT NULL, at timestamptz NOT NULL DEFAULT now(), name bytea NOT NULL, "
-        + "record_number bytea NOT NULL, note bytea NOT NULL); CREATE INDEX ON {0} (patient)";
 
     private static readonly EncryptedColumn Name = new("perf", "visits", "name");
     private static readonly EncryptedColumn RecordNumber = new("perf", "visits", "record_number");
@@ -84,7 +81,10 @@ internal sealed class EhrLoad : IAsyncDisposable
         await WrappedKeys.CreateAsync();
         foreach (var encrypted in new[] { false, true })
         {
-            await ExecuteAsync($"DROP TABLE IF EXISTS {TableOf(encrypted)}; {string.Format(CultureInfo.InvariantCulture, Table, TableOf(encrypted))}");
+            var table = TableOf(encrypted);
+            await ExecuteAsync(
+                $"DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (id bigint PRIMARY KEY, patient bigint NOT NULL, at timestamptz NOT NULL DEFAULT now(), "
+                + $"name bytea NOT NULL, record_number bytea NOT NULL, note bytea NOT NULL); CREATE INDEX ON {table} (patient)");
             await using var connection = await database.OpenConnectionAsync();
             await using var copy = await connection.BeginBinaryImportAsync(
                 $"COPY {TableOf(encrypted)} (id, patient, name, record_number, note) FROM STDIN BINARY");

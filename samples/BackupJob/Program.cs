@@ -48,7 +48,7 @@ async Task<long> BackUpAsync(KeyServiceClient client)
     {
         Mode = FileMode.Create,
         Access = FileAccess.Write,
-        UnixCreateMode = OperatingSystem.IsWindows() ? null : UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
     });
 
     // The key first: no dump is begun for an archive that cannot be made.
