@@ -84,10 +84,10 @@ public sealed class WrappedDataKeyTests
     {
         byte[] bytes = [WrappedDataKey.Format, .. Enumerable.Range(1, 68).Select(i => (byte)i)];
         Assert.True(WrappedDataKey.TryParse(bytes, out WrappedDataKey key));
-        Assert.Equal(bytes[9..21], key.Iv);
-        Assert.Equal(bytes[21..53], key.Ciphertext);
-        Assert.Equal(bytes[53..69], key.Tag);
-        Assert.Equal(bytes[21..69], key.CiphertextAndTag);
+        Assert.Equal(bytes.AsSpan()[9..21], key.Iv);
+        Assert.Equal(bytes.AsSpan()[21..53], key.Ciphertext);
+        Assert.Equal(bytes.AsSpan()[53..69], key.Tag);
+        Assert.Equal(bytes.AsSpan()[21..69], key.CiphertextAndTag);
         Assert.Equal(bytes, key.Bytes);
     }
 
