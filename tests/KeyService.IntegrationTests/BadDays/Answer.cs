@@ -57,14 +57,15 @@ internal static class Answers
         var dataKeys = new DataKeys.DataKeysClient(database);
 
         var keys = new Keys.KeysClient(administrator);
-        await Parallel.ForEachAsync(answers.OfType<CreatedKey>(), async (answer, _) =>
-            Assert.Equal(answer.Name, (await keys.GetKeyAsync(new GetKeyRequest { Name = answer.Name })).Key.Name));
+        await Parallel.ForEachAsync(answers.OfType<CreatedKey>(), async (answer, stop) =>
+            Assert.Equal(answer.Name, (await keys.GetKeyAsync(new GetKeyRequest { Name = answer.Name }, cancellationToken: stop)).Key.Name));
         var grants = await GrantsAsync(new Access.AccessClient(administrator));
         Assert.Superset(answers.OfType<CreatedGrant>().Select(answer => answer.Id).ToHashSet(), grants);
 
-        await Parallel.ForEachAsync(answers.OfType<IssuedDataKey>(), async (answer, _) =>
+        await Parallel.ForEachAsync(answers.OfType<IssuedDataKey>(), async (answer, stop) =>
         {
-            var opened = await dataKeys.UnwrapDataKeyAsync(new UnwrapDataKeyRequest { Wrapped = answer.Wrapped, Binding = Binding });
+            var opened = await dataKeys.UnwrapDataKeyAsync(
+                new UnwrapDataKeyRequest { Wrapped = answer.Wrapped, Binding = Binding }, cancellationToken: stop);
             Assert.Equal(answer.Digest, SHA256.HashData(opened.Plaintext.Span));
         });
         foreach (var chunk in answers.OfType<SealedField>().Chunk(500))
