@@ -72,7 +72,7 @@ internal static class FieldReport
             AadPurpose.FieldTokenDataKey, FieldToken.Format2, KeyVersionId.None, new byte[16], Column.Row(1_000_000).ToEncryptionContext());
         using var bare = new XAes256Gcm(secret.DangerousSpan, AesBackend.Evp!);
         var token = new byte[FieldEncryption.TokenLength(size)];
-        var sealedToken = fields.EncryptAsync(Column.Row(4711), plaintext.AsMemory()).Result;
+        var sealedToken = fields.EncryptAsync(Column.Row(4711), plaintext.AsMemory()).AsTask().Result;
         var row = 1_000_000L;
         var times = CpuTimeReport.Interleaved(
             2_000,
