@@ -52,6 +52,7 @@ public sealed class HsmService : IAsyncLifetime
             var hsm = (Dictionary<string, object?>)configuration["hsm"]!;
             hsm["module"] = module;
             hsm["watchdogSeconds"] = 3;
+            configuration["limits"] = new Dictionary<string, object?> { ["shutdownSeconds"] = 1 };
         };
     }
 
