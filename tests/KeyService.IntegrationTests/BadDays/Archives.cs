@@ -27,7 +27,7 @@ internal static class Archives
             await call.RequestStream.WriteAsync(new EncryptStreamRequest { Finish = new StreamFinish() });
             await call.RequestStream.CompleteAsync();
         }
-        catch (Exception exception) when (exception is RpcException or InvalidOperationException)
+        catch (Exception exception) when (exception is RpcException or InvalidOperationException or IOException)
         {
             // The call ended before all was written: how, the answers say.
         }

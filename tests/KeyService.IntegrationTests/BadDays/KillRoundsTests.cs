@@ -64,6 +64,10 @@ public sealed class KillRoundsTests(ITestOutputHelper output) : IAsyncLifetime
             await service.StartAsync();
             await Answers.HoldAsync(service, answers);
             await workload.AskAgainAsync();
+            if (done % 25 == 24)
+            {
+                output.WriteLine($"{done + 1} rounds, {all.Count} answers so far");
+            }
         }
         all.AddRange(workload.Take());
         await Answers.HoldAsync(service, all);

@@ -64,9 +64,10 @@ internal sealed class Workload(ServiceFixture service, string key, int seed)
             {
                 await CallAsync(administrator, database, random);
             }
-            catch (RpcException failure)
+            catch (Exception failure) when (failure is RpcException or IOException)
             {
-                failures.Enqueue(failure);
+                // The transport's client lets a broken connection out as it is when that breaks a stream's writes.
+                failures.Enqueue(failure as RpcException ?? new RpcException(new Status(StatusCode.Unavailable, failure.Message)));
                 // Nobody waits for a server that is gone; one that refuses is asked again.
                 await Task.Delay(Pause, CancellationToken.None);
             }

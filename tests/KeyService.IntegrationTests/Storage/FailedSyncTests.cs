@@ -2,10 +2,6 @@ using Dapper;
 using KeyService.Server.Audit;
 using KeyService.Server.Storage;
 using KeyService.Server.Storage.Sqlite;
-using Xunit.Sdk;
-using Xunit.v3;
-
-[assembly: TestPipelineStartup(typeof(KeyService.IntegrationTests.Storage.Committer))]
 
 namespace KeyService.IntegrationTests.Storage;
 
@@ -27,11 +23,9 @@ public sealed class FailedSyncTests
         var directory = Directory.CreateTempSubdirectory("keyservice-sync-");
         try
         {
-            var host = Environment.ProcessPath!;
-            string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet" ? [host, typeof(FailedSyncTests).Assembly.Location] : [host];
             var result = await Command.RunAsync(
                 strace,
-                ["-f", "-qq", "-o", Path.Combine(directory.FullName, "trace"), "-e", "trace=fsync,fdatasync", "-e", $"inject=fsync,fdatasync:error=EIO:{when}", .. program],
+                ["-f", "-qq", "-o", Path.Combine(directory.FullName, "trace"), "-e", "trace=fsync,fdatasync", "-e", $"inject=fsync,fdatasync:error=EIO:{when}", .. ChildProcess.Line],
                 new Dictionary<string, string?> { [Committer.PathVariable] = Path.Combine(directory.FullName, "store.db") });
             Infrastructure.Require(!result.Error.Contains("ptrace", StringComparison.Ordinal), "a kernel that lets strace trace");
             Assert.Contains("good", result.ExpectExit(0).Text, StringComparison.Ordinal);
@@ -43,23 +37,18 @@ public sealed class FailedSyncTests
     }
 }
 
-/// <summary>This assembly is also the child: started with the variable set it commits, says what it found, and no test runs.</summary>
-public sealed class Committer : ITestPipelineStartup
+/// <summary>What the child does (<see cref="ChildProcess"/>): it commits, and says what it found.</summary>
+internal static class Committer
 {
     internal const string PathVariable = "KEYSERVICE_TESTS_COMMIT_TO";
     private const int Commits = 300;
 
-    public async ValueTask StartAsync(IMessageSink diagnosticMessageSink)
+    public static async Task<int> RunAsync(string path)
     {
-        if (Environment.GetEnvironmentVariable(PathVariable) is { Length: > 0 } path)
-        {
-            var finding = await CommitAsync(path);
-            await Console.Out.WriteLineAsync(finding);
-            Environment.Exit(finding.StartsWith("good", StringComparison.Ordinal) ? 0 : 1);
-        }
+        var finding = await CommitAsync(path);
+        await Console.Out.WriteLineAsync(finding);
+        return finding.StartsWith("good", StringComparison.Ordinal) ? 0 : 1;
     }
-
-    public ValueTask StopAsync() => ValueTask.CompletedTask;
 
     private static async Task<string> CommitAsync(string path)
     {
