@@ -28,7 +28,8 @@ public sealed class ClientApiTests
             Protocol.V1.DataKeys.Descriptor, Protocol.V1.Cipher.Descriptor, Protocol.V1.Keys.Descriptor,
             Protocol.V1.Access.Descriptor, Protocol.V1.Audit.Descriptor, Protocol.V1.System.Descriptor,
         }.Sum(service => service.Methods.Count);
-        var methods = typeof(KeyServiceClient).GetProperties()
+        // Archives are made of the calls of the others.
+        var methods = typeof(KeyServiceClient).GetProperties().Where(property => property.Name != nameof(KeyServiceClient.Archives))
             .SelectMany(property => property.PropertyType.GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly))
             .Count(method => method.Name.EndsWith("Async", StringComparison.Ordinal));
         Assert.Equal(rpcs, methods);

@@ -107,7 +107,7 @@ public sealed class HeldKeyTests
         Assert.Equal(1, key.TakeUse().GraceMessages);
         // Expired by a sleep: then there is no grace either.
         key.Expire();
-        Assert.False(key.TryBeginInGrace(encrypt: true, key.Now, 1));
+        Assert.False(key.TryBeginInGrace(encrypt: true, TimeProvider.System.GetTimestamp(), 1));
     }
 
     private ProbeKey NewKey(LeasePolicy? policy = null)
