@@ -13,8 +13,8 @@ namespace KeyService.Server.SystemStatus;
 /// does not come back within its limit counts as failed; the next one is tried only after it did.
 /// </summary>
 internal sealed class HealthProbe(
-    HsmToken hsm, IStore store, CallRecorder recorder, TlsFiles? tls, ServerHealth health, IHostApplicationLifetime lifetime,
-    TimeProvider time, HealthLog log) : BackgroundService
+    HsmToken hsm, IStore store, CallRecorder recorder, ServerHealth health, IHostApplicationLifetime lifetime,
+    TimeProvider time, HealthLog log, TlsFiles? tls = null) : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan EveryWhileUnwell = TimeSpan.FromSeconds(1);

@@ -15,7 +15,7 @@ namespace KeyService.Server.SystemStatus;
 
 /// <summary>The state of this server and of its token: system.proto.</summary>
 internal sealed class SystemRpcs(
-    ServerConfiguration configuration, HsmToken hsm, IStore store, HealthProbe probe, TimeProvider time, TlsFiles? tls, ServerStart start)
+    ServerConfiguration configuration, HsmToken hsm, IStore store, HealthProbe probe, TimeProvider time, ServerStart start, TlsFiles? tls = null)
     : SystemBase
 {
     /// <summary>Version of the server, for example "0.1.0".</summary>

@@ -46,4 +46,24 @@ public sealed class UnixSocketTests(ServiceFixture service) : IClassFixture<Serv
             Assert.Contains($"keyservice.v1.{name}", names);
         Assert.Contains("grpc.health.v1.Health", names);
     }
+
+    [Fact]
+    public async Task A_server_without_TCP_needs_no_certificates_and_says_how_it_is()
+    {
+        await using var local = new ServiceFixture();
+        await local.ProvisionAsync();
+        local.WriteConfig(config =>
+        {
+            config["listen"] = new Dictionary<string, object?> { ["unixSocket"] = "keyservice.sock" };
+            config.Remove("tls");
+        });
+        await local.StartAsync();
+        using var channel = GrpcClients.ConnectUnix(local.SocketPath);
+        Assert.Equal(
+            HealthCheckResponse.Types.ServingStatus.Serving, (await new Health.HealthClient(channel).CheckAsync(new HealthCheckRequest())).Status);
+        // Nobody is registered for this user yet; that the answer is a refusal and no defect is what is looked at.
+        var refusal = await Assert.ThrowsAsync<RpcException>(
+            async () => await new Protocol.V1.System.SystemClient(channel).GetStatusAsync(new GetStatusRequest()));
+        Assert.Equal(StatusCode.Unauthenticated, refusal.StatusCode);
+    }
 }
