@@ -128,8 +128,9 @@ internal sealed class SqliteStore : IStore
         {
             _queue.Close();
             _thread?.Join();
-            _writer?.Dispose();
+            // The writer last: only a connection that may write moves the write-ahead log into the file when it is the last to close.
             _readers.Dispose();
+            _writer?.Dispose();
             _lock?.Dispose();
         }
 
