@@ -25,8 +25,9 @@ internal sealed record Adoption(
 
     private string Register => RegisterOf(Table);
 
-    public static Task CreateRegisterAsync(NpgsqlConnection connection, AdoptedTable table, CancellationToken cancellation) =>
-        Sql.ExecuteAsync(connection, $"""
+    public static async Task CreateRegisterAsync(NpgsqlConnection connection, AdoptedTable table, CancellationToken cancellation)
+    {
+        await Sql.ExecuteAsync(connection, $"""
             CREATE TABLE IF NOT EXISTS {RegisterOf(table)} (
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
                 table_name text NOT NULL,
@@ -37,7 +38,9 @@ internal sealed record Adoption(
                 started_at timestamptz NOT NULL DEFAULT now(),
                 changed_at timestamptz NOT NULL DEFAULT now());
             CREATE UNIQUE INDEX IF NOT EXISTS {RegisterName}_open ON {RegisterOf(table)} (table_name) WHERE stage <> 'Committed';
-            """, cancellation);
+            """, cancellation).ConfigureAwait(false);
+        await DemandOwnRegisterAsync(connection, table, cancellation).ConfigureAwait(false);
+    }
 
     /// <summary>The adoption of a table that is not committed yet, or null.</summary>
     public static async Task<Adoption?> FindOpenAsync(NpgsqlConnection connection, AdoptedTable table, CancellationToken cancellation)
@@ -46,6 +49,7 @@ internal sealed record Adoption(
         {
             return null;
         }
+        await DemandOwnRegisterAsync(connection, table, cancellation).ConfigureAwait(false);
         await using var command = Sql.Command(connection, $"""
             SELECT id, columns::text, key_name, scope, stage FROM {RegisterOf(table)} WHERE table_name = $1 AND stage <> 'Committed'
             """, table.Name);
@@ -79,6 +83,24 @@ internal sealed record Adoption(
 
     public Task DeleteAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
         Sql.ExecuteAsync(connection, $"DELETE FROM {Register} WHERE id = $1", cancellation, Id);
+
+    // What the register says becomes part of statements that run with this role's rights. Who may make tables in the schema could have
+    // put a register there before us.
+    private static async Task DemandOwnRegisterAsync(NpgsqlConnection connection, AdoptedTable table, CancellationToken cancellation)
+    {
+        var own = await Sql.ScalarAsync<bool>(
+            connection,
+            """
+            SELECT r.relowner = t.relowner OR r.relowner = current_user::regrole
+            FROM pg_class r, pg_class t WHERE r.oid = to_regclass($1) AND t.oid = $2
+            """, cancellation, RegisterOf(table), table.Oid).ConfigureAwait(false);
+        if (!own)
+        {
+            throw new CliError(
+                ExitCode.Refused, "DATABASE_REFUSED", $"{RegisterOf(table)} belongs to somebody who does not own {table.Display}.",
+                "Somebody else made that table, and what it says is not believed. Drop it if it is no adoption's, or change its owner.");
+        }
+    }
 
     private static string RegisterOf(AdoptedTable table) => $"{Sql.Name(table.Schema)}.{RegisterName}";
 

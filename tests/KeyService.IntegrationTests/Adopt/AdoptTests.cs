@@ -231,6 +231,21 @@ public sealed class AdoptTests(ServiceFixture service, PostgresFixture postgres)
     }
 
     [Fact]
+    public async Task A_register_that_somebody_else_put_there_is_not_believed()
+    {
+        await database.Connection.ExecuteAsync("""
+            CREATE ROLE stranger_of_adopt;
+            CREATE TABLE keyservice_adoption (id bigint, table_name text, columns jsonb, key_name text, scope text, stage text);
+            INSERT INTO keyservice_adoption VALUES (1, 'patient',
+                '[{"Name":"family","Type":"text; DROP TABLE patient","NotNull":true,"Form":"plain","TextTokens":false,"Pgcrypto":null}]', 'k', 's', 'Switched');
+            ALTER TABLE keyservice_adoption OWNER TO stranger_of_adopt
+            """);
+        var digest = await database.DigestAsync();
+        Assert.Contains("belongs to somebody", (await database.AdoptAsync("undo")).ExpectExit(3).Error, StringComparison.Ordinal);
+        Assert.Equal(digest, await database.DigestAsync());
+    }
+
+    [Fact]
     public async Task An_edited_token_stops_the_commit_and_nothing_is_removed()
     {
         Answer(await database.StartAsync(), "encrypting", Rows);
