@@ -26,4 +26,11 @@ internal sealed class StoreTamperedException(string table, string rowId, string 
 /// <summary>
 /// The file cannot be used as a store at all: held by another process, another program's, newer, or damaged. The message says what to do.
 /// </summary>
-internal sealed class StoreOpenException(string message, Exception? inner = null) : Exception(message, inner);
+internal sealed class StoreOpenException(string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>Whether another process holds it: nothing is wrong with the file.</summary>
+    public bool InUse { get; init; }
+
+    /// <summary>What to do, where that is more than the message can say.</summary>
+    public string Fix { get; init; } = "";
+}

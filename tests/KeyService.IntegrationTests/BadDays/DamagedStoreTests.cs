@@ -73,6 +73,36 @@ public sealed class DamagedStoreTests : IAsyncLifetime
         (await DoctorAsync()).ExpectExit(0);
     }
 
+    [Fact]
+    public async Task A_byte_flipped_in_a_dead_servers_log_stops_the_start_and_what_it_says_is_what_helps()
+    {
+        await service.CrashAsync();
+        var path = service.StorePath + "-wal";
+        var good = await File.ReadAllBytesAsync(path);
+        var damaged = good.ToArray();
+        damaged[LogHeaderBytes + FrameHeaderBytes + 100] ^= 4;
+        await File.WriteAllBytesAsync(path, damaged);
+
+        var refused = await Executables.RunServerAsync(["serve", "--config", service.ConfigPath], service.ServerEnvironment, service.Directory);
+        Assert.Contains($"{path} is damaged at byte {LogHeaderBytes}, and ", refused.ExpectExit(5).Error, StringComparison.Ordinal);
+        Assert.Equal(damaged, await File.ReadAllBytesAsync(path));
+        var doctor = (await DoctorAsync()).ExpectExit(8);
+        Assert.Contains("is damaged at byte", doctor.Text, StringComparison.Ordinal);
+        var fix = doctor.Text.Split('\n').Single(line => line.Contains("truncate", StringComparison.Ordinal));
+
+        // The whole log from a copy: nothing is lost.
+        await File.WriteAllBytesAsync(path, good);
+        await service.StartAsync();
+        await Answers.HoldAsync(service, workload.Answered);
+        await service.CrashAsync();
+
+        // Or what stands behind the damage is given up, by the command that was printed.
+        await File.WriteAllBytesAsync(path, damaged);
+        var words = fix[fix.IndexOf("truncate", StringComparison.Ordinal)..].Trim().Split(' ');
+        (await Command.RunAsync(words[0], words[1..])).ExpectExit(0);
+        (await DoctorAsync()).ExpectExit(0);
+    }
+
     private Task<CommandResult> DoctorAsync() =>
         Executables.RunServerAsync(["doctor", "--config", service.ConfigPath], service.ServerEnvironment, service.Directory);
 }

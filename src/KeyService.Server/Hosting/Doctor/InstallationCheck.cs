@@ -76,8 +76,8 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
         }
         catch (StoreOpenException exception)
         {
-            _findings.Add(Finding.Problem(
-                "store", exception.Message, $"Run init --config {configuration.FilePath} once, or correct store.sqlite."));
+            _findings.Add(Finding.Problem("store", exception.Message,
+                exception.Fix.Length > 0 ? exception.Fix : $"Run init --config {configuration.FilePath} once, or correct store.sqlite."));
             return null;
         }
     }

@@ -15,7 +15,7 @@ internal static class StartUpFailure
         ConfigurationException configuration => new StartUpException(ExitCode.Configuration, configuration.Message, configuration),
         TlsMaterialException tls => new StartUpException(ExitCode.Configuration, tls.Message, tls),
         HsmException hsm => Of(hsm),
-        StoreOpenException store => new StartUpException(IsInUse(store) ? ExitCode.InUse : ExitCode.Unavailable, store.Message, store),
+        StoreOpenException store => new StartUpException(store.InUse ? ExitCode.InUse : ExitCode.Unavailable, $"{store.Message} {store.Fix}".TrimEnd(), store),
         StoreUnavailableException store => new StartUpException(ExitCode.Unavailable, store.Message, store),
         StoreTamperedException store => new StartUpException(ExitCode.Tampered, store.Message, store),
         IOException { InnerException: AddressInUseException } address => InUse(address), // its message names the address
@@ -36,6 +36,4 @@ internal static class StartUpFailure
 
     private static StartUpException InUse(IOException exception) => new(ExitCode.InUse,
         $"{exception.Message.TrimEnd('.')}. Stop what listens there, or give listen.tcp another port.", exception);
-
-    private static bool IsInUse(StoreOpenException exception) => exception.Message.Contains("in use", StringComparison.Ordinal);
 }

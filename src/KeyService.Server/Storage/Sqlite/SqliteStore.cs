@@ -58,6 +58,12 @@ internal sealed class SqliteStore : IStore
         var queue = new CommitQueue(options.QueueCapacity);
         if (options.Mode == SqliteStoreMode.ReadOnly)
         {
+            // A running server's log moves while it is looked at.
+            if (!StoreLock.IsHeld(options.Path))
+            {
+                DemandWholeLog(options.Path);
+            }
+
             position.Restore(Guard(options.Path, () => InspectForReading(options, migrations)));
             return new SqliteStore(options, null, queue, null, position);
         }
@@ -66,6 +72,7 @@ internal sealed class SqliteStore : IStore
         var writer = new GroupCommit(options, time, queue, position);
         try
         {
+            DemandWholeLog(options.Path);
             Guard(options.Path, () =>
             {
                 writer.Attach(OpenWriter(options, time, migrations));
@@ -206,6 +213,22 @@ internal sealed class SqliteStore : IStore
         return long.Parse(
             SqliteConnections.Scalar(connection, $"SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = {options.Slot}"),
             CultureInfo.InvariantCulture);
+    }
+
+    // Before SQLite opens the file: its recovery ends where the log stops verifying, whatever stands behind.
+    private static void DemandWholeLog(string path)
+    {
+        try
+        {
+            if (WriteAheadLog.Inspect(path) is { } damage)
+            {
+                throw new StoreOpenException(damage.Message) { Fix = damage.Fix };
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreOpenException($"The write-ahead log of {path} cannot be read: {e.Message}", e);
+        }
     }
 
     private static T Guard<T>(string path, Func<T> open)

@@ -45,7 +45,7 @@ internal sealed partial class StoreLock : IDisposable
             var owner = ReadOwner(handle);
             handle.Dispose();
             throw error == WouldBlock
-                ? new StoreOpenException($"The store {storePath} is in use by another process{owner}. Stop that one first; two servers need PostgreSQL.")
+                ? new StoreOpenException($"The store {storePath} is in use by another process{owner}. Stop that one first; two servers need PostgreSQL.") { InUse = true }
                 : new StoreOpenException($"The store {storePath} cannot be locked: {new Win32Exception(error).Message}");
         }
 
