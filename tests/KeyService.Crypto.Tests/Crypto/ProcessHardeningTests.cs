@@ -17,6 +17,7 @@ public sealed partial class ProcessHardeningTests
         {
             Assert.True(ProcessHardening.DisableCoreDumps());
             Assert.Equal(0, Prctl(GetDumpable, 0, 0, 0, 0));
+            Assert.Matches(@"Max core file size\s+0\s+0\s", File.ReadAllText("/proc/self/limits"));
         }
         finally
         {

@@ -13,6 +13,7 @@ internal static class ServeCommand
     {
         // Before anything secret is in memory.
         var hardened = ProcessHardening.DisableCoreDumps();
+        CrashDumps.Refuse();
         var configuration = ConfigurationFile.Load(configurationPath);
         var time = TimeProvider.System;
         if (configuration.Listen.UnixSocket is { } path)
