@@ -17,6 +17,7 @@ public sealed class ChildProcess : ITestPipelineStartup
     {
         [Committer.PathVariable] = Committer.RunAsync,
         [KeyHolder.ProfileVariable] = KeyHolder.RunAsync,
+        [BulkKeyReader.ConfigurationVariable] = BulkKeyReader.RunAsync,
     };
 
     /// <summary>Program and arguments that start this assembly again.</summary>

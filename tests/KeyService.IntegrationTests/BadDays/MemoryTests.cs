@@ -1,9 +1,12 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Net.Client;
 using KeyService.Crypto.Archives;
 using KeyService.Protocol.V1;
+using Microsoft.Win32.SafeHandles;
 
 namespace KeyService.IntegrationTests.BadDays;
 
@@ -11,9 +14,10 @@ namespace KeyService.IntegrationTests.BadDays;
 /// Canaries: keys, PIN and plaintexts that the test knows are looked for in the memory of the processes that used them, raw, reversed, as hexadecimal and
 /// base64, UTF-8 and UTF-16, and in every file they leave. A planted secret is found in each scan, or the scan proves nothing.
 /// </summary>
-public sealed class MemoryTests(CanaryService canary, ITestOutputHelper output) : IClassFixture<CanaryService>
+public sealed partial class MemoryTests(CanaryService canary, ITestOutputHelper output) : IClassFixture<CanaryService>
 {
     private const string Key = KeyHolder.Key;
+    private const int SetPipeSize = 1031; // F_SETPIPE_SZ of Linux
     private readonly ServiceFixture service = canary.Service;
     private readonly string planted = canary.Planted;
     private readonly Haystack secrets = new Haystack().AddText("planted", "text", canary.Planted).AddText("PIN", "text", canary.Pin);
@@ -27,6 +31,7 @@ public sealed class MemoryTests(CanaryService canary, ITestOutputHelper output) 
             connections.Add(i % 2 == 0 ? GrpcClients.ConnectUnix(service.SocketPath) : service.ConnectAs("database"));
             await UseAsync(connections[i], i % 2 == 0 ? "Unix" : "TLS");
         }
+        secrets.Add("bulk key", await BulkKeyAsync());
         var open = Find("connections open");
         connections.ForEach(connection => connection.Dispose());
         var closed = Find("connections closed");
@@ -36,6 +41,10 @@ public sealed class MemoryTests(CanaryService canary, ITestOutputHelper output) 
             Assert.Contains(traces, trace => trace.Needle.Secret == "planted");
             Assert.DoesNotContain(traces, trace => trace.Needle.Secret.StartsWith("data key", StringComparison.Ordinal));
             Assert.DoesNotContain(traces, trace => trace.Needle.Secret == "PIN");
+            // In use: in the arena, and at the head of OpenSSL's key schedules, one or two for each thread that ciphered at the same time.
+            Assert.Contains(traces, trace => trace.Needle.Secret == "bulk key" && trace.Mapping.IsArena);
+            Assert.DoesNotContain(traces, trace => trace.Needle is { Secret: "bulk key", Form: not ("raw" or "raw, second half") });
+            Assert.InRange(traces.Count(trace => trace.Needle is { Secret: "bulk key", Form: "raw" } && !trace.Mapping.IsArena), 0, 16);
             // Of 200 plaintexts that came and went, what stood in the last records that SslStream read (docs/adr/0132).
             Assert.InRange(traces.Count(trace => trace.Needle is { Form: "raw" } needle && needle.Secret.StartsWith("field", StringComparison.Ordinal)), 0, 10);
         }
@@ -72,6 +81,66 @@ public sealed class MemoryTests(CanaryService canary, ITestOutputHelper output) 
         Assert.DoesNotContain(traces, trace => trace.Needle.Form is not ("raw" or "raw, second half" or "text"));
         Assert.InRange(traces.Count(trace => trace.Needle is { Secret: "data key", Form: "raw" } && !trace.Mapping.IsArena), 0, 12);
         File.Delete(plain);
+        await AssertNothingOnDiskAsync();
+    }
+
+    [Theory]
+    [InlineData("data key")]
+    [InlineData("field")]
+    public async Task A_command_that_hands_a_secret_over_keeps_it_where_it_belongs(string what)
+    {
+        // A pipe that is full holds the command at its last write.
+        var path = Path.Combine(service.Directory, $"full-{what.Replace(' ', '-')}");
+        (await Command.RunAsync("mkfifo", [path])).ExpectExit(0);
+        await using var pipe = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+        // The command makes its pipe as large as the kernel lets it: so is this one.
+        var room = Fcntl(pipe.SafeFileHandle, SetPipeSize, int.Parse(await File.ReadAllTextAsync("/proc/sys/fs/pipe-max-size"), CultureInfo.InvariantCulture));
+        Assert.InRange(room, 4096, int.MaxValue);
+        await pipe.WriteAsync(new byte[room]);
+        var wrapped = path + ".wrapped";
+        var words = what == "data key"
+            ? $"data-key generate --key {Key} --context table={Answers.Table} --wrapped {wrapped} --plaintext -"
+            : $"field encrypt --key {Key} --context table={Answers.Table}";
+        var start = Command.StartInfo(
+            "sh", ["-c", $"exec {Executables.Cli} {words} > {path}"],
+            new Dictionary<string, string?> { ["KEYSERVICE_PROFILE"] = service.Database.ProfilePath, ["KEYSERVICE_TEST_CANARY"] = planted },
+            service.Directory);
+        using var process = Process.Start(start)!;
+        try
+        {
+            if (what == "field")
+            {
+                var plaintext = RandomNumberGenerator.GetBytes(64);
+                secrets.Add(what, plaintext);
+                await process.StandardInput.BaseStream.WriteAsync(plaintext);
+            }
+            process.StandardInput.Close();
+            await Until.TrueAsync(() => process.HasExited || WaitsToWrite(process.Id), $"the command to wait with its {what}");
+            Assert.False(process.HasExited, process.HasExited ? $"{process.ExitCode}: {await process.StandardError.ReadToEndAsync()}" : "");
+            if (what == "data key")
+            {
+                using var channel = service.ConnectAs("database");
+                var opened = await new DataKeys.DataKeysClient(channel).UnwrapDataKeyAsync(new UnwrapDataKeyRequest
+                {
+                    Wrapped = ByteString.CopyFrom(await File.ReadAllBytesAsync(wrapped)), Binding = Answers.Binding,
+                });
+                secrets.Add(what, opened.Plaintext.Span);
+            }
+            var traces = ProcessImage.Of(process.Id).Find(secrets);
+            Show($"command with a {what}", traces);
+
+            Assert.Contains(traces, trace => trace.Needle.Secret == "planted");
+            Assert.Equal(what == "data key", traces.Exists(trace => trace.Needle.Secret == what && trace.Mapping.IsArena));
+            // Buffers of SslStream and HttpClient (docs/adr/0132).
+            Assert.DoesNotContain(traces, trace => trace.Needle.Secret == what && trace.Needle.Form is not ("raw" or "raw, second half"));
+            Assert.InRange(traces.Count(trace => trace.Needle.Form == "raw" && trace.Needle.Secret == what && !trace.Mapping.IsArena), 0, 12);
+        }
+        finally
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            File.Delete(path);
+        }
         await AssertNothingOnDiskAsync();
     }
 
@@ -159,6 +228,19 @@ public sealed class MemoryTests(CanaryService canary, ITestOutputHelper output) 
         {
             secrets.Add($"data key of many, {how}", made.Plaintext.Span);
         }
+    }
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Fcntl(SafeFileHandle file, int command, int argument);
+
+    private static bool WaitsToWrite(int process) => Directory.EnumerateDirectories($"/proc/{process}/task")
+        .Any(thread => File.ReadAllText(Path.Combine(thread, "wchan")).Contains("pipe_write", StringComparison.Ordinal));
+
+    private async Task<byte[]> BulkKeyAsync()
+    {
+        var environment = new Dictionary<string, string?>(service.ServerEnvironment) { [BulkKeyReader.ConfigurationVariable] = service.ConfigPath };
+        var said = await Command.RunAsync(ChildProcess.Line[0], [.. ChildProcess.Line.Skip(1)], environment);
+        return Convert.FromHexString(said.ExpectExit(0).Text.Trim());
     }
 
     private async Task<byte[]> DataKeyOfAsync(string archive)
