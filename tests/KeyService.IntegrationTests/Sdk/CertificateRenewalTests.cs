@@ -20,6 +20,7 @@ public sealed class CertificateRenewalTests(ServiceFixture service) : IDisposabl
     [Fact]
     public async Task New_calls_go_with_the_new_certificate_and_streams_under_way_go_on()
     {
+        using var metrics = new CountedMetrics();
         Put(service.Database.CertificatePath, Certificate);
         Put(service.Database.KeyPath, Key);
         using var client = Connect();
@@ -33,6 +34,8 @@ public sealed class CertificateRenewalTests(ServiceFixture service) : IDisposabl
         Put(service.Backup.CertificatePath, Certificate);
         time.Pass(TimeSpan.FromSeconds(2));
         Assert.Equal("database", await WhoAsync(client));
+        Assert.Equal(0, metrics["certificates.reloaded"]);
+        Assert.InRange(metrics["certificates.refused"], 1, double.MaxValue);
 
         // The other half, with the times of the old files.
         Put(service.Backup.KeyPath, Key);
@@ -41,6 +44,7 @@ public sealed class CertificateRenewalTests(ServiceFixture service) : IDisposabl
         time.Pass(TimeSpan.FromSeconds(2));
         Assert.Equal("backup", await WhoAsync(client));
         Assert.Equal("backup", await WhoAsync(client));
+        Assert.Equal(1, metrics["certificates.reloaded"]);
 
         Assert.True(await stream.MoveNextAsync());
         await end.CancelAsync();

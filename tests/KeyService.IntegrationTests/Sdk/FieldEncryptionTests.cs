@@ -51,6 +51,32 @@ public sealed class FieldEncryptionTests(ServiceFixture service) : IAsyncLifetim
     }
 
     [Fact]
+    public async Task Many_fields_come_back_in_their_order_and_nulls_stay_null()
+    {
+        await using var fields = New(new LeasePolicy { MaxMessages = 3 });
+        byte[]?[] plaintexts = ["one"u8.ToArray(), null, [], "four"u8.ToArray(), "five"u8.ToArray(), null, "seven"u8.ToArray()];
+        var tokens = await fields.EncryptManyAsync([.. plaintexts.Select((plaintext, row) => new RowField(Ssn.Row(row + 1), plaintext))]);
+
+        Assert.Equal(plaintexts.Select(plaintext => plaintext is null), tokens.Select(token => token is null));
+        // A new data key when the old one's three messages were used up.
+        Assert.Equal(2, tokens.OfType<byte[]>().Select(token => Convert.ToHexString(token, 1, 16)).Distinct().Count());
+        var opened = await fields.DecryptManyAsync([.. tokens.Select((token, row) => new RowField(Ssn.Row(row + 1), token))]);
+        Assert.All(opened, each => Assert.Null(each.Error));
+        Assert.Equal(plaintexts, opened.Select(each => each.Data));
+
+        // Bound to their rows: in another order none opens.
+        var swapped = await fields.DecryptManyAsync([new RowField(Ssn.Row(1), tokens[3]), new RowField(Ssn.Row(4), tokens[0])]);
+        Assert.All(swapped, each => Assert.Equal((null, "DECRYPTION_FAILED"), (each.Data, each.Error)));
+    }
+
+    [Fact]
+    public async Task Of_many_fields_none_is_returned_when_one_cannot_be_encrypted()
+    {
+        await using var fields = New();
+        await Assert.ThrowsAnyAsync<ArgumentException>(() => fields.EncryptManyAsync([new RowField(Ssn.Row(1), "one"u8.ToArray()), new RowField(Ssn.Row(2), new byte[(1 << 20) + 1])]));
+    }
+
+    [Fact]
     public async Task Another_process_opens_it_with_the_table_and_nothing_else()
     {
         byte[] token;
