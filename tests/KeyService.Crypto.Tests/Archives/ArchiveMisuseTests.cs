@@ -114,6 +114,37 @@ public sealed class ArchiveMisuseTests
     }
 
     [Fact]
+    public void Sequences_of_many_segments_are_pushed_whole()
+    {
+        using SecretBuffer key = Sample.DataKey();
+        byte[] content = Sample.Plaintext(100_000);
+        var archive = new ArrayBufferWriter<byte>();
+        using var encryptor = new ChunkEncryptor(Sample.Header(), key);
+        encryptor.Write(Pieces.Of(content, 7_001), archive);
+        encryptor.Finish(archive);
+        Assert.Throws<ObjectDisposedException>(() => encryptor.Finish(archive));
+
+        var plaintext = new ArrayBufferWriter<byte>();
+        using var decryptor = new ChunkDecryptor(Sample.Header(), key);
+        decryptor.Write(Pieces.Of(archive.WrittenSpan[Sample.HeaderLength..].ToArray(), 9_999), plaintext);
+        decryptor.Finish(plaintext);
+        Assert.Equal(content, plaintext.WrittenSpan.ToArray());
+    }
+
+    [Fact]
+    public void What_follows_damage_fails_the_same_way_also_at_the_end()
+    {
+        using SecretBuffer key = Sample.DataKey();
+        byte[] payload = Sample.Archive(100_000)[Sample.HeaderLength..];
+        payload[20_000] ^= 1;
+        var plaintext = new ArrayBufferWriter<byte>();
+        using var decryptor = new ChunkDecryptor(Sample.Header(), key);
+        Assert.Throws<ArchiveException>(() => decryptor.Write(payload, plaintext));
+        Assert.Equal(ArchiveFault.VerificationFailed, Assert.Throws<ArchiveException>(() => decryptor.Finish(plaintext)).Fault);
+        Assert.Equal(ArchiveFault.VerificationFailed, Assert.Throws<ArchiveException>(() => decryptor.Write(payload, plaintext)).Fault);
+    }
+
+    [Fact]
     public void A_disposed_encryptor_or_decryptor_takes_nothing()
     {
         using SecretBuffer key = Sample.DataKey();
@@ -158,6 +189,8 @@ public sealed class ArchiveMisuseTests
         reader.Dispose();
         reader.Dispose();
         Assert.Throws<ObjectDisposedException>(() => reader.ReadAt(0, new byte[1]));
+        // Of the chunk that was held as well.
+        Assert.Throws<ObjectDisposedException>(() => reader.ReadAt(39_998, new byte[1]));
         Assert.Throws<ObjectDisposedException>(reader.OpenAnother);
     }
 

@@ -55,6 +55,7 @@ public sealed class ArchiveRewrapTests : IDisposable
         byte[] before = File.ReadAllBytes(FilePath);
         ArchiveException e = Assert.Throws<ArchiveException>(() => ArchiveRewrap.Replace(FilePath, read, [Sample.Wrapped(3)]));
         Assert.Equal(ArchiveFault.HeaderChanged, e.Fault);
+        Assert.Equal("The archive's header changed since it was read: read it again.", e.Message);
         Assert.Equal(before, File.ReadAllBytes(FilePath));
     }
 
