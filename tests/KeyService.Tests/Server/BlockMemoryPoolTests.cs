@@ -67,9 +67,25 @@ public sealed class BlockMemoryPoolTests
     }
 
     [Fact]
+    public void What_one_queue_gave_back_another_takes_also_after_the_first_ended()
+    {
+        using var factory = new BlockMemoryPoolFactory();
+        using var other = factory.Create();
+        Memory<byte> memory;
+        using (var first = factory.Create())
+        {
+            using var block = first.Rent();
+            memory = block.Memory;
+        }
+        using var again = other.Rent();
+        Assert.True(memory.Equals(again.Memory));
+    }
+
+    [Fact]
     public void The_transport_has_blocks_of_256_KiB()
     {
-        using var pool = new BlockMemoryPoolFactory().Create();
+        using var factory = new BlockMemoryPoolFactory();
+        using var pool = factory.Create();
         Assert.Equal(256 * 1024, pool.MaxBufferSize);
     }
 }
