@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using KeyService.Crypto;
 using KeyService.Crypto.Archives;
 
@@ -162,6 +163,9 @@ public sealed class ArchiveMisuseTests
     public void A_full_segment_cannot_be_the_last()
     {
         using var segment = new Segment(8, 24);
+        // Pinned: the collector makes no copies of plaintext.
+        Assert.Equal(GC.MaxGeneration, GC.GetGeneration(InputOf(segment)));
+        Assert.Equal(GC.MaxGeneration, GC.GetGeneration(OutputOf(segment)));
         segment.Begin(3);
         Assert.Equal(8, segment.Append(new byte[20]));
         Assert.True(segment is { IsFull: true, IsLast: false, InputLength: 8, Number: 3 });
@@ -193,6 +197,12 @@ public sealed class ArchiveMisuseTests
         Assert.Throws<ObjectDisposedException>(() => reader.ReadAt(39_998, new byte[1]));
         Assert.Throws<ObjectDisposedException>(reader.OpenAnother);
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_input")]
+    private static extern ref byte[] InputOf(Segment segment);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_output")]
+    private static extern ref byte[] OutputOf(Segment segment);
 
     private static async Task Missing(string parameter, Func<Task> action) =>
         Assert.Equal(parameter, (await Assert.ThrowsAnyAsync<ArgumentNullException>(action)).ParamName);

@@ -33,6 +33,16 @@ public sealed class AesBackendTests
     }
 
     [Fact]
+    public void Where_dotnet_itself_stands_on_OpenSSL_libcrypto_is_found_and_used()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere .NET has other cryptography, and libcrypto may be absent.");
+        Assert.True(LibCrypto.IsComplete);
+        Assert.NotNull(AesBackend.Evp);
+        Assert.Same(AesBackend.Evp, AesBackend.Default);
+        Assert.True(Aes256Gcm.UsesEvp);
+    }
+
+    [Fact]
     public void A_cipher_of_the_base_class_library_without_a_key_does_no_work()
     {
         using GcmEngine engine = AesBackend.Bcl.CreateGcm();

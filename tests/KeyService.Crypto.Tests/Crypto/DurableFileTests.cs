@@ -105,6 +105,35 @@ public sealed partial class DurableFileTests : IDisposable
         Assert.Equal([path], Directory.GetFileSystemEntries(_folder.FullName));
     }
 
+    // A directory that may be written and not read: the rename succeeds, and cannot be made durable.
+    [Fact]
+    public void A_name_that_is_not_durable_is_told()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Takes another user's eyes for a moment, by setfsuid.");
+        const uint nobody = 65534;
+        string folder = In("folder"), temporary = Path.Combine(folder, "new"), path = Path.Combine(folder, "key.bin");
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(temporary, "new");
+        File.SetUnixFileMode(_folder.FullName, OwnerOnly | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        bool isRoot = ChangeOwner(folder, nobody, nobody) == 0;
+        File.SetUnixFileMode(folder, UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        uint self = isRoot ? SetFileSystemUser(nobody) : 0;
+        try
+        {
+            Assert.StartsWith($"Cannot open the directory {folder}",
+                Assert.Throws<IOException>(() => DurableFile.Publish(temporary, path)).Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            if (isRoot)
+            {
+                _ = SetFileSystemUser(self);
+            }
+            File.SetUnixFileMode(folder, OwnerOnly | UnixFileMode.UserExecute);
+        }
+        Assert.Equal("new", File.ReadAllText(path));
+    }
+
     [Fact]
     public void Nothing_in_the_place_of_something_is_refused_by_its_name()
     {
@@ -127,6 +156,12 @@ public sealed partial class DurableFileTests : IDisposable
         }
         Assert.InRange(Open(), 0, before + 200);
     }
+
+    [LibraryImport("libc", EntryPoint = "chown", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int ChangeOwner(string path, uint user, uint group);
+
+    [LibraryImport("libc", EntryPoint = "setfsuid")]
+    private static partial uint SetFileSystemUser(uint user);
 
     [LibraryImport("libc", EntryPoint = "dup2")]
     private static partial int Dup2(nint from, nint to);
