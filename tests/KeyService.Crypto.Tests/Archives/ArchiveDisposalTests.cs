@@ -19,6 +19,29 @@ public sealed class ArchiveDisposalTests
         Assert.DoesNotContain((byte)2, OutputOf(segment));
     }
 
+    // A segment that was not returned would be a new one each MiB, and not zeroed at the end.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void However_long_the_archive_its_streams_go_on_with_the_segments_of_the_beginning(int workers)
+    {
+        using SecretBuffer key = Sample.DataKey();
+        var options = new ArchiveOptions { Workers = workers };
+        byte[] content = Sample.Plaintext(12 * 1024 * 1024);
+        var archive = new MemoryStream();
+        using (var writer = new ArchiveWriteStream(archive, Sample.Header(), key, options, leaveOpen: true))
+        {
+            writer.Write(content);
+            writer.Complete();
+            Assert.InRange(FreeOf(QueueOf(writer)).Count, 1, workers + 1);
+        }
+
+        archive.Position = Sample.HeaderLength;
+        using ArchiveReadStream reader = ArchiveReadStream.Open(archive, Sample.Header(), key, options);
+        reader.CopyTo(Stream.Null);
+        Assert.InRange(FreeOf(QueueOf(reader)).Count, 1, workers + 1);
+    }
+
     [Fact]
     public void Derived_keys_are_gone_with_their_owner_and_a_copy_lives_by_itself()
     {
@@ -215,6 +238,15 @@ public sealed class ArchiveDisposalTests
             stream.Dispose();
         }
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_queue")]
+    private static extern ref SegmentQueue QueueOf(ArchiveWriteStream stream);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_queue")]
+    private static extern ref SegmentQueue QueueOf(ArchiveReadStream stream);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_free")]
+    private static extern ref Stack<Segment> FreeOf(SegmentQueue queue);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_input")]
     private static extern ref byte[] InputOf(Segment segment);
