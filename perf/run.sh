@@ -82,14 +82,12 @@ p5() {
 }
 p6() { perf/files.sh "$mib" "$rounds"; }
 p7() {
-  pg_start
-  pg_sql postgres 'CREATE DATABASE dump'
-  pg_sql postgres 'CREATE DATABASE ehr'
+  pg_start && pg_sql postgres 'CREATE DATABASE dump' && pg_sql postgres 'CREATE DATABASE ehr' || return
   # Records of some 350 bytes: numbers, dates, words and a document, no two alike.
   pg_sql dump "CREATE TABLE records AS SELECT n AS id, n % 5000 AS patient, timestamp '2020-01-01' + n * interval '7 minutes' AS at,
     md5(n::text) AS token, (ARRAY['discharge','laboratory','radiology','referral'])[1 + n % 4] AS kind,
-    jsonb_build_object('value', (n * 7919) % 1000, 'unit', 'mmol/l', 'note', md5((n * 3)::text) || ' ' || md5((n * 5)::text), 'by', md5((n % 300)::text)) AS document
-    FROM generate_series(1, $rows) n"
+    jsonb_build_object('value', (n::bigint * 7919) % 1000, 'unit', 'mmol/l', 'note', md5((n * 3)::text) || ' ' || md5((n * 5)::text), 'by', md5((n % 300)::text)) AS document
+    FROM generate_series(1, $rows) n" || return
   perf/pg-dump.sh "$server" "$pg_dir" "$pg_pid" "$pg_bin" dump $(((pairs + 1) / 2))
   load ehr --profile "$database" --postgres "Host=$pg_dir;Username=perf;Database=ehr" --postmaster-pid "$pg_pid" --server-pid "$server" --rounds "$pairs" --transactions "$transactions"
 }

@@ -5,7 +5,7 @@ namespace KeyService.Grpc;
 
 /// <summary>
 /// Gives Kestrel <see cref="BlockMemoryPool"/>'s blocks instead of its own of 4 KiB. Kestrel asks for a pool for each listener and each of its
-/// queues; all of them take from one, or each would keep the blocks of its own busiest moment (docs/adr/0090).
+/// queues; all of them take from one, or each would keep the blocks of its own busiest moment (docs/adr/0091).
 /// </summary>
 internal sealed class BlockMemoryPoolFactory : IMemoryPoolFactory<byte>, IDisposable
 {

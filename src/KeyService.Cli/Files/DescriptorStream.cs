@@ -1,10 +1,11 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace KeyService.Cli.Files;
 
 /// <summary>
-/// Standard input or output by read(2) and write(2). FileStream would use pread and pwrite with an offset of its own when
+/// Standard input or output, or a pipe, by read(2) and write(2). FileStream would use pread and pwrite with an offset of its own when
 /// the shell has redirected to a file, and of two commands that share it the second would overwrite the first;
 /// Console's streams copy every piece once more.
 /// </summary>
@@ -17,14 +18,22 @@ internal sealed partial class DescriptorStream : Stream
     /// <summary>Bytes that a pipe may hold: what Linux allows everybody. The default of 64 KiB halves the rate.</summary>
     private const int PipeSize = 1024 * 1024;
 
-    private readonly int descriptor;
-    private readonly bool reads;
+    /// <summary>Less than this in one read: the pipe gets a moment to fill before the next.</summary>
+    private const int ShortRead = 64 * 1024;
 
-    private DescriptorStream(int descriptor, bool reads)
+    /// <summary>A pipe of 1 MiB does not fill in it below 200 MB/s, and a producer that fast makes no short reads.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
+
+    private readonly SafeHandle descriptor;
+    private readonly bool reads;
+    private readonly bool isPipe;
+    private volatile bool ended;
+
+    private DescriptorStream(SafeHandle descriptor, bool reads)
     {
         this.descriptor = descriptor;
         this.reads = reads;
-        WidenPipe(descriptor);
+        isPipe = WidenPipe(descriptor);
     }
 
     public override bool CanRead => reads;
@@ -37,18 +46,15 @@ internal sealed partial class DescriptorStream : Stream
 
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-    public static DescriptorStream StandardInput() => new(0, reads: true);
+    public static DescriptorStream StandardInput() => new(new SafeFileHandle(0, ownsHandle: false), reads: true);
 
-    public static DescriptorStream StandardOutput() => new(1, reads: false);
+    public static DescriptorStream StandardOutput() => new(new SafeFileHandle(1, ownsHandle: false), reads: false);
 
-    /// <summary>Asks for a larger pipe buffer; no harm when it is refused, or no pipe.</summary>
-    public static void WidenPipe(int descriptor)
-    {
-        if (OperatingSystem.IsLinux())
-        {
-            _ = Fcntl(descriptor, SetPipeSize, PipeSize);
-        }
-    }
+    /// <summary>The reading end of a pipe; the handle stays its owner's.</summary>
+    public static DescriptorStream Of(SafePipeHandle pipe) => new(pipe, reads: true);
+
+    /// <summary>Asks for a larger pipe buffer; false where it is refused, or no pipe.</summary>
+    public static bool WidenPipe(SafeHandle descriptor) => OperatingSystem.IsLinux() && Fcntl(descriptor, SetPipeSize, PipeSize) > 0;
 
     public override int Read(Span<byte> buffer)
     {
@@ -80,9 +86,10 @@ internal sealed partial class DescriptorStream : Stream
 
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
-    // A pipe cannot be awaited: a thread of the pool waits in it, and the caller goes on.
+    // A pipe cannot be awaited: a thread of the pool waits in it, and the caller goes on. A read that was cancelled goes on as well, and ends with
+    // the pipe's other end.
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        new(Task.Run(() => Read(buffer.Span), cancellationToken));
+        new(Task.Run(() => Fill(buffer.Span), cancellationToken).WaitAsync(cancellationToken));
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         new(Task.Run(() => Write(buffer.Span), cancellationToken));
@@ -101,6 +108,24 @@ internal sealed partial class DescriptorStream : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
+    // Until the buffer is full or the input ends. Dump programs write pieces of 4 KiB: a thread that is woken for each costs, on both sides of the
+    // pipe, several times what sealing costs.
+    private int Fill(Span<byte> buffer)
+    {
+        var have = 0;
+        while (have < buffer.Length && !ended)
+        {
+            var length = Read(buffer[have..]);
+            have += length;
+            ended = length == 0;
+            if (isPipe && length is > 0 and < ShortRead && have < buffer.Length)
+            {
+                Thread.Sleep(Pause);
+            }
+        }
+        return have;
+    }
+
     private static void ThrowUnlessInterrupted(string what)
     {
         var error = Marshal.GetLastPInvokeError();
@@ -115,11 +140,11 @@ internal sealed partial class DescriptorStream : Stream
     }
 
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
-    private static partial nint SysRead(int descriptor, ref byte buffer, nint count);
+    private static partial nint SysRead(SafeHandle descriptor, ref byte buffer, nint count);
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
-    private static partial nint SysWrite(int descriptor, in byte buffer, nint count);
+    private static partial nint SysWrite(SafeHandle descriptor, in byte buffer, nint count);
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
-    private static partial int Fcntl(int descriptor, int command, int argument);
+    private static partial int Fcntl(SafeHandle descriptor, int command, int argument);
 }

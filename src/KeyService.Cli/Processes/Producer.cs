@@ -23,11 +23,8 @@ internal sealed partial class Producer : IDisposable
     {
         this.process = process;
         this.name = name;
-        Output = new OutputStream(this, process.StandardOutput.BaseStream);
-        if (process.StandardOutput.BaseStream is PipeStream pipe)
-        {
-            DescriptorStream.WidenPipe((int)pipe.SafePipeHandle.DangerousGetHandle());
-        }
+        var pipe = process.StandardOutput.BaseStream;
+        Output = new OutputStream(this, pipe, pipe is PipeStream { SafePipeHandle: var handle } ? DescriptorStream.Of(handle) : pipe);
     }
 
     public Stream Output { get; }
@@ -92,7 +89,7 @@ internal sealed partial class Producer : IDisposable
     private static partial int Kill(int process, int signal);
 
     /// <summary>The command's stdout, whose end is the command's success.</summary>
-    private sealed class OutputStream(Producer producer, Stream inner) : Stream
+    private sealed class OutputStream(Producer producer, Stream pipe, Stream reader) : Stream
     {
         private bool succeeded;
 
@@ -108,7 +105,7 @@ internal sealed partial class Producer : IDisposable
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            var length = succeeded ? 0 : await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+            var length = succeeded ? 0 : await reader.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
             if (length == 0 && buffer.Length > 0 && !succeeded)
             {
                 await producer.RequireSuccessAsync(cancellationToken).ConfigureAwait(false);
@@ -138,7 +135,7 @@ internal sealed partial class Producer : IDisposable
         {
             if (disposing)
             {
-                inner.Dispose();
+                pipe.Dispose();
             }
             base.Dispose(disposing);
         }

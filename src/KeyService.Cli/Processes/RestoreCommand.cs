@@ -93,7 +93,7 @@ internal sealed partial class RestoreCommand : IDisposable
         {
             process = Process.Start(start)!;
             pipe = (PipeStream)process.StandardInput.BaseStream;
-            DescriptorStream.WidenPipe((int)pipe.SafePipeHandle.DangerousGetHandle());
+            _ = DescriptorStream.WidenPipe(pipe.SafePipeHandle);
         }
     }
 
