@@ -32,16 +32,25 @@ internal static class WriteAheadLog
         }
 
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 1 << 20);
+        return Inspect(file, path, StorePageLength(storePath));
+    }
+
+    /// <inheritdoc cref="Inspect(string)"/>
+    /// <param name="log">From its beginning.</param>
+    /// <param name="path">Its name, for what is said.</param>
+    /// <param name="storePageLength">Bytes of a page of the store, for a log whose header does not say.</param>
+    internal static WriteAheadLogDamage? Inspect(Stream log, string path, int storePageLength)
+    {
         Span<byte> header = stackalloc byte[HeaderLength];
-        if (file.ReadAtLeast(header, HeaderLength, throwOnEndOfStream: false) < HeaderLength)
+        if (log.ReadAtLeast(header, HeaderLength, throwOnEndOfStream: false) < HeaderLength)
         {
             return null;
         }
 
-        return IsHeader(header) ? InspectFrames(file, header) : InspectWithoutHeader(file, storePath);
+        return IsHeader(header) ? InspectFrames(log, path, header) : InspectWithoutHeader(log, path, storePageLength);
     }
 
-    private static WriteAheadLogDamage? InspectFrames(FileStream file, ReadOnlySpan<byte> header)
+    private static WriteAheadLogDamage? InspectFrames(Stream file, string path, ReadOnlySpan<byte> header)
     {
         var frame = new byte[FrameHeaderLength + PageLength(header)];
         var bigEndian = (Read(header, 0) & 1) == 1;
@@ -66,14 +75,14 @@ internal static class WriteAheadLog
             commits += own && IsCommit(frame) ? 1 : 0;
         }
 
-        return commits >= 2 ? new WriteAheadLogDamage(file.Name, end!.Value, commits) : null;
+        return commits >= 2 ? new WriteAheadLogDamage(path, end!.Value, commits) : null;
     }
 
     // A header is smaller than what a disk writes at once, and is synced before its first frame: one that does not verify was damaged. Whether
     // anything follows it is asked of the frames alone.
-    private static WriteAheadLogDamage? InspectWithoutHeader(FileStream file, string storePath)
+    private static WriteAheadLogDamage? InspectWithoutHeader(Stream file, string path, int pageLength)
     {
-        var frame = new byte[FrameHeaderLength + StorePageLength(storePath)];
+        var frame = new byte[FrameHeaderLength + pageLength];
         var commits = new Dictionary<ulong, int>();
         while (file.ReadAtLeast(frame, frame.Length, throwOnEndOfStream: false) == frame.Length)
         {
@@ -85,7 +94,7 @@ internal static class WriteAheadLog
         }
 
         var most = commits.Values.DefaultIfEmpty().Max();
-        return most >= 2 ? new WriteAheadLogDamage(file.Name, 0, most) : null;
+        return most >= 2 ? new WriteAheadLogDamage(path, 0, most) : null;
     }
 
     private static bool IsHeader(ReadOnlySpan<byte> header) =>
