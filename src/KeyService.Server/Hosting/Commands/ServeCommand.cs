@@ -35,7 +35,14 @@ internal static class ServeCommand
         await Console.Out.WriteLineAsync($"keyservice: serving on {Banner.Addresses(configuration)}");
         await Console.Out.FlushAsync(CancellationToken.None);
 
-        await server.WaitForShutdownAsync(CancellationToken.None);
+        try
+        {
+            await server.WaitForShutdownAsync(CancellationToken.None);
+        }
+        catch (OperationCanceledException)
+        {
+            // limits.shutdownSeconds were over before every call had ended: the rest was cut off, and this is an orderly stop all the same.
+        }
         await core.Store.CommitAsync(Lifecycle(AuditEvent.ServiceStopped, configuration), null, CancellationToken.None);
         return ExitCode.Ok;
     }
