@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -24,10 +25,14 @@ internal sealed partial class DescriptorStream : Stream
     /// <summary>A pipe of 1 MiB does not fill in it below 200 MB/s, and a producer that fast makes no short reads.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
 
+    /// <summary>A second: then what was gathered is given, however little.</summary>
+    private static readonly TimeSpan LongestGathering = TimeSpan.FromSeconds(1);
+
+    private const short PollIn = 1; // POLLIN; the end of a pipe is said without being asked for
+
     private readonly SafeHandle descriptor;
     private readonly bool reads;
     private readonly bool isPipe;
-    private volatile bool ended;
 
     private DescriptorStream(SafeHandle descriptor, bool reads)
     {
@@ -89,7 +94,7 @@ internal sealed partial class DescriptorStream : Stream
     // A pipe cannot be awaited: a thread of the pool waits in it, and the caller goes on. A read that was cancelled goes on as well, and ends with
     // the pipe's other end.
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        new(Task.Run(() => Fill(buffer.Span), cancellationToken).WaitAsync(cancellationToken));
+        new(Task.Run(() => Gather(buffer.Span), cancellationToken).WaitAsync(cancellationToken));
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         new(Task.Run(() => Write(buffer.Span), cancellationToken));
@@ -108,22 +113,45 @@ internal sealed partial class DescriptorStream : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    // Until the buffer is full or the input ends. Dump programs write pieces of 4 KiB: a thread that is woken for each costs, on both sides of the
-    // pipe, several times what sealing costs.
-    private int Fill(Span<byte> buffer)
+    // What a pipe has, up to the whole buffer. Dump programs write pieces of 4 KiB: a thread that is woken for each costs, on both sides of the
+    // pipe, several times what sealing costs. A producer that is silent, or dribbles, is not waited for: whoever reads may have to pass on
+    // what there is before a limit on silence runs out.
+    private int Gather(Span<byte> buffer)
     {
-        var have = 0;
-        while (have < buffer.Length && !ended)
+        var have = Read(buffer);
+        var begun = Stopwatch.GetTimestamp();
+        for (var length = have; isPipe && length > 0 && have < buffer.Length && Stopwatch.GetElapsedTime(begun) < LongestGathering; have += length)
         {
-            var length = Read(buffer[have..]);
-            have += length;
-            ended = length == 0;
-            if (isPipe && length is > 0 and < ShortRead && have < buffer.Length)
+            if (length < ShortRead)
             {
                 Thread.Sleep(Pause);
             }
+            if (!HasMore())
+            {
+                break;
+            }
+            length = Read(buffer[have..]);
         }
         return have;
+    }
+
+    // Something to read, or the end.
+    private bool HasMore()
+    {
+        var added = false;
+        try
+        {
+            descriptor.DangerousAddRef(ref added);
+            var look = new PollDescriptor { Descriptor = (int)descriptor.DangerousGetHandle(), Events = PollIn };
+            return Poll(ref look, 1, 0) > 0;
+        }
+        finally
+        {
+            if (added)
+            {
+                descriptor.DangerousRelease();
+            }
+        }
     }
 
     private static void ThrowUnlessInterrupted(string what)
@@ -145,6 +173,17 @@ internal sealed partial class DescriptorStream : Stream
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static partial nint SysWrite(SafeHandle descriptor, in byte buffer, nint count);
 
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(ref PollDescriptor descriptors, nuint count, int milliseconds);
+
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int Fcntl(SafeHandle descriptor, int command, int argument);
+
+    /// <summary>struct pollfd.</summary>
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Happened;
+    }
 }

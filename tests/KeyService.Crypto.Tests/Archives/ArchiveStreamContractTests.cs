@@ -62,17 +62,7 @@ public sealed class ArchiveStreamContractTests : IDisposable
             var inner = new WatchedStream(_archive);
             Stream stream = Open(kind, inner);
             Assert.Equal(10, stream.Read(new byte[10]));
-            for (int i = 0; i < 2; i++)
-            {
-                if (asynchronously)
-                {
-                    await stream.DisposeAsync();
-                }
-                else
-                {
-                    stream.Dispose();
-                }
-            }
+            await DisposeTwiceAsync(stream, asynchronously);
 
             Assert.Equal(1, inner.Closed);
             Assert.True(stream is { CanRead: false, CanSeek: false, CanWrite: false });
@@ -232,17 +222,7 @@ public sealed class ArchiveStreamContractTests : IDisposable
         await stream.CompleteAsync();
         Assert.False(stream.CanWrite);
         await EverythingThrows<InvalidOperationException>(stream, "The archive is complete: nothing can be written behind its end.");
-        for (int i = 0; i < 2; i++)
-        {
-            if (asynchronously)
-            {
-                await stream.DisposeAsync();
-            }
-            else
-            {
-                stream.Dispose();
-            }
-        }
+        await DisposeTwiceAsync(stream, asynchronously);
 
         Assert.Equal(1, inner.Closed);
         Assert.False(stream.CanWrite);
@@ -282,6 +262,21 @@ public sealed class ArchiveStreamContractTests : IDisposable
             await Assert.ThrowsAsync<T>(() => stream.CompleteAsync()),
         ];
         Assert.All(thrown, each => Assert.StartsWith(message, each.Message, StringComparison.Ordinal));
+    }
+
+    private static async Task DisposeTwiceAsync(Stream stream, bool asynchronously)
+    {
+        for (int i = 0; i < 2; i++)
+        {
+            if (asynchronously)
+            {
+                await stream.DisposeAsync();
+            }
+            else
+            {
+                stream.Dispose();
+            }
+        }
     }
 
     private Stream Open(string kind, Stream? inner = null)

@@ -72,6 +72,8 @@ public sealed class HsmHangTests(HsmService hsm) : IClassFixture<HsmService>
         Assert.DoesNotContain(grants.Grants, grant => grant.KeyPattern == "never");
     }
 
+    private const ushort ServiceStopped = 101; // docs/spec/audit-record.md
+
     [Fact]
     public async Task A_server_whose_HSM_hangs_can_be_stopped()
     {
@@ -81,6 +83,7 @@ public sealed class HsmHangTests(HsmService hsm) : IClassFixture<HsmService>
             var stuck = hsm.IssueAsync();
             Assert.Equal(0, await hsm.Service.StopAsync());
             await Assert.ThrowsAsync<RpcException>(() => stuck);
+            Assert.Equal(ServiceStopped, (await AuditLogOnDisk.ReadAsync(hsm.Service.StorePath))[^1].Event);
         }
         finally
         {

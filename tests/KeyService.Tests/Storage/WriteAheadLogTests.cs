@@ -102,6 +102,24 @@ public sealed class WriteAheadLogTests : IClassFixture<WriteAheadLogTests.LeftBe
         Assert.True((await store.ProbeAsync(CancellationToken.None)).Healthy);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_log_whose_store_is_gone_is_not_deleted_by_a_new_one(bool empty)
+    {
+        using var copy = _left.Copy(_left.Log);
+        File.Delete(copy.Path);
+        if (empty)
+        {
+            File.WriteAllBytes(copy.Path, []);
+        }
+
+        var refusal = Assert.Throws<StoreOpenException>(() => copy.Open());
+        Assert.Contains("no store with it", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains($"move {copy.Path}-wal away", refusal.Fix, StringComparison.Ordinal);
+        Assert.Equal(_left.Log, File.ReadAllBytes(copy.Path + "-wal"));
+    }
+
     [Fact]
     public async Task A_running_servers_log_is_not_judged()
     {

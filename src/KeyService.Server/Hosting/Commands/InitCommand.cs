@@ -18,6 +18,7 @@ internal static class InitCommand
     public static async Task<ExitCode> RunAsync(string configurationPath, FirstAdministrator administrator, CancellationToken cancellation)
     {
         ProcessHardening.DisableCoreDumps();
+        CrashDumps.Refuse();
         var configuration = ConfigurationFile.Load(configurationPath);
         var time = TimeProvider.System;
         Directory.CreateDirectory(configuration.DataDirectory);

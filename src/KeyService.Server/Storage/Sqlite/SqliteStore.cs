@@ -58,12 +58,7 @@ internal sealed class SqliteStore : IStore
         var queue = new CommitQueue(options.QueueCapacity);
         if (options.Mode == SqliteStoreMode.ReadOnly)
         {
-            // A running server's log moves while it is looked at.
-            if (!StoreLock.IsHeld(options.Path))
-            {
-                DemandWholeLog(options.Path);
-            }
-
+            DemandWholeLog(options.Path, unlessHeld: true);
             position.Restore(Guard(options.Path, () => InspectForReading(options, migrations)));
             return new SqliteStore(options, null, queue, null, position);
         }
@@ -72,7 +67,7 @@ internal sealed class SqliteStore : IStore
         var writer = new GroupCommit(options, time, queue, position);
         try
         {
-            DemandWholeLog(options.Path);
+            DemandWholeLog(options.Path, unlessHeld: false);
             Guard(options.Path, () =>
             {
                 writer.Attach(OpenWriter(options, time, migrations));
@@ -216,10 +211,24 @@ internal sealed class SqliteStore : IStore
     }
 
     // Before SQLite opens the file: its recovery ends where the log stops verifying, whatever stands behind.
-    private static void DemandWholeLog(string path)
+    // A running server's log moves while it is looked at.
+    private static void DemandWholeLog(string path, bool unlessHeld)
     {
         try
         {
+            if (unlessHeld && StoreLock.IsHeld(path))
+            {
+                return;
+            }
+
+            if (WriteAheadLog.IsOrphan(path))
+            {
+                throw new StoreOpenException($"There is a write-ahead log {path}-wal and no store with it; SQLite would delete the log.")
+                {
+                    Fix = $"Put the store back beside its log; or, if both are to be given up, move {path}-wal away.",
+                };
+            }
+
             if (WriteAheadLog.Inspect(path) is { } damage)
             {
                 throw new StoreOpenException(damage.Message) { Fix = damage.Fix };

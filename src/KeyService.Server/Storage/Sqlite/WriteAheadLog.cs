@@ -35,6 +35,10 @@ internal static class WriteAheadLog
         return Inspect(file, path, StorePageLength(storePath));
     }
 
+    /// <summary>A log without its store: SQLite would delete it, and what it holds may be all there is.</summary>
+    public static bool IsOrphan(string storePath) =>
+        new FileInfo(storePath + "-wal") is { Exists: true, Length: > HeaderLength } && new FileInfo(storePath) is not { Exists: true, Length: > 0 };
+
     /// <inheritdoc cref="Inspect(string)"/>
     /// <param name="log">From its beginning.</param>
     /// <param name="path">Its name, for what is said.</param>
