@@ -41,7 +41,7 @@ internal sealed class AccessRows(RowAuthenticator rows)
     public async Task InsertAsync(IStoreTransaction transaction, Principal principal)
     {
         var row = PrincipalRow.Of(principal);
-        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        row.Mac = await rows.SealAsync(transaction, row.Canonical(), PrincipalsTable, row.Name, row.Revision);
         await transaction.Connection.ExecuteAsync(PrincipalRow.Insert, row, transaction.Transaction);
         await _state.AddedAsync(transaction, PrincipalsTable);
     }
@@ -50,7 +50,7 @@ internal sealed class AccessRows(RowAuthenticator rows)
     public async Task UpdateAsync(IStoreTransaction transaction, Principal principal)
     {
         var row = PrincipalRow.Of(principal);
-        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        row.Mac = await rows.SealAsync(transaction, row.Canonical(), PrincipalsTable, row.Name, row.Revision);
         Expect(await transaction.Connection.ExecuteAsync(PrincipalRow.Update, row, transaction.Transaction), PrincipalsTable, row.Name);
         await _state.ChangedAsync(transaction, PrincipalsTable);
     }
@@ -58,7 +58,7 @@ internal sealed class AccessRows(RowAuthenticator rows)
     public async Task InsertAsync(IStoreTransaction transaction, Grant grant)
     {
         var row = GrantRow.Of(grant);
-        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        row.Mac = await rows.SealAsync(transaction, row.Canonical(), GrantsTable, row.IdText, row.Revision);
         await transaction.Connection.ExecuteAsync(GrantRow.Insert, row, transaction.Transaction);
         await _state.AddedAsync(transaction, GrantsTable);
     }
@@ -67,7 +67,7 @@ internal sealed class AccessRows(RowAuthenticator rows)
     public async Task UpdateAsync(IStoreTransaction transaction, Grant grant)
     {
         var row = GrantRow.Of(grant);
-        row.Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None);
+        row.Mac = await rows.SealAsync(transaction, row.Canonical(), GrantsTable, row.IdText, row.Revision);
         Expect(await transaction.Connection.ExecuteAsync(GrantRow.Update, row, transaction.Transaction), GrantsTable, row.IdText);
         await _state.ChangedAsync(transaction, GrantsTable);
     }

@@ -14,6 +14,9 @@ internal static class NewInstallation
     private static readonly Permission[] AdministratorPermissions =
     [
         Permission.CreateKey, Permission.ReadKey, Permission.RotateKey, Permission.AdministerAccess, Permission.ReadAudit, Permission.ReadSystem,
+        Permission.ChangeKeyState, Permission.SetKeyPolicy, Permission.DestroyKey, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
+        Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.ReportHolding,
+        Permission.AdministerHoldings, Permission.AcceptStore,
     ];
 
     /// <summary>Installation, administrator, grant and their audit record in one commit.</summary>

@@ -17,4 +17,29 @@ internal enum Permission
     AdministerAccess = 10,
     ReadAudit = 11,
     ReadSystem = 12,
+
+    /// <summary>Suspends, resumes, deactivates versions; declares them compromised.</summary>
+    ChangeKeyState = 13,
+
+    /// <summary>Changes rotation periods and limits.</summary>
+    SetKeyPolicy = 14,
+
+    /// <summary>Asks for destruction, and cancels it.</summary>
+    DestroyKey = 15,
+    ReadAlarms = 16,
+    AcknowledgeAlarm = 17,
+    ReadBackup = 18,
+    ExportBackup = 19,
+
+    /// <summary>Reads the register of where wrapped keys and tokens live, and the campaigns over it.</summary>
+    ReadHoldings = 20,
+
+    /// <summary>Tells what a holding holds, as the job that looks at it found.</summary>
+    ReportHolding = 21,
+
+    /// <summary>Registers holdings, starts and ends campaigns.</summary>
+    AdministerHoldings = 22,
+
+    /// <summary>Accepts a database that was restored to an earlier day, or a clock that was set back.</summary>
+    AcceptStore = 23,
 }

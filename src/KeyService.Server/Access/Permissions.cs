@@ -29,12 +29,14 @@ internal static class Permissions
     /// (R3).
     /// </summary>
     public static bool Administers(Permission permission) => permission
-        is Permission.CreateKey or Permission.RotateKey or Permission.AdministerAccess;
+        is Permission.CreateKey or Permission.RotateKey or Permission.AdministerAccess or Permission.ChangeKeyState or Permission.SetKeyPolicy
+        or Permission.DestroyKey or Permission.ExportBackup or Permission.AdministerHoldings or Permission.AcceptStore;
 
     /// <summary>Hands data keys out; never to an AI system (R11).</summary>
     public static bool HandsOutDataKeys(Permission permission) => permission is Permission.GenerateDataKey or Permission.UnwrapDataKey;
 
     /// <summary>Concerns one key at a time, so a grant of it may name a key pattern.</summary>
     public static bool ConcernsKeys(Permission permission) => Uses(permission)
-        || permission is Permission.CreateKey or Permission.ReadKey or Permission.RotateKey;
+        || permission is Permission.CreateKey or Permission.ReadKey or Permission.RotateKey or Permission.ChangeKeyState or Permission.SetKeyPolicy
+            or Permission.DestroyKey;
 }

@@ -1,5 +1,6 @@
 using KeyService.Crypto;
 using KeyService.Server.Access;
+using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit;
 
@@ -10,6 +11,8 @@ namespace KeyService.Server.Audit;
 /// </summary>
 internal sealed class AuditRecordDraft(AuditEvent auditEvent)
 {
+    private List<RowChange>? _changes;
+
     public AuditEvent Event { get; set; } = auditEvent;
 
     public AuditOutcome Outcome { get; set; } = AuditOutcome.Success;
@@ -52,6 +55,15 @@ internal sealed class AuditRecordDraft(AuditEvent auditEvent)
 
     /// <summary>True when a machine acted by itself, false when a person called.</summary>
     public bool Automated { get; set; }
+
+    /// <summary>Deciding rows that the record's change wrote, in order.</summary>
+    public IReadOnlyList<RowChange> Changes => _changes ?? [];
+
+    /// <summary>For the store's writer, while the change runs.</summary>
+    public void AddChange(RowChange change) => (_changes ??= []).Add(change);
+
+    /// <summary>For the store's writer: the change was undone, or is about to run again.</summary>
+    public void ForgetChanges() => _changes = null;
 
     /// <summary>One line for the reader; never a secret, never patient data.</summary>
     public string Detail { get; set; } = "";

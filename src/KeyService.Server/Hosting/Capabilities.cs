@@ -1,4 +1,5 @@
 using KeyService.Server.Access;
+using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
@@ -20,6 +21,7 @@ internal static class Capabilities
         services.AddStorage();
         services.AddAccess();
         services.AddAudit();
+        services.AddAlarms();
         services.AddSystemStatus();
         services.AddKeys();
         services.AddDataKeys();

@@ -39,7 +39,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             INSERT INTO key_blobs (version_id, token_id, blob, revision, mac)
             VALUES (@VersionId, @TokenId, @Blob, @Revision, @Mac)
             """,
-            raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) }, transaction.Transaction);
+            raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "key_blobs", $"{blob.VersionId}/{blob.TokenId}", raw.Revision) }, transaction.Transaction);
     }
 
     /// <summary>The version's bulk key.</summary>
@@ -58,7 +58,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
         var raw = new RawBulkKey(KeyTables.Signed(bulkKey.VersionId), bulkKey.Wrapped, bulkKey.Revision, []);
         await transaction.Connection.ExecuteAsync(
             "INSERT INTO bulk_keys (version_id, wrapped, revision, mac) VALUES (@VersionId, @Wrapped, @Revision, @Mac)",
-            raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) }, transaction.Transaction);
+            raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "bulk_keys", bulkKey.VersionId.ToString(), raw.Revision) }, transaction.Transaction);
     }
 
     /// <summary>The version's count of reserved wraps.</summary>
@@ -85,7 +85,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             INSERT INTO wrap_counts (version_id, reserved, revision, mac) VALUES (@VersionId, @Reserved, @Revision, @Mac)
             ON CONFLICT (version_id) DO UPDATE SET reserved = @Reserved, revision = @Revision, mac = @Mac
             """,
-            raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) }, transaction.Transaction);
+            raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "wrap_counts", count.VersionId.ToString(), raw.Revision) }, transaction.Transaction);
     }
 
     private static StoreTamperedException Missing(string table, KeyVersionId versionId) =>

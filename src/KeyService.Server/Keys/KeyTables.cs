@@ -70,7 +70,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
             (name, purpose, rotation_period_seconds, created_at, primary_version, version_count, version_change_count, revision, mac)
         VALUES (@Name, @Purpose, @PeriodSeconds, @CreatedAt, @PrimaryVersion, @VersionCount, @VersionChangeCount, @Revision, @Mac)
         """,
-        await RawAsync(key), transaction.Transaction);
+        await RawAsync(transaction, key), transaction.Transaction);
 
     public async Task UpdateKeyAsync(IStoreTransaction transaction, KeyRow key) => await transaction.Connection.ExecuteAsync(
         """
@@ -78,7 +78,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
             revision = @Revision, mac = @Mac
         WHERE name = @Name
         """,
-        await RawAsync(key), transaction.Transaction);
+        await RawAsync(transaction, key), transaction.Transaction);
 
     /// <summary>A version by id; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed.</exception>
@@ -114,7 +114,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
         INSERT INTO key_versions (id, key_name, state, created_at, activated_at, deactivated_at, check_value, revision, mac)
         VALUES (@Id, @KeyName, @State, @CreatedAt, @ActivatedAt, @DeactivatedAt, @CheckValue, @Revision, @Mac)
         """,
-        await RawAsync(version), transaction.Transaction);
+        await RawAsync(transaction, version), transaction.Transaction);
 
     public async Task UpdateVersionAsync(IStoreTransaction transaction, KeyVersionRow version) => await transaction.Connection.ExecuteAsync(
         """
@@ -122,7 +122,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
             revision = @Revision, mac = @Mac
         WHERE id = @Id
         """,
-        await RawAsync(version), transaction.Transaction);
+        await RawAsync(transaction, version), transaction.Transaction);
 
     private async Task<KeyRow> VerifyAsync(RawKey raw, CancellationToken cancellationToken)
     {
@@ -140,20 +140,20 @@ internal sealed class KeyTables(RowAuthenticator rows)
             Time(raw.DeactivatedAt), raw.CheckValue, raw.Revision);
     }
 
-    private async Task<RawKey> RawAsync(KeyRow key)
+    private async Task<RawKey> RawAsync(IStoreTransaction transaction, KeyRow key)
     {
         var raw = new RawKey(
             key.Name, (long)key.Purpose, (long)key.Rotation.Period.TotalSeconds, UnixTime.Nanoseconds(key.CreateTime),
             Signed(key.PrimaryVersion), key.VersionCount, key.VersionChangeCount, key.Revision, []);
-        return raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) };
+        return raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "keys", key.Name, raw.Revision) };
     }
 
-    private async Task<RawVersion> RawAsync(KeyVersionRow version)
+    private async Task<RawVersion> RawAsync(IStoreTransaction transaction, KeyVersionRow version)
     {
         var raw = new RawVersion(
             Signed(version.Id), version.KeyName, (long)version.State, UnixTime.Nanoseconds(version.CreateTime),
             Nanoseconds(version.ActivateTime), Nanoseconds(version.DeactivateTime), version.CheckValue, version.Revision, []);
-        return raw with { Mac = await rows.MacAsync(raw.Canonical(), CancellationToken.None) };
+        return raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "key_versions", version.Id.ToString(), raw.Revision) };
     }
 
     private static long? Nanoseconds(DateTimeOffset? time) => time is { } value ? UnixTime.Nanoseconds(value) : null;

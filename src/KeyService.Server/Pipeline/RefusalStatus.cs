@@ -17,7 +17,7 @@ internal static class RefusalStatus
         Reason.DecryptionFailed or Reason.InvalidArgument or Reason.InvalidContext or Reason.BatchTooLarge => StatusCode.InvalidArgument,
         Reason.AlreadyExists or Reason.RequestIdReused => StatusCode.AlreadyExists,
         Reason.NotFound => StatusCode.NotFound,
-        Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval => StatusCode.FailedPrecondition,
+        Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded => StatusCode.FailedPrecondition,
         Reason.KeyExhausted or Reason.Overloaded => StatusCode.ResourceExhausted,
         Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown => StatusCode.Unavailable,
         Reason.StoreTampered => StatusCode.DataLoss,

@@ -31,6 +31,13 @@ internal interface IStore : IAsyncDisposable
     /// <summary>Completes with <see cref="LastSequence"/> when that is greater than <paramref name="sequence"/>.</summary>
     ValueTask<long> WaitForRecordAsync(long sequence, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Takes a role that one server of the installation has at a time (rotation, retention, scrub); null while another has it. Dispose of
+    /// it to give it back.
+    /// </summary>
+    /// <param name="role">1 to 64 characters of [a-z-].</param>
+    Task<StoreRole?> TryTakeRoleAsync(string role, CancellationToken cancellationToken);
+
     /// <summary>Whether the store can be read and written now, and if not, why.</summary>
     ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken);
 }

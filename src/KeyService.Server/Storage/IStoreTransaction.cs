@@ -22,4 +22,10 @@ internal interface IStoreTransaction
     /// quick, and does not throw.
     /// </summary>
     void OnCommitted(Action action);
+
+    /// <summary>
+    /// Says that the change wrote a deciding row: its revision and digest go into the record, and other servers learn that what they
+    /// hold of the row is old. Called by <see cref="RowAuthenticator.SealAsync"/>.
+    /// </summary>
+    void RowChanged(RowChange change);
 }

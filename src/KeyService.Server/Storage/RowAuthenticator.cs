@@ -12,6 +12,17 @@ internal sealed class RowAuthenticator(RowMacFunction mac)
 {
     public ValueTask<byte[]> MacAsync(ReadOnlyMemory<byte> canonicalRow, CancellationToken cancellationToken) => mac(canonicalRow, cancellationToken);
 
+    /// <summary>The MAC of a row that <paramref name="transaction"/> writes; the change is on record with it.</summary>
+    /// <param name="rowId">The row's primary key as text, unique in the table.</param>
+    /// <param name="revision">The row's revision after the change.</param>
+    public async ValueTask<byte[]> SealAsync(
+        IStoreTransaction transaction, ReadOnlyMemory<byte> canonicalRow, string table, string rowId, long revision)
+    {
+        var sealedBy = await mac(canonicalRow, CancellationToken.None);
+        transaction.RowChanged(new RowChange(table, rowId, revision, SHA256.HashData(canonicalRow.Span)));
+        return sealedBy;
+    }
+
     /// <exception cref="StoreTamperedException">The MAC is not that of these bytes.</exception>
     public async ValueTask VerifyAsync(
         ReadOnlyMemory<byte> canonicalRow, ReadOnlyMemory<byte> storedMac, string table, string rowId, CancellationToken cancellationToken)

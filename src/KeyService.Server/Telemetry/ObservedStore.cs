@@ -29,6 +29,8 @@ internal sealed class ObservedStore(IStore inner) : IStore
     public ValueTask<long> WaitForRecordAsync(long sequence, CancellationToken cancellationToken) =>
         inner.WaitForRecordAsync(sequence, cancellationToken);
 
+    public Task<StoreRole?> TryTakeRoleAsync(string role, CancellationToken cancellationToken) => inner.TryTakeRoleAsync(role, cancellationToken);
+
     public ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken) => inner.ProbeAsync(cancellationToken);
 
     /// <summary>The real store is its owner's to close.</summary>

@@ -24,5 +24,7 @@ internal sealed class CountingStore : IStore
 
     public ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken) => new(new StoreHealth(true, "", TimeSpan.Zero));
 
+    public Task<StoreRole?> TryTakeRoleAsync(string role, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public ValueTask DisposeAsync() => default;
 }

@@ -161,6 +161,8 @@ internal sealed class MemoryStore : IStore
 
     public ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken) => new(new StoreHealth(!Fails, "", TimeSpan.Zero));
 
+    public Task<StoreRole?> TryTakeRoleAsync(string role, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public ValueTask DisposeAsync() => default;
 }
 

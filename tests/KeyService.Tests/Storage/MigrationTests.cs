@@ -19,8 +19,13 @@ public sealed class MigrationTests : IDisposable
         Assert.Equal(
             [
                 "1 initial ab76cddbf3c61c7d1f776aee469c182671443e0e84ab3c64f37085a2c5d09dac",
+                "2 lifecycle 4d40308b10323a1ac17263a36e90ea383db429be6f5e9597327fa2c0ff838ca6",
+                "3 alarms 5fe8b5ac190e49c83b3750a8cd00330254f0ae1a5ecf495db9ab2a0b092121c7",
+                "4 backups c039dbaf523c26bda6b568e73683b4317f736d9bcc6a1a7cd9907294c8261c09",
+                "5 holdings 36acade0f549b4c0f19f10eeacc026cd92f69dc3c618603c3a8dacacac1293cd",
+                "6 changes af86b92d3524d490fe2d17dd73db4109a36594ba56c96bc266719bc0837c4a07",
             ],
-            Migrations.All.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
+            Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
     }
 
     [Fact]
@@ -31,7 +36,7 @@ public sealed class MigrationTests : IDisposable
         }
 
         _file.Edit("INSERT INTO store_probe (id, probed_at) VALUES (1, 42)");
-        Migration[] newer = [.. Migrations.All, new Migration(Migrations.All.Count + 1, "add-note", "ALTER TABLE store_probe ADD COLUMN note TEXT NOT NULL DEFAULT 'new'")];
+        Migration[] newer = [.. Migrations.Sqlite, new Migration(Migrations.Sqlite.Count + 1, "add-note", "ALTER TABLE store_probe ADD COLUMN note TEXT NOT NULL DEFAULT 'new'")];
         await using (SqliteStore.Open(_file.Options, new TestTime(), newer))
         {
         }
@@ -48,7 +53,7 @@ public sealed class MigrationTests : IDisposable
         {
         }
 
-        Migration[] broken = [.. Migrations.All, new Migration(Migrations.All.Count + 1, "broken", "CREATE TABLE half (id INTEGER); SELECT * FROM absent;")];
+        Migration[] broken = [.. Migrations.Sqlite, new Migration(Migrations.Sqlite.Count + 1, "broken", "CREATE TABLE half (id INTEGER); SELECT * FROM absent;")];
         Assert.Throws<StoreOpenException>(() => SqliteStore.Open(_file.Options, new TestTime(), broken));
         Assert.Equal(0L, _file.Ask<long>("SELECT count(*) FROM sqlite_schema WHERE name = 'half'"));
         await using var again = _file.Open();
@@ -62,7 +67,7 @@ public sealed class MigrationTests : IDisposable
         {
         }
 
-        Migration[] newer = [.. Migrations.All, new Migration(Migrations.All.Count + 1, "more", "CREATE TABLE more (id INTEGER)")];
+        Migration[] newer = [.. Migrations.Sqlite, new Migration(Migrations.Sqlite.Count + 1, "more", "CREATE TABLE more (id INTEGER)")];
         var refusal = Assert.Throws<StoreOpenException>(
             () => SqliteStore.Open(_file.Options with { Mode = SqliteStoreMode.ReadOnly }, new TestTime(), newer));
         Assert.Contains("start the server once", refusal.Message, StringComparison.Ordinal);

@@ -150,6 +150,7 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
         }
 
         commit.CommittedActions = null;
+        commit.Record?.ForgetChanges();
         writer.RollbackToSavepoint();
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
 using System.Diagnostics;
 using System.Globalization;
@@ -18,6 +19,7 @@ internal sealed class SqliteStore : IStore
     private readonly GroupCommit? _writer;
     private readonly Thread? _thread;
     private readonly StorePosition _position;
+    private readonly ConcurrentDictionary<string, byte> _roles = new(StringComparer.Ordinal);
     private int _disposed;
 
     private SqliteStore(SqliteStoreOptions options, StoreLock? held, CommitQueue queue, GroupCommit? writer, StorePosition position)
@@ -45,7 +47,7 @@ internal sealed class SqliteStore : IStore
     /// <summary>Opens the file, brings its schema forward, and starts the writer.</summary>
     /// <exception cref="StoreOpenException">Missing, held by another process, another program's, newer, or damaged; the message says what
     /// to do.</exception>
-    public static SqliteStore Open(SqliteStoreOptions options, TimeProvider time) => Open(options, time, Migrations.All);
+    public static SqliteStore Open(SqliteStoreOptions options, TimeProvider time) => Open(options, time, Migrations.Sqlite);
 
     internal static SqliteStore Open(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
     {
@@ -95,6 +97,18 @@ internal sealed class SqliteStore : IStore
 
     /// <inheritdoc/>
     public ValueTask<long> WaitForRecordAsync(long sequence, CancellationToken cancellationToken) => _position.WaitAsync(sequence, cancellationToken);
+
+    /// <summary>One server has the whole file, and so every role that it does not already play.</summary>
+    public Task<StoreRole?> TryTakeRoleAsync(string role, CancellationToken cancellationToken) => Task.FromResult(
+        _roles.TryAdd(role, 0)
+            ? new StoreRole(
+                () =>
+                {
+                    _roles.TryRemove(role, out _);
+                    return ValueTask.CompletedTask;
+                },
+                CancellationToken.None)
+            : null);
 
     /// <summary>
     /// Writes a row through the writer, so that a store that failed is seen to heal without a call, and reads it over a new connection, so

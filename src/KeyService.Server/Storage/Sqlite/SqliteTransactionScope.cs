@@ -15,4 +15,6 @@ internal sealed class SqliteTransactionScope(DbConnection connection, int slot, 
     public DateTimeOffset Time { get; } = time;
 
     public void OnCommitted(Action action) => (commit.CommittedActions ??= []).Add(action);
+
+    public void RowChanged(RowChange change) => commit.Record?.AddChange(change);
 }

@@ -1,0 +1,38 @@
+namespace KeyService.Server.Alarms;
+
+/// <summary>What an alarm is about. Numbers and names are frozen: they stand in rows, events and webhooks.</summary>
+internal enum AlarmKind
+{
+    /// <summary>A key's active version nears its hard limit and has not been rotated. Subject: the key.</summary>
+    KeyAging = 1,
+
+    /// <summary>A version cannot be activated, because no verified bundle holds it at enough destinations. Subject: the key.</summary>
+    BackupGateClosed = 2,
+
+    /// <summary>A version has used more than half of the encryptions that SP 800-38D allows. Subject: the key.</summary>
+    WrapBudgetLow = 3,
+
+    /// <summary>A certificate ends within 30 days, or lives longer than 12 months. Subject: the certificate.</summary>
+    CertificateExpiring = 4,
+
+    /// <summary>The clock stands earlier than records that were made. Subject: the server.</summary>
+    ClockSetBack = 5,
+
+    /// <summary>Rows of the store were changed, removed or put back outside the service. Subject: table and row.</summary>
+    StoreTampered = 6,
+
+    /// <summary>The database was put back to an earlier day. Subject: the installation.</summary>
+    StoreRestored = 7,
+
+    /// <summary>A version was declared compromised. Subject: the key.</summary>
+    KeyCompromised = 8,
+
+    /// <summary>A destination of backups cannot be written, or holds a bundle that does not verify. Subject: the destination.</summary>
+    BackupDestination = 9,
+
+    /// <summary>Something was done with a version whose destruction is waiting. Subject: the key.</summary>
+    DestroyingKeyInUse = 10,
+
+    /// <summary>The clock jumped forward. Subject: the server.</summary>
+    ClockJumped = 11,
+}

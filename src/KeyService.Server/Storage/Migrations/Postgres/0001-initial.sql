@@ -1,0 +1,1 @@
+-- As for SQLite, in PostgreSQL's words.

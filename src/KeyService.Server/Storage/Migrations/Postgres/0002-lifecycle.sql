@@ -1,0 +1,1 @@
+-- States, policies and times of keys and versions.

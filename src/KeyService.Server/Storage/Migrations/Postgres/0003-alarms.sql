@@ -1,0 +1,1 @@
+-- Alarms until somebody acknowledges them.

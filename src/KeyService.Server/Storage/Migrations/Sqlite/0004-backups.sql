@@ -1,0 +1,1 @@
+-- Bundles and the destinations that hold them.

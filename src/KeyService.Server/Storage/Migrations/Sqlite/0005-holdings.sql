@@ -1,0 +1,1 @@
+-- Where wrapped keys and tokens live, and campaigns over them.

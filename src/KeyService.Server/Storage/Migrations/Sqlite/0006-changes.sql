@@ -1,0 +1,1 @@
+-- Changes of rows in their order, the clock, and what was accepted.
