@@ -8,6 +8,7 @@ using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
+using KeyService.Cli.Rotation;
 using KeyService.Cli.Service;
 
 namespace KeyService.Cli.CommandLine;
@@ -51,6 +52,7 @@ internal static class CommandTree
         ("adopt", AdoptCommands.Create),
         ("data-key", DataKeyCommands.Create),
         ("key", KeyCommands.Create),
+        ("rotation", RotationCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),

@@ -5,6 +5,7 @@ using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
+using KeyService.Server.Rotation;
 using KeyService.Server.Storage;
 using KeyService.Server.SystemStatus;
 
@@ -24,6 +25,7 @@ internal static class Capabilities
         services.AddAlarms();
         services.AddSystemStatus();
         services.AddKeys();
+        services.AddRotation();
         services.AddDataKeys();
         services.AddCiphering();
         return services;
@@ -35,6 +37,7 @@ internal static class Capabilities
         endpoints.MapRpc<AuditService>();
         endpoints.MapSystemStatus();
         endpoints.MapRpc<KeysService>();
+        endpoints.MapRpc<RotationService>();
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
     }
