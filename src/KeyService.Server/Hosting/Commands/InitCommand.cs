@@ -22,7 +22,7 @@ internal static class InitCommand
         var configuration = ConfigurationFile.Load(configurationPath);
         var time = TimeProvider.System;
         Directory.CreateDirectory(configuration.DataDirectory);
-        await using var store = ServiceCore.OpenStore(configuration, SqliteStoreMode.Create, time);
+        await using var store = ServiceCore.OpenStore(configuration, StoreMode.Create, time);
         if (await Installation.ReadAsync(store, cancellation) is { } standing)
         {
             throw new StartUpException(ExitCode.InUse,

@@ -72,7 +72,7 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
         try
         {
             ServerRuns = File.Exists(configuration.SqlitePath) && StoreLock.IsHeld(configuration.SqlitePath);
-            return SqliteStore.Open(new SqliteStoreOptions { Path = configuration.SqlitePath, Mode = SqliteStoreMode.ReadOnly }, time);
+            return SqliteStore.Open(new SqliteStoreOptions { Path = configuration.SqlitePath, Mode = StoreMode.ReadOnly }, time);
         }
         catch (StoreOpenException exception)
         {

@@ -36,7 +36,7 @@ internal sealed class ServiceCore : IAsyncDisposable
         try
         {
             // The store first: a second server on the same file must not even log in to the token.
-            store = OpenStore(configuration, SqliteStoreMode.ReadWrite, time);
+            store = OpenStore(configuration, StoreMode.ReadWrite, time);
             hsm = OpenHsm(configuration, time, hsmEvents);
             if (!hsm.HasHierarchy)
             {
@@ -71,7 +71,7 @@ internal sealed class ServiceCore : IAsyncDisposable
         }
     }
 
-    internal static IStore OpenStore(ServerConfiguration configuration, SqliteStoreMode mode, TimeProvider time) =>
+    internal static IStore OpenStore(ServerConfiguration configuration, StoreMode mode, TimeProvider time) =>
         SqliteStore.Open(new SqliteStoreOptions { Path = configuration.SqlitePath, Mode = mode }, time);
 
     private static async Task<RowAuthenticator> LoadIntegrityKeyAsync(
