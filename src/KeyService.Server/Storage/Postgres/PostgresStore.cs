@@ -88,6 +88,24 @@ internal sealed class PostgresStore : IStore
         }
     }
 
+    /// <summary>Whether a server writes the store now. For inspection only: the next moment may differ.</summary>
+    /// <exception cref="StoreOpenException">The database cannot be reached.</exception>
+    public static bool IsServed(PostgresStoreOptions options)
+    {
+        try
+        {
+            using var connection = PostgresConnections.OpenForSchema(options);
+            return connection.ExecuteScalar<bool>($"""
+                SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                WHERE locktype = 'advisory' AND classid = {AdvisoryLocks.Slots} AND datname = current_database())
+                """);
+        }
+        catch (NpgsqlException e)
+        {
+            throw new StoreOpenException($"The store {options.Description} cannot be opened: {PostgresErrors.Explain(e)}.", e);
+        }
+    }
+
     /// <inheritdoc/>
     public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) => _readers.ReadAsync(read, cancellationToken);
 
