@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Access;
 
@@ -12,6 +13,13 @@ internal sealed class AccessRows(RowAuthenticator rows)
 {
     internal const string PrincipalsTable = "principals";
     internal const string GrantsTable = "grants";
+
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<PrincipalRow>(PrincipalsTable, PrincipalRow.Columns, "name", "@Name", row => new DecidingRow(row.Name, row.Revision, row.Canonical())),
+        DecidingTable.Of<GrantRow>(GrantsTable, GrantRow.Columns, "id", "@Id", row => new DecidingRow(row.IdText, row.Revision, row.Canonical())),
+    ];
 
     private readonly RegisterState _state = new(rows);
 

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Keys;
 
@@ -11,6 +12,21 @@ namespace KeyService.Server.Keys;
 /// </summary>
 internal sealed class KeyMaterialTables(RowAuthenticator rows)
 {
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<RawBlob>(
+            "key_blobs", "SELECT version_id AS VersionId, token_id AS TokenId, blob AS Blob, revision AS Revision, mac AS Mac FROM key_blobs",
+            "version_id, token_id", "@VersionId, @TokenId",
+            raw => new DecidingRow($"{KeyTables.Unsigned(raw.VersionId)}/{raw.TokenId}", raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawBulkKey>(
+            "bulk_keys", "SELECT version_id AS VersionId, wrapped AS Wrapped, revision AS Revision, mac AS Mac FROM bulk_keys", "version_id", "@VersionId",
+            raw => new DecidingRow(KeyTables.Unsigned(raw.VersionId).ToString(), raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawWrapCount>(
+            "wrap_counts", "SELECT version_id AS VersionId, reserved AS Reserved, revision AS Revision, mac AS Mac FROM wrap_counts", "version_id", "@VersionId",
+            raw => new DecidingRow(KeyTables.Unsigned(raw.VersionId).ToString(), raw.Revision, raw.Canonical())),
+    ];
+
     /// <summary>The KEK wrapped for a token; null when this token has none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed.</exception>
     public async Task<KeyBlobRow?> FindBlobAsync(

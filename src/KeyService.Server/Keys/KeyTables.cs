@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Keys;
 
@@ -23,6 +24,15 @@ internal sealed class KeyTables(RowAuthenticator rows)
         v.id AS Id, v.key_name AS KeyName, v.state AS State, v.created_at AS CreatedAt, v.activated_at AS ActivatedAt,
         v.deactivated_at AS DeactivatedAt, v.check_value AS CheckValue, v.revision AS Revision, v.mac AS Mac
         """;
+
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<RawKey>("keys", $"SELECT {KeyColumns} FROM keys k", "k.name", "@Name", raw => new DecidingRow(raw.Name, raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawVersion>(
+            "key_versions", $"SELECT {VersionColumns} FROM key_versions v", "v.id", "@Id",
+            raw => new DecidingRow(Unsigned(raw.Id).ToString(), raw.Revision, raw.Canonical())),
+    ];
 
     /// <summary>A key by name; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed, or versions of the key are missing or were put back.</exception>
