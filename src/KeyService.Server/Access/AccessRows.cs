@@ -30,14 +30,14 @@ internal sealed class AccessRows(RowAuthenticator rows)
         var principals = new List<Principal>();
         foreach (var row in await connection.QueryAsync<PrincipalRow>(PrincipalRow.Select))
         {
-            await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, cancellationToken);
+            await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, row.Revision, cancellationToken);
             principals.Add(row.ToPrincipal());
         }
 
         var grants = new List<Grant>();
         foreach (var row in await connection.QueryAsync<GrantRow>(GrantRow.Select))
         {
-            await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, cancellationToken);
+            await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, row.Revision, cancellationToken);
             grants.Add(row.ToGrant());
         }
 

@@ -7,6 +7,7 @@ using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
 using KeyService.Server.SystemStatus;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Hosting;
 
@@ -22,6 +23,7 @@ internal static class Capabilities
         services.AddAccess();
         services.AddAudit();
         services.AddAlarms();
+        services.AddTrust();
         services.AddSystemStatus();
         services.AddKeys();
         services.AddDataKeys();

@@ -43,7 +43,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             return null;
         }
 
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{versionId}/{tokenId}", cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{versionId}/{tokenId}", raw.Revision, cancellationToken);
         return new KeyBlobRow(versionId, raw.TokenId, raw.Blob, raw.Revision);
     }
 
@@ -65,7 +65,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
         var raw = await connection.QuerySingleOrDefaultAsync<RawBulkKey>(
             "SELECT version_id AS VersionId, wrapped AS Wrapped, revision AS Revision, mac AS Mac FROM bulk_keys WHERE version_id = @id",
             new { id = KeyTables.Signed(versionId) }) ?? throw Missing("bulk_keys", versionId);
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bulk_keys", versionId.ToString(), cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bulk_keys", versionId.ToString(), raw.Revision, cancellationToken);
         return new BulkKeyRow(versionId, raw.Wrapped, raw.Revision);
     }
 
@@ -88,7 +88,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             FROM wrap_counts WHERE version_id = @id
             """,
             new { id = KeyTables.Signed(versionId) }, transaction) ?? throw Missing("wrap_counts", versionId);
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", versionId.ToString(), cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", versionId.ToString(), raw.Revision, cancellationToken);
         return new WrapCountRow(versionId, raw.Reserved, raw.Revision);
     }
 

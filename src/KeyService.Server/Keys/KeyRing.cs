@@ -3,6 +3,7 @@ using KeyService.Crypto;
 using KeyService.Hsm;
 using KeyService.Server.Audit;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Keys;
 
@@ -35,6 +36,9 @@ internal sealed class KeyRing : IDisposable
 
     /// <summary>Register of the table <c>keys</c>: deleted and put-back rows show.</summary>
     public const string Register = "keys";
+
+    /// <summary>What may stop protection on the whole server; none in tests of less than that.</summary>
+    public ProtectionGate? Gate { get; set; }
 
     /// <summary>A key by name; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">A row of it was changed outside the service.</exception>

@@ -136,7 +136,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     private async Task<KeyRow> VerifyAsync(RawKey raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "keys", raw.Name, cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "keys", raw.Name, raw.Revision, cancellationToken);
         return new KeyRow(
             raw.Name, (KeyPurpose)raw.Purpose, new RotationPolicy(TimeSpan.FromSeconds(raw.PeriodSeconds)),
             UnixTime.FromNanoseconds(raw.CreatedAt), Unsigned(raw.PrimaryVersion), raw.VersionCount, raw.VersionChangeCount, raw.Revision);
@@ -144,7 +144,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     private async Task<KeyVersionRow> VerifyAsync(RawVersion raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_versions", Unsigned(raw.Id).ToString(), cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_versions", Unsigned(raw.Id).ToString(), raw.Revision, cancellationToken);
         return new KeyVersionRow(
             Unsigned(raw.Id), raw.KeyName, (KeyState)raw.State, UnixTime.FromNanoseconds(raw.CreatedAt), Time(raw.ActivatedAt),
             Time(raw.DeactivatedAt), raw.CheckValue, raw.Revision);

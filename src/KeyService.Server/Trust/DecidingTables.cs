@@ -12,6 +12,8 @@ internal static class DecidingTables
         .. AccessRows.Deciding,
         .. KeyTables.Deciding,
         .. KeyMaterialTables.Deciding,
+        .. StoreAcceptance.Deciding,
+        .. ClockMark.Deciding,
     ];
 
     /// <summary>Not compared, and why an old or missing row of theirs is noticed otherwise or does no harm.</summary>

@@ -98,7 +98,14 @@ internal sealed class RowAccount
     }
 
     /// <summary>The next scrub reads the log from its beginning.</summary>
-    public static void Forget(string directory) => File.Delete(Path.Combine(directory, ListName));
+    public static void Forget(string directory)
+    {
+        var list = Path.Combine(directory, ListName);
+        if (File.Exists(list))
+        {
+            File.Delete(list);
+        }
+    }
 
     // Files that nobody makes: what stands there of an account that is not trusted is not read.
     private static RowAccount Empty(string directory) => new(new RowBuckets(directory, "none"), [], false);

@@ -28,7 +28,7 @@ internal sealed class TrustedStore : IAsyncDisposable
 
     public TestTime Time { get; } = new();
 
-    public RowAuthenticator Rows { get; } = SoftwareRows.Of();
+    public RowAuthenticator Rows { get; private set; } = SoftwareRows.Of();
 
     /// <summary>Where the scrub keeps what it read.</summary>
     public string ScrubFolder => Path.Combine(File.Folder, "scrub");
@@ -70,11 +70,12 @@ internal sealed class TrustedStore : IAsyncDisposable
 
     public Task<ScrubReport> ScrubAsync(bool keep = true) => Scrub().RunAsync(keep, CancellationToken.None);
 
-    /// <summary>As a restart does it: closed, then opened and loaded.</summary>
+    /// <summary>As a restart does it: closed, then opened and loaded by a process that has seen nothing.</summary>
     public async Task ReopenAsync(Action? between = null)
     {
         await Store.DisposeAsync();
         between?.Invoke();
+        Rows = SoftwareRows.Of();
         Store = File.Open(Time);
         Administration.Dispose();
         Register = await AccessRegister.LoadAsync(Store, Rows, Time, CancellationToken.None);
