@@ -9,6 +9,7 @@ using KeyService.Cli.Doctor;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
 using KeyService.Cli.Service;
+using KeyService.Cli.Store;
 
 namespace KeyService.Cli.CommandLine;
 
@@ -56,6 +57,7 @@ internal static class CommandTree
         ("whoami", WhoAmICommand.Create),
         ("audit", AuditCommands.Create),
         ("status", StatusCommand.Create),
+        ("store", StoreCommands.Create),
         ("doctor", DoctorCommand.Create),
         ("serve", ServerCommands.Serve),
         ("init", ServerCommands.Init),

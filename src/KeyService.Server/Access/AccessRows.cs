@@ -46,6 +46,34 @@ internal sealed class AccessRows(RowAuthenticator rows)
         return AccessSnapshot.Of(principals, grants);
     }
 
+    /// <summary>One principal, verified; null when there is none.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed or put back outside the service.</exception>
+    public async Task<Principal?> FindPrincipalAsync(DbConnection connection, string name, CancellationToken cancellationToken)
+    {
+        var row = await connection.QuerySingleOrDefaultAsync<PrincipalRow>($"{PrincipalRow.Columns} WHERE name = @name", new { name });
+        if (row is null)
+        {
+            return null;
+        }
+
+        await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, row.Revision, cancellationToken);
+        return row.ToPrincipal();
+    }
+
+    /// <summary>One grant, verified; null when there is none.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed or put back outside the service.</exception>
+    public async Task<Grant?> FindGrantAsync(DbConnection connection, ulong id, CancellationToken cancellationToken)
+    {
+        var row = await connection.QuerySingleOrDefaultAsync<GrantRow>($"{GrantRow.Columns} WHERE id = @id", new { id = unchecked((long)id) });
+        if (row is null)
+        {
+            return null;
+        }
+
+        await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, row.Revision, cancellationToken);
+        return row.ToGrant();
+    }
+
     public async Task InsertAsync(IStoreTransaction transaction, Principal principal)
     {
         var row = PrincipalRow.Of(principal);

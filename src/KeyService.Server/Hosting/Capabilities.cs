@@ -35,6 +35,7 @@ internal static class Capabilities
     {
         endpoints.MapRpc<AccessService>();
         endpoints.MapRpc<AuditService>();
+        endpoints.MapRpc<StoreService>();
         endpoints.MapSystemStatus();
         endpoints.MapRpc<KeysService>();
         endpoints.MapRpc<DataKeysService>();

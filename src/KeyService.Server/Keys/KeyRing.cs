@@ -97,6 +97,25 @@ internal sealed class KeyRing : IDisposable
         _byName[key.Name] = new Key(key, version);
     }
 
+    /// <summary>Another server changed the key or a version of it: both are read again before they are used.</summary>
+    public void Forget(string name)
+    {
+        _byName.TryRemove(name, out _);
+        foreach (var version in _byVersion.Values.Where(each => each.KeyName == name))
+        {
+            _byVersion.TryRemove(version.Id, out _);
+        }
+    }
+
+    /// <summary>Anything may have changed.</summary>
+    public void ForgetAll()
+    {
+        foreach (var name in _byVersion.Values.Select(version => version.KeyName).Distinct(StringComparer.Ordinal).ToList())
+        {
+            Forget(name);
+        }
+    }
+
     public void Dispose()
     {
         foreach (var version in _byVersion.Values)

@@ -1,3 +1,5 @@
+using KeyService.Server.Access;
+using KeyService.Server.Alarms;
 using KeyService.Server.Hosting;
 using KeyService.Server.Keys;
 using KeyService.Server.Storage;
@@ -22,6 +24,13 @@ internal static class TrustCapability
             provider.GetRequiredService<TrustFiles>().ScrubDirectory, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<StoreWatch>();
         services.AddHostedService(provider => provider.GetRequiredService<StoreWatch>());
+        services.AddSingleton(provider => new ChangeFollower(
+            provider.GetRequiredService<IStore>(),
+            FollowedTables.Of(provider.GetRequiredService<KeyRing>(), provider.GetRequiredService<AccessRegister>(), provider.GetRequiredService<RowAuthenticator>())
+                .Concat(provider.GetServices<FollowedTable>()),
+            provider.GetRequiredService<StoreWatch>(), provider.GetRequiredService<AlarmOutlet>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ChangeFollower>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<ChangeFollower>());
         services.AddSingleton<ScrubWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<ScrubWorker>());
         return services;
