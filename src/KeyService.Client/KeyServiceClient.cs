@@ -24,6 +24,7 @@ public sealed class KeyServiceClient : IDisposable
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
+        Store = new StoreCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
         Leases = new LeaseWatch(DataKeys, options.TimeProvider);
     }
@@ -51,6 +52,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }
+
+    /// <summary>Whether the store can be believed.</summary>
+    public StoreCalls Store { get; }
 
     /// <summary>
     /// Reads certificate and key and prepares the connection; the first call opens it.

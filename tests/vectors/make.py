@@ -266,12 +266,20 @@ AUDIT = {
     "time": (1, 8), "slot": (2, 4), "sequence": (3, 8), "event": (4, 2), "type": (5, 1), "outcome": (6, 1), "principal": (7, None),
     "principalType": (8, None), "authentication": (9, None), "onBehalfOf": (10, None), "source": (11, None), "device": (12, None), "key": (13, None),
     "keyVersion": (14, "hex"), "contextDigest": (15, "hex"), "itemCount": (16, 8), "byteCount": (17, 8), "reason": (18, None), "traceId": (19, None),
-    "requestId": (20, None), "durationMicroseconds": (21, 8), "automated": (22, 1), "detail": (23, None),
+    "requestId": (20, None), "durationMicroseconds": (21, 8), "automated": (22, 1), "detail": (23, None), "changes": (24, "rows"),
 }
 
 
 def field(number, value):
     return struct.pack(">HI", number, len(value)) + value
+
+
+def changed_row(table, row_id, revision, digest):
+    return bytes([len(table)]) + table + struct.pack(">H", len(row_id)) + row_id + struct.pack(">Q", revision) + digest
+
+
+def changes(rows):
+    return b"".join(changed_row(r["table"].encode(), r["row"].encode(), int(r["revision"]), bytes.fromhex(r["digest"])) for r in rows)
 
 
 def audit(fields):
@@ -284,6 +292,8 @@ def audit(fields):
             value = value.encode()
         elif kind == "hex":
             value = bytes.fromhex(value)
+        elif kind == "rows":
+            value = changes(value)
         else:
             value = int(value).to_bytes(kind, "big", signed=name == "time")
         out += field(number, value)
@@ -303,7 +313,18 @@ def make_audit_record():
     refused = {"time": "-1", "slot": 4294967295, "sequence": "7", "event": 2, "type": 2, "outcome": 2, "source": "unix", "reason": "UNAUTHENTICATED",
                "itemCount": "0", "automated": 0, "detail": "replacement \ufffd is text here"}
     edge = dict(least, principal="p" * 512, detail="d" * 4096, outcome=5)
-    positive = [("least", least), ("every field", full), ("before 1970, refused, zero count", refused), ("longest texts", edge)]
+    def row(table, row_id, revision):
+        return {"table": table, "row": row_id, "revision": revision, "digest": draw(f"row/{table}/{row_id}/{revision}", 32).hex()}
+
+    rotated = dict(least, event=303, key="ehr/fields", changes=[row("key_versions", "00f1e2d3c4b5a697", "2"), row("keys", "ehr/fields", "17")])
+    # 65,536 bytes: 116 rows of 564 bytes, and one that fills the rest.
+    most = dict(least, changes=[row("t" * 21, f"{i:0500d}", "9223372036854775807") for i in range(116)])
+    room = 65536 - len(changes(most["changes"]))
+    most["changes"].append(row("t" * 21, "y" * (room - 64), "1"))
+    assert len(changes(most["changes"])) == 65536
+    positive = [("least", least), ("every field", full), ("before 1970, refused, zero count", refused), ("longest texts", edge),
+                ("two changed rows", rotated), ("names at their limits", dict(least, changes=[row("a_9" * 21, "\u00fc" * 256, "1"), row("b", "1", "1")])),
+                ("a row twice", dict(least, changes=[row("keys", "a", "1"), row("keys", "a", "2")])), ("as many rows as fit", most)]
     whole = audit(least)
     parts = [whole[1:15], whole[15:25], whole[25:39], whole[39:47], whole[47:54], whole[54:61], whole[61:68]]  # time .. automated
     assert b"\x01" + b"".join(parts) == whole
@@ -311,6 +332,7 @@ def make_audit_record():
     def joined(*chosen):
         return b"\x01" + b"".join(chosen)
 
+    one = changed_row(b"keys", b"1", 1, bytes(32))
     head, automated = parts[:6], parts[6]
     negative = [
         ("nothing", b""), ("version 0x00", b"\x00" + whole[1:]), ("version 0x02", b"\x02" + whole[1:]), ("version alone", b"\x01"),
@@ -327,6 +349,19 @@ def make_audit_record():
         ("key version zero", joined(*head, field(14, bytes(8)), automated)), ("digest of 31 bytes", joined(*head, field(15, bytes(31)), automated)),
         ("digest of 0 bytes", joined(*head, field(15, b""), automated)), ("field after automated that belongs before it", joined(*parts, field(7, b"p"))),
         ("length beyond the end", joined(*head, automated[:2] + struct.pack(">I", 2) + b"\x01")),
+        ("unknown field 25", joined(*parts, field(25, b"x"))), ("no changed rows", joined(*parts, field(24, b""))),
+        ("changed rows before detail", joined(*parts, field(24, one), field(23, b"d"))),
+        ("a changed row cut by one byte", joined(*parts, field(24, one[:-1]))), ("a byte after the changed rows", joined(*parts, field(24, one + b"\x00"))),
+        ("a changed row without a table", joined(*parts, field(24, changed_row(b"", b"1", 1, bytes(32))))),
+        ("a table of 64 characters", joined(*parts, field(24, changed_row(b"t" * 64, b"1", 1, bytes(32))))),
+        ("a table with a capital letter", joined(*parts, field(24, changed_row(b"Keys", b"1", 1, bytes(32))))),
+        ("a changed row without an id", joined(*parts, field(24, changed_row(b"keys", b"", 1, bytes(32))))),
+        ("a row id of 513 bytes", joined(*parts, field(24, changed_row(b"keys", b"r" * 513, 1, bytes(32))))),
+        ("a row id of bad UTF-8", joined(*parts, field(24, changed_row(b"keys", b"\xff", 1, bytes(32))))),
+        ("revision 0", joined(*parts, field(24, changed_row(b"keys", b"1", 0, bytes(32))))),
+        ("revision 2^63", joined(*parts, field(24, changed_row(b"keys", b"1", 1 << 63, bytes(32))))),
+        ("a digest of 31 bytes in a changed row", joined(*parts, field(24, changed_row(b"keys", b"1", 1, bytes(31))))),
+        ("65,537 bytes of changed rows", joined(*parts, field(24, changes(most["changes"][:-1]) + changed_row(b"t" * 21, b"y" * (room - 63), 1, bytes(32))))),
         ("length of 4 GiB", joined(*head, automated[:2] + b"\xff\xff\xff\xff" + b"\x01")),
     ]
     return {"spec": "docs/spec/audit-record.md", "note": "64-bit numbers are decimal texts, because JSON readers round them.",

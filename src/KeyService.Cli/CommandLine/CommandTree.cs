@@ -10,6 +10,7 @@ using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
 using KeyService.Cli.Rotation;
 using KeyService.Cli.Service;
+using KeyService.Cli.Store;
 
 namespace KeyService.Cli.CommandLine;
 
@@ -58,6 +59,7 @@ internal static class CommandTree
         ("whoami", WhoAmICommand.Create),
         ("audit", AuditCommands.Create),
         ("status", StatusCommand.Create),
+        ("store", StoreCommands.Create),
         ("doctor", DoctorCommand.Create),
         ("serve", ServerCommands.Serve),
         ("init", ServerCommands.Init),

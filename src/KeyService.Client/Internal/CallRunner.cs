@@ -12,6 +12,9 @@ internal sealed class CallRunner(ClientOptions options)
 
     public string Endpoint => options.Endpoint;
 
+    /// <summary>For calls that may take longer than others.</summary>
+    public CallRunner Within(TimeSpan timeout) => new(options with { CallTimeout = timeout });
+
     public Task<TResponse> UnaryAsync<TResponse>(Func<CallOptions, AsyncUnaryCall<TResponse>> start, CancellationToken cancellation) =>
         UnaryAsync(start, async call => await call.ResponseAsync.ConfigureAwait(false), cancellation);
 

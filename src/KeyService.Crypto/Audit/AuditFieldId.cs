@@ -29,4 +29,5 @@ internal enum AuditFieldId : ushort
     DurationMicroseconds = 21,
     Automated = 22,
     Detail = 23,
+    Changes = 24,
 }

@@ -22,6 +22,18 @@ public sealed record AuditRecord
     /// <summary>Bytes of a context digest.</summary>
     public const int ContextDigestLength = 32;
 
+    /// <summary>Bytes that <see cref="Changes"/> take at most: some 600 rows.</summary>
+    public const int MaxChangesLength = 65_536;
+
+    /// <summary>Characters of a changed row's table name at most.</summary>
+    public const int MaxTableNameLength = 63;
+
+    /// <summary>Bytes of a changed row's id at most.</summary>
+    public const int MaxRowIdLength = 512;
+
+    /// <summary>Bytes of a changed row's digest.</summary>
+    public const int RowDigestLength = 32;
+
     /// <summary>Nanoseconds since 1970-01-01T00:00:00Z, without leap seconds.</summary>
     public required long TimeUnixNanoseconds { get; init; }
 
@@ -91,12 +103,20 @@ public sealed record AuditRecord
     /// <summary>What else a reviewer needs, at most 4,096 bytes.</summary>
     public string? Detail { get; init; }
 
+    /// <summary>Deciding rows of the store that the change wrote, in the order they were written; at most <see cref="MaxChangesLength"/> bytes together.</summary>
+    public IReadOnlyList<AuditRowChange> Changes { get; init; } = [];
+
     /// <summary>The canonical bytes.</summary>
-    /// <exception cref="InvalidOperationException">A field holds what the service must not put there: an undefined type or outcome, a digest that is not 32 bytes, key version zero.</exception>
+    /// <exception cref="InvalidOperationException">A field holds what the service must not put there: an undefined type or outcome, a digest that is not 32 bytes, key version zero,
+    /// a changed row that the format cannot hold, or more of them than fit.</exception>
     public byte[] Encode() => AuditRecordEncoder.Encode(this);
 
     /// <summary>Accepts canonical bytes only: an unknown, repeated, missing or misplaced field, a wrong length, bad UTF-8 are refused. What parses encodes to the same bytes.</summary>
     public static bool TryParse(ReadOnlySpan<byte> encoded, out AuditRecord? record) => AuditRecordDecoder.TryParse(encoded, out record);
+
+    /// <summary>Bytes that one row takes of <see cref="MaxChangesLength"/>.</summary>
+    /// <exception cref="InvalidOperationException">The format cannot hold it.</exception>
+    public static int LengthOf(AuditRowChange change) => AuditRowChanges.LengthOf(change);
 
     /// <summary>The leaf hash of RFC 6962: SHA-256(0x00 | canonical bytes), 32 bytes.</summary>
     public static byte[] LeafHash(ReadOnlySpan<byte> encoded)

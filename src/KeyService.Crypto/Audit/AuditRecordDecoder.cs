@@ -58,6 +58,7 @@ internal ref struct AuditRecordDecoder
         DurationMicroseconds = Number(AuditFieldId.DurationMicroseconds, 8),
         Automated = Flag(),
         Detail = Text(AuditFieldId.Detail),
+        Changes = Changes(),
     };
 
     private bool TryField(AuditFieldId id, out ReadOnlySpan<byte> value)
@@ -133,6 +134,16 @@ internal ref struct AuditRecordDecoder
         }
         _failed |= value.Length != AuditRecord.ContextDigestLength;
         return value.ToArray();
+    }
+
+    private IReadOnlyList<AuditRowChange> Changes()
+    {
+        if (!TryField(AuditFieldId.Changes, out ReadOnlySpan<byte> value))
+        {
+            return [];
+        }
+        _failed |= !AuditRowChanges.TryRead(value, out IReadOnlyList<AuditRowChange> changes);
+        return changes;
     }
 
     private string? Text(AuditFieldId id)

@@ -44,7 +44,20 @@ internal ref struct AuditRecordEncoder
         encoder.Add(AuditFieldId.DurationMicroseconds, record.DurationMicroseconds, 8);
         encoder.Add(AuditFieldId.Automated, record.Automated ? 1UL : 0UL, 1);
         encoder.Add(AuditFieldId.Detail, record.Detail);
-        return encoder._buffer[..encoder._used].ToArray();
+        return record.Changes.Count == 0 ? encoder._buffer[..encoder._used].ToArray() : encoder.WithChanges(record.Changes);
+    }
+
+    // Most records have none and fit on the stack; these may be larger than that.
+    private readonly byte[] WithChanges(IReadOnlyList<AuditRowChange> changes)
+    {
+        int length = AuditRowChanges.Measure(changes);
+        byte[] encoded = new byte[_used + AuditRecordFormat.FieldHeaderLength + length];
+        _buffer[.._used].CopyTo(encoded);
+        Span<byte> field = encoded.AsSpan(_used);
+        BinaryPrimitives.WriteUInt16BigEndian(field, (ushort)AuditFieldId.Changes);
+        BinaryPrimitives.WriteUInt32BigEndian(field[2..], (uint)length);
+        AuditRowChanges.Write(changes, field[AuditRecordFormat.FieldHeaderLength..]);
+        return encoded;
     }
 
     private void Add(AuditFieldId id, ulong? value, int length)

@@ -9,7 +9,9 @@ namespace KeyService.Server.Access;
 /// </summary>
 internal sealed class AccessRegister(TimeProvider time)
 {
+    private readonly Lock _gate = new();
     private volatile AccessSnapshot _snapshot = AccessSnapshot.Empty;
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Everything at one instant.</summary>
     public AccessSnapshot Current => _snapshot;
@@ -24,7 +26,21 @@ internal sealed class AccessRegister(TimeProvider time)
     }
 
     public async Task ReloadAsync(IStore store, RowAuthenticator rows, CancellationToken cancellationToken) =>
-        _snapshot = await store.ReadAsync(connection => new AccessRows(rows).LoadAsync(connection, cancellationToken), cancellationToken);
+        Take(await store.ReadAsync(connection => new AccessRows(rows).LoadAsync(connection, cancellationToken), cancellationToken));
+
+    /// <summary>Puts another state of everything in the place of this one.</summary>
+    public void Take(AccessSnapshot snapshot)
+    {
+        lock (_gate)
+        {
+            _snapshot = snapshot;
+        }
+
+        Tell();
+    }
+
+    /// <summary>Completes with the next change: for streams that ask again whether they may go on.</summary>
+    public Task WaitForChangeAsync() => Volatile.Read(ref _changed).Task;
 
     /// <summary>
     /// The enabled principal behind what a connection presented (a certificate has several credentials). Null when nobody registered stands
@@ -61,9 +77,38 @@ internal sealed class AccessRegister(TimeProvider time)
     public bool Allows(Principal principal, Permission permission, string? keyName, EncryptionContext? context) =>
         _snapshot.Allows(principal.Name, permission, keyName, context, time.GetUtcNow());
 
-    /// <summary>For <see cref="IStoreTransaction.OnCommitted"/>: takes over a new state of a principal.</summary>
-    public void Apply(Principal principal) => _snapshot = _snapshot.With(principal);
+    /// <summary>For <see cref="IStoreTransaction.OnCommitted"/> and for what other servers changed: takes over a new state of a principal.</summary>
+    public void Apply(Principal principal)
+    {
+        lock (_gate)
+        {
+            if (_snapshot.Principals.TryGetValue(principal.Name, out var known) && known.Revision >= principal.Revision)
+            {
+                return;
+            }
 
-    /// <summary>For <see cref="IStoreTransaction.OnCommitted"/>: takes over a new state of a grant.</summary>
-    public void Apply(Grant grant) => _snapshot = _snapshot.With(grant);
+            _snapshot = _snapshot.With(principal);
+        }
+
+        Tell();
+    }
+
+    /// <summary>For <see cref="IStoreTransaction.OnCommitted"/> and for what other servers changed: takes over a new state of a grant.</summary>
+    public void Apply(Grant grant)
+    {
+        lock (_gate)
+        {
+            if (_snapshot.Grants.TryGetValue(grant.Id, out var known) && known.Revision >= grant.Revision)
+            {
+                return;
+            }
+
+            _snapshot = _snapshot.With(grant);
+        }
+
+        Tell();
+    }
+
+    private void Tell() =>
+        Interlocked.Exchange(ref _changed, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 }

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Access;
 
@@ -13,6 +14,13 @@ internal sealed class AccessRows(RowAuthenticator rows)
     internal const string PrincipalsTable = "principals";
     internal const string GrantsTable = "grants";
 
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<PrincipalRow>(PrincipalsTable, PrincipalRow.Columns, "name", "@Name", row => new DecidingRow(row.Name, row.Revision, row.Canonical())),
+        DecidingTable.Of<GrantRow>(GrantsTable, GrantRow.Columns, "id", "@Id", row => new DecidingRow(row.IdText, row.Revision, row.Canonical())),
+    ];
+
     private readonly RegisterState _state = new(rows);
 
     /// <summary>Everything, verified row by row and against the state of both registers.</summary>
@@ -22,20 +30,48 @@ internal sealed class AccessRows(RowAuthenticator rows)
         var principals = new List<Principal>();
         foreach (var row in await connection.QueryAsync<PrincipalRow>(PrincipalRow.Select))
         {
-            await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, cancellationToken);
+            await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, row.Revision, cancellationToken);
             principals.Add(row.ToPrincipal());
         }
 
         var grants = new List<Grant>();
         foreach (var row in await connection.QueryAsync<GrantRow>(GrantRow.Select))
         {
-            await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, cancellationToken);
+            await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, row.Revision, cancellationToken);
             grants.Add(row.ToGrant());
         }
 
         await _state.VerifyAsync(connection, PrincipalsTable, principals.Count, principals.Sum(each => each.Revision), cancellationToken);
         await _state.VerifyAsync(connection, GrantsTable, grants.Count, grants.Sum(each => each.Revision), cancellationToken);
         return AccessSnapshot.Of(principals, grants);
+    }
+
+    /// <summary>One principal, verified; null when there is none.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed or put back outside the service.</exception>
+    public async Task<Principal?> FindPrincipalAsync(DbConnection connection, string name, CancellationToken cancellationToken)
+    {
+        var row = await connection.QuerySingleOrDefaultAsync<PrincipalRow>($"{PrincipalRow.Columns} WHERE name = @name", new { name });
+        if (row is null)
+        {
+            return null;
+        }
+
+        await rows.VerifyAsync(row.Canonical(), row.Mac, PrincipalsTable, row.Name, row.Revision, cancellationToken);
+        return row.ToPrincipal();
+    }
+
+    /// <summary>One grant, verified; null when there is none.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed or put back outside the service.</exception>
+    public async Task<Grant?> FindGrantAsync(DbConnection connection, ulong id, CancellationToken cancellationToken)
+    {
+        var row = await connection.QuerySingleOrDefaultAsync<GrantRow>($"{GrantRow.Columns} WHERE id = @id", new { id = unchecked((long)id) });
+        if (row is null)
+        {
+            return null;
+        }
+
+        await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, row.Revision, cancellationToken);
+        return row.ToGrant();
     }
 
     public async Task InsertAsync(IStoreTransaction transaction, Principal principal)

@@ -7,12 +7,14 @@ namespace KeyService.Server.Access;
 /// <summary>A grant as its table has it.</summary>
 internal sealed class GrantRow
 {
-    public const string Select =
+    public const string Columns =
         """
         SELECT id, principal, permissions, key_pattern AS KeyPattern, context_constraint AS ContextConstraint, expires_at AS ExpiresAt,
                created_at AS CreatedAt, revoked, revision, mac
-        FROM grants ORDER BY id
+        FROM grants
         """;
+
+    public const string Select = Columns + " ORDER BY id";
 
     public const string Insert =
         """

@@ -6,11 +6,13 @@ namespace KeyService.Server.Access;
 /// <summary>A principal as its table has it.</summary>
 internal sealed class PrincipalRow
 {
-    public const string Select =
+    public const string Columns =
         """
         SELECT name, type, credential_kind AS CredentialKind, credential_value AS CredentialValue, disabled, created_at AS CreatedAt, revision, mac
-        FROM principals ORDER BY name
+        FROM principals
         """;
+
+    public const string Select = Columns + " ORDER BY name";
 
     public const string Insert =
         """

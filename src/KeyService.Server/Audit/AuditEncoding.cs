@@ -33,5 +33,8 @@ internal static class AuditEncoding
         DurationMicroseconds = draft.Duration > TimeSpan.Zero ? (ulong)draft.Duration.TotalMicroseconds : null,
         Automated = draft.Automated,
         Detail = draft.Detail,
+        Changes = draft.Changes.Count == 0 ? [] : [.. draft.Changes.Select(RowOf)],
     }.Encode();
+
+    private static AuditRowChange RowOf(RowChange change) => new(change.Table, change.RowId, change.Revision, change.Digest);
 }

@@ -18,6 +18,22 @@ internal enum AuditEvent : ushort
     /// <summary>A stream's opened record stands, its closed one is missing: the server died in between.</summary>
     StreamEndMissing = 106,
 
+    /// <summary>Rows of a store that is older than the log's knowledge of rows were put on record.</summary>
+    StoreAccountTaken = 107,
+
+    /// <summary>Every deciding row was compared with the log.</summary>
+    StoreScrubbed = 108,
+
+    /// <summary>The database stands behind what this server had seen of it, or holds another log.</summary>
+    StoreRestoreFound = 109,
+
+    /// <summary>An officer accepted the database as it stands, or the clock.</summary>
+    StoreAccepted = 110,
+    StoreTrustRead = 111,
+
+    /// <summary>The clock was found to be set back, or to have jumped; or it is right again.</summary>
+    ClockFound = 112,
+
     PrincipalCreated = 200,
     PrincipalsListed = 201,
     PrincipalDisabled = 202,

@@ -38,7 +38,7 @@ internal sealed record AuditMark(int Slot, MerkleFrontier Frontier, DateTimeOffs
             return null;
         }
 
-        await rows.VerifyAsync(row.Canonical(), row.Mac, Table, Id(slot), cancellationToken);
+        await rows.VerifyAsync(row.Canonical(), row.Mac, Table, Id(slot), row.Revision, cancellationToken);
         return MerkleFrontier.TryParse(row.MarkedSize, row.Frontier, out var frontier)
             ? new AuditMark(slot, frontier, UnixTime.FromNanoseconds(row.MarkedAt), row.Revision)
             : throw new StoreTamperedException(Table, Id(slot), "the frontier is not that of a tree of this size");
@@ -63,6 +63,7 @@ internal sealed record AuditMark(int Slot, MerkleFrontier Frontier, DateTimeOffs
     {
         var row = new Row(mark.Slot, mark.Frontier.Size, mark.Frontier.ToArray(), UnixTime.Nanoseconds(mark.Time), mark.Revision, []);
         row = row with { Mac = await rows.MacAsync(row.Canonical(), CancellationToken.None) };
+        transaction.OnCommitted(() => rows.Seen.Note(Table, Id(mark.Slot), mark.Revision));
         var written = await transaction.Connection.ExecuteAsync(
             """
             INSERT INTO audit_slots (slot, marked_size, frontier, marked_at, revision, mac)

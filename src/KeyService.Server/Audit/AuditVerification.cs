@@ -16,24 +16,34 @@ internal sealed record AuditReport(int Slot, long Records, byte[] Root, long Mar
 
 /// <summary>
 /// Walks the whole log: sequence without gaps, each leaf hash that of its record, each record canonical and in its own place, everything
-/// below the last mark as it was marked. For <c>doctor</c>; reads while the service writes, up to where the log stood at the beginning.
+/// below the last mark as it was marked. For <c>doctor</c> and the scrub; reads while the service writes, up to where the log stood at the beginning.
 /// </summary>
-internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthenticator rows)
+/// <param name="seen">The right edge of the part that was walked before; the walk goes on behind it.</param>
+internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthenticator rows, MerkleFrontier? seen = null)
 {
     public const int MaxFindings = 100;
 
     private readonly List<AuditFinding> _findings = [];
-    private readonly MerkleFrontier _seen = new();
+    private readonly MerkleFrontier _seen = seen?.Copy() ?? new MerkleFrontier();
 
-    public async Task<AuditReport> RunAsync(CancellationToken cancellationToken)
+    /// <summary>The right edge of what was walked.</summary>
+    public MerkleFrontier Seen => _seen;
+
+    /// <param name="each">Gets every record that parses, with its sequence number.</param>
+    public async Task<AuditReport> RunAsync(CancellationToken cancellationToken, Action<long, AuditRecord>? each = null)
     {
         // The mark first: records that come in between only lengthen the log.
         var mark = await ReadMarkAsync(cancellationToken);
         var last = await log.ReadLastSequenceAsync(cancellationToken);
-        long expected = 0;
-        if (mark.Frontier.Size == 0)
+        var expected = _seen.Size;
+        if (mark.Frontier.Size == expected)
         {
             CompareWithMark(mark);
+        }
+
+        if (last + 1 < expected)
+        {
+            Add(last + 1, $"the log ends before record {expected - 1}, which stood there at the last scrub: it was cut");
         }
 
         while (expected <= last && _findings.Count < MaxFindings)
@@ -41,7 +51,7 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
             var page = await log.ReadAsync(expected, last, cancellationToken);
             foreach (var entry in page)
             {
-                Check(entry, expected);
+                Check(entry, expected, each);
                 _seen.Append(entry.LeafHash);
                 expected = entry.Sequence + 1;
                 if (expected == mark.Frontier.Size)
@@ -65,7 +75,7 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
         return new AuditReport(log.Slot, _seen.Size, _seen.Root(), mark.Frontier.Size, _findings);
     }
 
-    private void Check(AuditLogEntry entry, long expected)
+    private void Check(AuditLogEntry entry, long expected, Action<long, AuditRecord>? each)
     {
         if (entry.Sequence != expected)
         {
@@ -88,6 +98,10 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
         else if (Enum.IsDefined((AuditEvent)record.EventId) && record.Type != AuditEvents.TypeOf((AuditEvent)record.EventId))
         {
             Add(entry.Sequence, $"event {record.EventId} is not of type {record.Type}");
+        }
+        else
+        {
+            each?.Invoke(entry.Sequence, record);
         }
     }
 

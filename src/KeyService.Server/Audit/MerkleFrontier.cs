@@ -47,6 +47,14 @@ internal sealed class MerkleFrontier
         return hash;
     }
 
+    /// <summary>Another one that grows by itself.</summary>
+    public MerkleFrontier Copy()
+    {
+        var copy = new MerkleFrontier { Size = Size };
+        copy._roots.AddRange(_roots);
+        return copy;
+    }
+
     public byte[] ToArray() => [.. _roots.SelectMany(root => root)];
 
     /// <summary>False when the bytes are not those of a tree of this size.</summary>

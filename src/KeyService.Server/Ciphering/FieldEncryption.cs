@@ -21,6 +21,7 @@ internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
         var answerLength = AnswerLength(request);
         FieldRequestChecks.DemandAnswerFits(answerLength);
 
+        keys.Gate?.Demand();
         var key = await keys.FindForProtectionAsync(name.Value, call.CancellationToken) ?? throw Refusal.AccessDenied();
         var version = key.ForProtection(time.GetUtcNow());
         call.Record.KeyVersion = version.Id;

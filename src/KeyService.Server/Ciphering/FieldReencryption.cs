@@ -22,6 +22,7 @@ internal sealed class FieldReencryption(KeyRing keys, TimeProvider time)
         {
             if (source.Version is { } version)
             {
+                keys.Gate?.Demand();
                 var key = await keys.FindForProtectionAsync(version.KeyName, call.CancellationToken) ?? throw Refusal.AccessDenied();
                 targets[source] = await key.ForProtection(time.GetUtcNow()).CipherAsync(call.CancellationToken);
             }

@@ -13,6 +13,7 @@ internal sealed class DataKeyMaker(KeyRing keys, HsmToken token, TimeProvider ti
     public async ValueTask<KeyVersion> FindForWrappingAsync(
         string keyName, CancellationToken cancellationToken, KeyPurpose purpose = KeyPurpose.EncryptDecrypt)
     {
+        keys.Gate?.Demand();
         var key = await keys.FindForProtectionAsync(keyName, cancellationToken) ?? throw Refusal.AccessDenied();
         return key.ForProtection(time.GetUtcNow(), purpose);
     }

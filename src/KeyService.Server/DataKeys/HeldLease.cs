@@ -59,7 +59,7 @@ internal sealed class LeaseJudge(KeyRing keys, AccessRegister access, TimeProvid
         }
 
         standing.MayDecrypt = access.Allows(principal, Permission.UnwrapDataKey, version.KeyName, lease.Context);
-        standing.MayEncrypt = access.Allows(principal, Permission.GenerateDataKey, version.KeyName, lease.Context)
+        standing.MayEncrypt = keys.Gate?.IsOpen != false && access.Allows(principal, Permission.GenerateDataKey, version.KeyName, lease.Context)
             && await keys.FindAsync(version.KeyName, cancellationToken) is { } key
             && key.Primary.Id == version.Id && key.MayProtect(time.GetUtcNow());
         return standing;

@@ -8,6 +8,7 @@ using KeyService.Server.Pipeline;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage;
 using KeyService.Server.SystemStatus;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Hosting;
 
@@ -23,6 +24,7 @@ internal static class Capabilities
         services.AddAccess();
         services.AddAudit();
         services.AddAlarms();
+        services.AddTrust();
         services.AddSystemStatus();
         services.AddKeys();
         services.AddRotation();
@@ -35,6 +37,7 @@ internal static class Capabilities
     {
         endpoints.MapRpc<AccessService>();
         endpoints.MapRpc<AuditService>();
+        endpoints.MapRpc<StoreService>();
         endpoints.MapSystemStatus();
         endpoints.MapRpc<KeysService>();
         endpoints.MapRpc<RotationService>();

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Keys;
 
@@ -11,6 +12,21 @@ namespace KeyService.Server.Keys;
 /// </summary>
 internal sealed class KeyMaterialTables(RowAuthenticator rows)
 {
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<RawBlob>(
+            "key_blobs", "SELECT version_id AS VersionId, token_id AS TokenId, blob AS Blob, revision AS Revision, mac AS Mac FROM key_blobs",
+            "version_id, token_id", "@VersionId, @TokenId",
+            raw => new DecidingRow($"{KeyTables.Unsigned(raw.VersionId)}/{raw.TokenId}", raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawBulkKey>(
+            "bulk_keys", "SELECT version_id AS VersionId, wrapped AS Wrapped, revision AS Revision, mac AS Mac FROM bulk_keys", "version_id", "@VersionId",
+            raw => new DecidingRow(KeyTables.Unsigned(raw.VersionId).ToString(), raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawWrapCount>(
+            "wrap_counts", "SELECT version_id AS VersionId, reserved AS Reserved, revision AS Revision, mac AS Mac FROM wrap_counts", "version_id", "@VersionId",
+            raw => new DecidingRow(KeyTables.Unsigned(raw.VersionId).ToString(), raw.Revision, raw.Canonical())),
+    ];
+
     /// <summary>The KEK wrapped for a token; null when this token has none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed.</exception>
     public async Task<KeyBlobRow?> FindBlobAsync(
@@ -27,7 +43,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             return null;
         }
 
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{versionId}/{tokenId}", cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{versionId}/{tokenId}", raw.Revision, cancellationToken);
         return new KeyBlobRow(versionId, raw.TokenId, raw.Blob, raw.Revision);
     }
 
@@ -49,7 +65,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
         var raw = await connection.QuerySingleOrDefaultAsync<RawBulkKey>(
             "SELECT version_id AS VersionId, wrapped AS Wrapped, revision AS Revision, mac AS Mac FROM bulk_keys WHERE version_id = @id",
             new { id = KeyTables.Signed(versionId) }) ?? throw Missing("bulk_keys", versionId);
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bulk_keys", versionId.ToString(), cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bulk_keys", versionId.ToString(), raw.Revision, cancellationToken);
         return new BulkKeyRow(versionId, raw.Wrapped, raw.Revision);
     }
 
@@ -72,7 +88,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             FROM wrap_counts WHERE version_id = @id
             """,
             new { id = KeyTables.Signed(versionId) }, transaction) ?? throw Missing("wrap_counts", versionId);
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", versionId.ToString(), cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", versionId.ToString(), raw.Revision, cancellationToken);
         return new WrapCountRow(versionId, raw.Reserved, raw.Revision);
     }
 

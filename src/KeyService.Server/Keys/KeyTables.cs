@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Keys;
 
@@ -27,6 +28,15 @@ internal sealed class KeyTables(RowAuthenticator rows)
         v.suspected_since AS SuspectedSince, v.compromise_processed_at AS CompromiseProcessedAt, v.transition_count AS TransitionCount,
         v.revision AS Revision, v.mac AS Mac
         """;
+
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<RawKey>("keys", $"SELECT {KeyColumns} FROM keys k", "k.name", "@Name", raw => new DecidingRow(raw.Name, raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawVersion>(
+            "key_versions", $"SELECT {VersionColumns} FROM key_versions v", "v.id", "@Id",
+            raw => new DecidingRow(Unsigned(raw.Id).ToString(), raw.Revision, raw.Canonical())),
+    ];
 
     /// <summary>A key by name; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed, or versions of the key are missing or were put back.</exception>
@@ -159,7 +169,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     private async Task<KeyRow> VerifyAsync(RawKey raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "keys", raw.Name, cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "keys", raw.Name, raw.Revision, cancellationToken);
         var rotation = new RotationPolicy(
             TimeSpan.FromSeconds(raw.PeriodSeconds), Seconds(raw.LimitSeconds) ?? RotationPolicy.Default.Limit,
             Seconds(raw.WarnSeconds) ?? RotationPolicy.Default.WarnBefore);
@@ -170,7 +180,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     private async Task<KeyVersionRow> VerifyAsync(RawVersion raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_versions", Unsigned(raw.Id).ToString(), cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_versions", Unsigned(raw.Id).ToString(), raw.Revision, cancellationToken);
         return new KeyVersionRow(
             Unsigned(raw.Id), raw.KeyName, (KeyState)raw.State, UnixTime.FromNanoseconds(raw.CreatedAt), Time(raw.ActivatedAt),
             Time(raw.DeactivatedAt), raw.CheckValue,

@@ -3,6 +3,7 @@ using System.Globalization;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Keys;
 
@@ -10,6 +11,20 @@ namespace KeyService.Server.Keys;
 internal sealed class KeyTransitionTable(RowAuthenticator rows)
 {
     private const string Table = "key_transitions";
+
+    private const string Columns =
+        """
+        version_id AS VersionId, number AS Number, from_state AS FromState, to_state AS ToState, changed_at AS ChangedAt, changed_by AS ChangedBy,
+        reason AS Reason, mac AS Mac
+        """;
+
+    /// <summary>How the scrub reads the table.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<Raw>(
+            Table, $"SELECT {Columns} FROM key_transitions", "version_id, number", "@VersionId, @Number",
+            raw => new DecidingRow(raw.RowId, 1, raw.Canonical())),
+    ];
 
     public async Task InsertAsync(IStoreTransaction transaction, KeyVersionId versionId, KeyTransition transition)
     {
@@ -31,11 +46,7 @@ internal sealed class KeyTransitionTable(RowAuthenticator rows)
     {
         var list = new List<KeyTransition>();
         foreach (var raw in await connection.QueryAsync<Raw>(
-            """
-            SELECT version_id AS VersionId, number AS Number, from_state AS FromState, to_state AS ToState, changed_at AS ChangedAt,
-                changed_by AS ChangedBy, reason AS Reason, mac AS Mac
-            FROM key_transitions WHERE version_id = @id ORDER BY number
-            """,
+            $"SELECT {Columns} FROM key_transitions WHERE version_id = @id ORDER BY number",
             new { id = KeyTables.Signed(version.Id) }))
         {
             await rows.VerifyAsync(raw.Canonical(), raw.Mac, Table, raw.RowId, cancellationToken);

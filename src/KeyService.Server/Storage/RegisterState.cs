@@ -41,6 +41,7 @@ internal sealed class RegisterState(RowAuthenticator rows)
     private async Task WriteAsync(IStoreTransaction transaction, string register, State state)
     {
         var mac = await rows.MacAsync(Canonical(register, state), CancellationToken.None);
+        transaction.OnCommitted(() => rows.Seen.Note("register_state", register, state.ChangeCount));
         await transaction.Connection.ExecuteAsync(
             """
             INSERT INTO register_state (register, row_count, change_count, mac) VALUES (@register, @RowCount, @ChangeCount, @mac)
@@ -61,7 +62,7 @@ internal sealed class RegisterState(RowAuthenticator rows)
         }
 
         var state = new State(row.RowCount, row.ChangeCount);
-        await rows.VerifyAsync(Canonical(register, state), row.Mac, "register_state", register, cancellationToken);
+        await rows.VerifyAsync(Canonical(register, state), row.Mac, "register_state", register, state.ChangeCount, cancellationToken);
         return state;
     }
 

@@ -10,6 +10,9 @@ internal delegate ValueTask<byte[]> RowMacFunction(ReadOnlyMemory<byte> canonica
 /// <summary>Makes and checks the MACs of deciding rows. What is MACed are the canonical bytes of docs/spec/store.md.</summary>
 internal sealed class RowAuthenticator(RowMacFunction mac)
 {
+    /// <summary>The revisions of rows that were read or written here.</summary>
+    public RevisionsSeen Seen { get; } = new();
+
     public ValueTask<byte[]> MacAsync(ReadOnlyMemory<byte> canonicalRow, CancellationToken cancellationToken) => mac(canonicalRow, cancellationToken);
 
     /// <summary>The MAC of a row that <paramref name="transaction"/> writes; the change is on record with it.</summary>
@@ -20,7 +23,20 @@ internal sealed class RowAuthenticator(RowMacFunction mac)
     {
         var sealedBy = await mac(canonicalRow, CancellationToken.None);
         transaction.RowChanged(new RowChange(table, rowId, revision, SHA256.HashData(canonicalRow.Span)));
+        transaction.OnCommitted(() => Seen.Note(table, rowId, revision));
         return sealedBy;
+    }
+
+    /// <summary>As <see cref="VerifyAsync(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, string, string, CancellationToken)"/>, of a row with a revision: one that is
+    /// older than this server has seen it is refused too.</summary>
+    /// <param name="revision">The row's revision, which is under the MAC.</param>
+    /// <exception cref="StoreTamperedException">The MAC is not that of these bytes, or the row was put back.</exception>
+    public async ValueTask VerifyAsync(
+        ReadOnlyMemory<byte> canonicalRow, ReadOnlyMemory<byte> storedMac, string table, string rowId, long revision, CancellationToken cancellationToken)
+    {
+        await VerifyAsync(canonicalRow, storedMac, table, rowId, cancellationToken);
+        Seen.Demand(table, rowId, revision);
+        ReadScope.WhenRead(() => Seen.Note(table, rowId, revision));
     }
 
     /// <exception cref="StoreTamperedException">The MAC is not that of these bytes.</exception>

@@ -15,13 +15,16 @@ internal sealed class StoreOverloadedException(TimeSpan retryAfter)
 /// <summary>
 /// A row does not carry a valid MAC, or a row is missing: the store was changed outside the service (DATA_LOSS / STORE_TAMPERED).
 /// </summary>
-internal sealed class StoreTamperedException(string table, string rowId, string finding)
+internal class StoreTamperedException(string table, string rowId, string finding)
     : Exception($"Table {table}, row {rowId}: {finding}. It was changed outside the service and is not used.")
 {
     public string Table { get; } = table;
 
     public string RowId { get; } = rowId;
 }
+
+/// <summary>A row verifies and is older than this server has seen it: it was put back.</summary>
+internal sealed class RowOlderException(string table, string rowId, string finding) : StoreTamperedException(table, rowId, finding);
 
 /// <summary>
 /// The file cannot be used as a store at all: held by another process, another program's, newer, or damaged. The message says what to do.

@@ -5,6 +5,7 @@ using KeyService.Hsm;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.SystemStatus;
 
@@ -14,7 +15,7 @@ namespace KeyService.Server.SystemStatus;
 /// </summary>
 internal sealed class HealthProbe(
     HsmToken hsm, IStore store, CallRecorder recorder, ServerHealth health, IHostApplicationLifetime lifetime,
-    TimeProvider time, HealthLog log, TlsFiles? tls = null) : BackgroundService
+    TimeProvider time, HealthLog log, TlsFiles? tls = null, StoreTrust? trust = null, ClockGuard? clock = null) : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan EveryWhileUnwell = TimeSpan.FromSeconds(1);
@@ -29,7 +30,7 @@ internal sealed class HealthProbe(
     /// <summary>The services whose health is told, beside "" for the whole server.</summary>
     public IReadOnlyList<string> Services { get; } =
         ["", "keyservice.v1.Keys", "keyservice.v1.DataKeys", "keyservice.v1.Cipher", "keyservice.v1.Access", "keyservice.v1.Audit",
-            "keyservice.v1.System"];
+            "keyservice.v1.System", "keyservice.v1.Store"];
 
     /// <summary>What the last round saw; empty before the first.</summary>
     public IReadOnlyList<ComponentHealth> Components => _components;
@@ -42,7 +43,7 @@ internal sealed class HealthProbe(
     {
         var begun = time.GetTimestamp();
         var found = await Task.WhenAll(ProbeAsync("hsm", ProbeHsmAsync), ProbeAsync("store", ProbeStoreAsync));
-        ComponentHealth[] components = [.. found, LookAtAudit(found[1], begun), LookAtTls(), LookAtMemory()];
+        ComponentHealth[] components = [.. found, LookAtAudit(found[1], begun), LookAtTls(), LookAtMemory(), .. LookAtTrust()];
         var before = _components;
         _components = components;
         foreach (var component in components)
@@ -149,6 +150,19 @@ internal sealed class HealthProbe(
     // Calls can be answered without the lock, so it is said and does not stop the development profile.
     private static ComponentHealth LookAtMemory() => new(
         "memory", true, SecretArena.IsLocked ? "" : MemoryCheck.NotLocked + " " + MemoryCheck.Fix, TimeSpan.Zero);
+
+    // Processing goes on in each of these states, so they are said and the server serves.
+    private IEnumerable<ComponentHealth> LookAtTrust()
+    {
+        if (trust is not null)
+            yield return new ComponentHealth("store-trust", true, trust.Difference is { } difference
+                ? $"The database was put back to an earlier day: {difference}. Nothing is encrypted until an officer accepts it (keyservice store accept)."
+                : trust.Scrub is { Report.IsClean: false } scrub ? $"Scrub of {scrub.Time:u}: {scrub.Report.Summary} (keyservice store scrub)." : "", TimeSpan.Zero);
+        if (clock is not null)
+            yield return new ComponentHealth("clock", true, clock.Behind > TimeSpan.Zero
+                ? $"The clock stands {ClockGuard.Length(clock.Behind)} before the latest time that was seen. Nothing is encrypted until it is right."
+                : clock.PaceOfBacklog ? "The clock jumped forward by more than a day within the last 24 hours." : "", TimeSpan.Zero);
+    }
 
     private ComponentHealth LookAtTls()
     {

@@ -97,7 +97,7 @@ public sealed class AuditRecordTests
         [
             "1 Time", "2 Slot", "3 Sequence", "4 Event", "5 Type", "6 Outcome", "7 Principal", "8 PrincipalType", "9 Authentication", "10 OnBehalfOf",
             "11 Source", "12 Device", "13 Key", "14 KeyVersion", "15 ContextDigest", "16 ItemCount", "17 ByteCount", "18 Reason", "19 TraceId",
-            "20 RequestId", "21 DurationMicroseconds", "22 Automated", "23 Detail",
+            "20 RequestId", "21 DurationMicroseconds", "22 Automated", "23 Detail", "24 Changes",
         ],
         Enum.GetValues<AuditFieldId>().Select(id => $"{(ushort)id} {id}"));
 
@@ -138,7 +138,7 @@ public sealed class AuditRecordTests
         {
             Principal = text, PrincipalType = text, Authentication = text, OnBehalfOf = text, Source = text, Device = text, Key = text,
             KeyVersion = new KeyVersionId(1), ContextDigest = new byte[32], ItemCount = 1, ByteCount = 1, Reason = text, TraceId = text, RequestId = text,
-            DurationMicroseconds = 1, Detail = text,
+            DurationMicroseconds = 1, Detail = text, Changes = [new AuditRowChange("t", "r", 1, new byte[32])],
         };
         Assert.True(AuditRecord.TryParse(record.Encode(), out AuditRecord? parsed));
         Assert.Equal(512, parsed!.RequestId!.Length);
@@ -153,6 +153,30 @@ public sealed class AuditRecordTests
         Assert.Throws<InvalidOperationException>(() => (Least() with { Outcome = (AuditOutcome)9 }).Encode());
         Assert.Throws<InvalidOperationException>(() => (Least() with { ContextDigest = new byte[31] }).Encode());
         Assert.Throws<InvalidOperationException>(() => (Least() with { KeyVersion = KeyVersionId.None }).Encode());
+    }
+
+    [Fact]
+    public void A_changed_row_that_the_format_cannot_hold_throws_and_is_not_cut()
+    {
+        var row = new AuditRowChange("keys", "a", 1, new byte[32]);
+        AuditRowChange[] wrong =
+        [
+            row with { Table = "" }, row with { Table = "Keys" }, row with { Table = new string('t', 64) }, row with { RowId = "" }, row with { RowId = new string('x', 513) },
+            row with { RowId = new string('é', 257) }, row with { RowId = "\ud83d" }, row with { Revision = 0 }, row with { Digest = new byte[31] },
+        ];
+        Assert.All(wrong, each => Assert.Throws<InvalidOperationException>(() => (Least() with { Changes = [each] }).Encode()));
+        Assert.All(wrong, each => Assert.Throws<InvalidOperationException>(() => AuditRecord.LengthOf(each)));
+    }
+
+    [Fact]
+    public void More_changed_rows_than_fit_throw()
+    {
+        var row = new AuditRowChange("keys", "a", 1, new byte[32]);
+        int most = AuditRecord.MaxChangesLength / AuditRecord.LengthOf(row);
+        Assert.True(AuditRecord.TryParse((Least() with { Changes = [.. Enumerable.Repeat(row, most)] }).Encode(), out AuditRecord? parsed));
+        Assert.Equal(most, parsed!.Changes.Count);
+        string said = Assert.Throws<InvalidOperationException>(() => (Least() with { Changes = [.. Enumerable.Repeat(row, most + 1)] }).Encode()).Message;
+        Assert.Contains("does not fit", said, StringComparison.Ordinal);
     }
 
     internal static AuditRecord Least() => new()
@@ -189,6 +213,10 @@ public sealed class AuditRecordTests
             DurationMicroseconds = Big("durationMicroseconds"),
             Automated = fields["automated"]!.GetValue<int>() == 1,
             Detail = Text("detail"),
+            Changes = fields["changes"] is JsonArray rows ? [.. rows.Select(row => RowOf(row!.AsObject()))] : [],
         };
     }
+
+    private static AuditRowChange RowOf(JsonObject row) => new(
+        row.Text("table"), row.Text("row"), long.Parse(row.Text("revision"), CultureInfo.InvariantCulture), Convert.FromHexString(row.Text("digest")));
 }

@@ -12,6 +12,7 @@ public sealed class SpecExampleTests
     [InlineData("field-token", "format 0x12, 16 bytes", "key", "aad", "nonce", "l", "k1", "derivedKey", "ciphertext", "tag", "token")]
     [InlineData("audit-record", "least", "leafHash")]
     [InlineData("audit-record", "before 1970, refused, zero count", "leafHash")]
+    [InlineData("audit-record", "two changed rows", "leafHash")]
     [InlineData("row-mac", "each type", "mac")]
     public void An_example_has_the_bytes_of_its_vector(string name, string vector, params string[] fields)
     {
@@ -24,6 +25,7 @@ public sealed class SpecExampleTests
     [Theory]
     [InlineData("audit-record", "least")]
     [InlineData("audit-record", "before 1970, refused, zero count")]
+    [InlineData("audit-record", "two changed rows")]
     [InlineData("row-mac", "each type")]
     [InlineData("associated-data", "data key, general")]
     public void An_example_with_a_remark_on_each_line_has_the_bytes_of_its_vector(string name, string vector)

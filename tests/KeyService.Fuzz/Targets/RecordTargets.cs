@@ -12,10 +12,10 @@ internal static class RecordTargets
 {
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
-        new("audit-record", [typeof(AuditRecord), typeof(AuditRecordDecoder)], Record)
+        new("audit-record", [typeof(AuditRecord), typeof(AuditRecordDecoder), typeof(AuditRowChanges)], Record)
         {
             MaxLength = 8192, Verdict = RecordVerdict,
-            Words = [[1], [0, 7], [0, 15, 0, 0, 0, 32], [0, 22, 0, 0, 0, 1], [0, 23], [0, 0, 2, 0], [0, 0, 2, 1], [0, 0, 0x10, 0], [0, 0, 0x10, 1], [0xFF, 0xFF, 0xFF, 0xFF]],
+            Words = [[1], [0, 7], [0, 15, 0, 0, 0, 32], [0, 22, 0, 0, 0, 1], [0, 23], [0, 24], [4, 0x6B, 0x65, 0x79, 0x73, 0, 1], [0, 0, 2, 0], [0, 0, 2, 1], [0, 0, 0x10, 0], [0, 0, 0x10, 1], [0xFF, 0xFF, 0xFF, 0xFF]],
             Seeds = () => VectorSeeds.Hex("audit-record", "encoded", "positive", "negative"),
         },
         new("row-bytes", [], Row)
@@ -39,7 +39,7 @@ internal static class RecordTargets
         }
         UnlessSame(input, record!.Encode(), "what parses encodes to the same bytes");
         int present = (record.Principal is null ? 0 : 1) + (record.Key is null ? 0 : 2) + (record.KeyVersion is null ? 0 : 4) + (record.ContextDigest.IsEmpty ? 0 : 8)
-            + (record.ItemCount is null ? 0 : 16) + (record.Reason is null ? 0 : 32) + (record.Detail is null ? 0 : 64) + (record.Device is null ? 0 : 128);
+            + (record.ItemCount is null ? 0 : 16) + (record.Reason is null ? 0 : 32) + (record.Detail is null ? 0 : 64) + (record.Device is null ? 0 : 128) + (256 * Math.Min(record.Changes.Count, 3));
         return Outcome.Taken(present);
     }
 

@@ -60,7 +60,7 @@ internal sealed class RotationInProcess : IAsyncDisposable
     }
 
     private RotationWorker NewWorker() => new(
-        Keys.Store, Keys.Ring, Rotation, Keys.Changes, Ledger, new RotationConfiguration(), Time, NullLogger<RotationWorker>.Instance);
+        Keys.Store, Keys.Rows, Keys.Ring, Rotation, Keys.Changes, Ledger, new RotationConfiguration(), Time, NullLogger<RotationWorker>.Instance);
 }
 
 /// <summary>A clock that stands until a test moves it.</summary>

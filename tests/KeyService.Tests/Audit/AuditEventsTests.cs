@@ -17,6 +17,12 @@ public sealed class AuditEventsTests
             104 hsm-guarantees-read Read
             105 unknown-method-called Read
             106 stream-end-missing Administer
+            107 store-account-taken Administer
+            108 store-scrubbed Administer
+            109 store-restore-found Administer
+            110 store-accepted Administer
+            111 store-trust-read Read
+            112 clock-found Administer
             200 principal-created Administer
             201 principals-listed Read
             202 principal-disabled Administer

@@ -200,6 +200,7 @@ internal static class ConfigurationFile
             Handshakes = section.Whole("handshakes", 1, 100_000, defaults.Handshakes),
             StreamIdleSeconds = section.Whole("streamIdleSeconds", 1, 86_400, defaults.StreamIdleSeconds),
             ShutdownSeconds = section.Whole("shutdownSeconds", 0, 600, defaults.ShutdownSeconds),
+            ClockToleranceSeconds = section.Whole("clockToleranceSeconds", 1, 3600, defaults.ClockToleranceSeconds),
         };
         section.Finish();
         return limits;

@@ -26,4 +26,7 @@ internal sealed record LimitsConfiguration
 
     /// <summary>Seconds that calls in progress get to end when the server stops, 0 to 600.</summary>
     public int ShutdownSeconds { get; init; } = 20;
+
+    /// <summary>Seconds by which clocks of servers may differ and a clock be corrected backwards, 1 to 3,600; beyond them protection stops.</summary>
+    public int ClockToleranceSeconds { get; init; } = 60;
 }

@@ -2,6 +2,7 @@ using KeyService.Grpc;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
 using KeyService.Server.Telemetry;
+using KeyService.Server.Trust;
 using Microsoft.Extensions.Logging.Console;
 
 namespace KeyService.Server.Hosting;
@@ -56,6 +57,7 @@ internal static class ServerHost
         services.UseSocketBlocks();
         var application = builder.Build();
         TransportHosting.VerifySocketBlocks(application.Services);
+        application.Services.ConnectTrust();
         application.UseRouting();
         application.UsePipeline();
         application.MapCapabilities();

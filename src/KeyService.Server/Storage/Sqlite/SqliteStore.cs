@@ -86,7 +86,8 @@ internal sealed class SqliteStore : IStore
     }
 
     /// <inheritdoc/>
-    public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) => _readers.ReadAsync(read, cancellationToken);
+    public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) =>
+        ReadScope.RunAsync(() => _readers.ReadAsync(read, cancellationToken));
 
     /// <inheritdoc/>
     public Task<CommitReceipt> CommitAsync(AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken)

@@ -7,6 +7,10 @@ from .errors import FormatError
 VERSION = 0x01
 MAX_TEXT = 512
 MAX_DETAIL = 4096
+MAX_CHANGES = 65536
+MAX_TABLE = 63
+MAX_ROW_ID = 512
+_TABLE_CHARACTERS = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_")
 
 # name -> (field id, kind, required)
 _FIELDS = {
@@ -33,6 +37,7 @@ _FIELDS = {
     "durationMicroseconds": (21, "u64", False),
     "automated": (22, "u8", True),
     "detail": (23, "text", False),
+    "changes": (24, "rows", False),
 }
 _BY_ID = {number: (name, kind) for name, (number, kind, _) in _FIELDS.items()}
 _NUMBERS = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i64": 8}
@@ -52,9 +57,51 @@ def _check(name: str, value) -> None:
         raise _fail("a context digest has 32 bytes")
 
 
+def _encode_rows(rows: list) -> bytes:
+    out = bytearray()
+    for table, row_id, revision, digest in rows:
+        name, key = table.encode("ascii"), row_id.encode("utf-8", "strict")
+        out += len(name).to_bytes(1, "big") + name + len(key).to_bytes(2, "big") + key + revision.to_bytes(8, "big") + digest
+    if _decode_rows(bytes(out)) != rows:
+        raise ValueError("rows that the field cannot hold")
+    return bytes(out)
+
+
+def _decode_rows(raw: bytes) -> list:
+    """Each row: table length 1, table, row id length 2, row id, revision 8, digest 32."""
+    if not 1 <= len(raw) <= MAX_CHANGES:
+        raise _fail("changed rows are none or too many")
+    rows, at = [], 0
+
+    def take(count: int) -> bytes:
+        nonlocal at
+        taken = raw[at : at + count]
+        if len(taken) < count:
+            raise _fail("ends inside a changed row")
+        at += count
+        return taken
+
+    while at < len(raw):
+        table = take(take(1)[0])
+        row_id = take(int.from_bytes(take(2), "big"))
+        revision = int.from_bytes(take(8), "big")
+        digest = take(32)
+        if not 1 <= len(table) <= MAX_TABLE or not _TABLE_CHARACTERS.issuperset(table):
+            raise _fail("a table's name breaks its rule")
+        if not 1 <= len(row_id) <= MAX_ROW_ID or not 1 <= revision < 1 << 63:
+            raise _fail("a row's id or revision breaks its rule")
+        try:
+            rows.append((table.decode("ascii"), row_id.decode("utf-8", "strict"), revision, digest))
+        except UnicodeDecodeError:
+            raise _fail("a row's id is not UTF-8") from None
+    return rows
+
+
 def _encode_value(name: str, kind: str, value) -> bytes:
     if kind in _NUMBERS:
         return value.to_bytes(_NUMBERS[kind], "big", signed=kind == "i64")
+    if kind == "rows":
+        return _encode_rows(value)
     return value.encode("utf-8", "strict") if kind == "text" else value
 
 
@@ -63,6 +110,8 @@ def _decode_value(name: str, kind: str, raw: bytes):
         if len(raw) != _NUMBERS[kind]:
             raise _fail(f"{name} has a wrong length")
         return int.from_bytes(raw, "big", signed=kind == "i64")
+    if kind == "rows":
+        return _decode_rows(raw)
     if kind != "text":
         return raw
     if not 1 <= len(raw) <= (MAX_DETAIL if name == "detail" else MAX_TEXT):

@@ -105,6 +105,8 @@ def _audit_record(document: dict) -> int:
     def value(name, given):
         if name in ("keyVersion", "contextDigest"):
             return bytes.fromhex(given)
+        if name == "changes":
+            return [(row["table"], row["row"], int(row["revision"]), bytes.fromhex(row["digest"])) for row in given]
         return int(given) if name in ("time", "sequence", "itemCount", "byteCount", "durationMicroseconds") else given
 
     def positive(v):

@@ -1,0 +1,30 @@
+using KeyService.Server.Access;
+using KeyService.Server.Keys;
+
+namespace KeyService.Server.Trust;
+
+/// <summary>Every table whose rows carry a MAC: compared with the log, or named here with the reason why not.</summary>
+internal static class DecidingTables
+{
+    /// <summary>Compared with the log by the scrub. Their rows are written through <see cref="Storage.RowAuthenticator.SealAsync"/>.</summary>
+    public static IReadOnlyList<DecidingTable> All { get; } =
+    [
+        .. AccessRows.Deciding,
+        .. KeyTables.Deciding,
+        .. KeyMaterialTables.Deciding,
+        .. KeyTransitionTable.Deciding,
+        .. StoreAcceptance.Deciding,
+        .. ClockMark.Deciding,
+    ];
+
+    /// <summary>Not compared, and why an old or missing row of theirs is noticed otherwise or does no harm.</summary>
+    public static IReadOnlyDictionary<string, string> Exceptions { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["installation"] = "one row, made once; without it or with another the service does not start",
+        ["register_state"] = "follows from the rows that it counts, which are compared themselves",
+        ["requests"] = "answers kept for 24 hours and then deleted; an old one is refused by its time",
+        ["audit_slots"] = "marks of the log itself: the log and each server's own mark outside the database tell an old one",
+        ["key_uses"] = "sums that are written about once a minute; each call they add up stands in the log itself",
+        ["approvals"] = "laid and not yet used: nothing writes it",
+    };
+}

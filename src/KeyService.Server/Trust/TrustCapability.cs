@@ -1,0 +1,41 @@
+using KeyService.Server.Access;
+using KeyService.Server.Alarms;
+using KeyService.Server.Hosting;
+using KeyService.Server.Keys;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.Trust;
+
+/// <summary>What the capability adds to the services.</summary>
+internal static class TrustCapability
+{
+    public static IServiceCollection AddTrust(this IServiceCollection services)
+    {
+        services.AddSingleton(provider => new TrustFiles(provider.GetRequiredService<ServerConfiguration>().DataDirectory));
+        services.AddSingleton<StoreTrust>();
+        services.AddSingleton<ProtectionGate>();
+        services.AddSingleton(provider => new ClockGuard(
+            provider.GetRequiredService<TimeProvider>(), TimeSpan.FromSeconds(provider.GetRequiredService<LimitsConfiguration>().ClockToleranceSeconds)));
+        services.AddSingleton(provider => new StoreAccount(
+            provider.GetRequiredService<IStore>(), provider.GetRequiredService<RowAuthenticator>(), DecidingTables.All,
+            provider.GetRequiredService<TrustFiles>().ScrubDirectory));
+        services.AddSingleton(provider => new Scrub(
+            provider.GetRequiredService<IStore>(), provider.GetRequiredService<RowAuthenticator>(), DecidingTables.All,
+            provider.GetRequiredService<TrustFiles>().ScrubDirectory, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<StoreWatch>();
+        services.AddHostedService(provider => provider.GetRequiredService<StoreWatch>());
+        services.AddSingleton(provider => new ChangeFollower(
+            provider.GetRequiredService<IStore>(),
+            FollowedTables.Of(provider.GetRequiredService<KeyRing>(), provider.GetRequiredService<AccessRegister>(), provider.GetRequiredService<RowAuthenticator>())
+                .Concat(provider.GetServices<FollowedTable>()),
+            provider.GetRequiredService<StoreWatch>(), provider.GetRequiredService<AlarmOutlet>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<ChangeFollower>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<ChangeFollower>());
+        services.AddSingleton<ScrubWorker>();
+        services.AddHostedService(provider => provider.GetRequiredService<ScrubWorker>());
+        return services;
+    }
+
+    /// <summary>Connects what stands below with what watches over it; before the server serves.</summary>
+    public static void ConnectTrust(this IServiceProvider services) => services.GetRequiredService<KeyRing>().Gate = services.GetRequiredService<ProtectionGate>();
+}
