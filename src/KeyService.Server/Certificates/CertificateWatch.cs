@@ -7,7 +7,7 @@ using KeyService.Server.Hosting;
 namespace KeyService.Server.Certificates;
 
 /// <summary>
-/// Judges every certificate that this server knows: at the start, when files were reloaded, when a client shows a new one, and each hour.
+/// Judges every certificate that this server knows: at the start, when files were reloaded, when a client shows a new one, when principals change, and each hour.
 /// A finding is an alarm; a renewal ends it, without a restart.
 /// </summary>
 internal sealed partial class CertificateWatch(
@@ -22,7 +22,7 @@ internal sealed partial class CertificateWatch(
     private static readonly TimeSpan Glance = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Every = TimeSpan.FromHours(1);
 
-    private (TlsMaterial? Material, long Ledger) _lookedAt;
+    private (TlsMaterial? Material, long Ledger, AccessSnapshot? Access) _lookedAt;
     private long _lookedAtTime;
 
     /// <summary>Certificates of this server's own files.</summary>
@@ -43,7 +43,7 @@ internal sealed partial class CertificateWatch(
     public async Task LookAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var lookedAt = (tls?.Current, ledger.Version);
+        var lookedAt = State();
         if (await alarms.StandingAsync(AlarmKind.CertificateExpiring, cancellationToken) is not { } before)
         {
             // What stands is not known yet; the next glance tries again.
@@ -74,7 +74,7 @@ internal sealed partial class CertificateWatch(
         {
             while (true)
             {
-                if (_lookedAt != (tls?.Current, ledger.Version) || time.GetElapsedTime(_lookedAtTime) >= Every)
+                if (_lookedAt != State() || time.GetElapsedTime(_lookedAtTime) >= Every)
                 {
                     await LookOnceAsync(stoppingToken);
                 }
@@ -87,6 +87,9 @@ internal sealed partial class CertificateWatch(
             // The server stops.
         }
     }
+
+    // What a finding depends on, beside the time.
+    private (TlsMaterial? Material, long Ledger, AccessSnapshot? Access) State() => (tls?.Current, ledger.Version, access.Current);
 
     private async Task LookOnceAsync(CancellationToken stoppingToken)
     {
