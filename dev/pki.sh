@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # The development PKI: a CA, a server certificate for localhost, client certificates named by a SAN URI.
-# Everything ends after at most 365 days. What stands and is good for another 30 days is kept.
+# Everything ends after at most 365 days, unless DAYS say otherwise. What stands and is good for another 30 days is kept.
 #
 #   dev/pki.sh DIRECTORY                          CA, server, clients administrator, database, backup
 #   dev/pki.sh DIRECTORY client NAME [DAYS]       one more client; DAYS may be 0 (already expired when used)
+#   dev/pki.sh DIRECTORY server DAYS              the server's certificate anew, whatever stands
 #
 # Keys are NIST P-256, mode 0600. A client is the principal of its SAN URI, keyservice:principal/NAME.
 set -euo pipefail
 umask 077
 
-[ $# -ge 1 ] || { sed -n '5,6s/^# *//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '5,7s/^# *//p' "$0" >&2; exit 2; }
 mkdir -p "$1"
 cd "$1"
 exec 3>&2 2>openssl.log            # openssl talks on stderr even when all is well; shown only when it fails
@@ -39,9 +40,8 @@ issue() { # NAME DAYS COMMON-NAME EXTENSIONS
   chmod 0644 "$1.crt"
 }
 
-server() {
-  stands server && return
-  issue server 365 localhost extendedKeyUsage=serverAuth "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"
+server() { # DAYS
+  issue server "$1" localhost extendedKeyUsage=serverAuth "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"
 }
 
 client() { # NAME DAYS
@@ -51,11 +51,13 @@ client() { # NAME DAYS
 
 authority
 if [ $# -eq 1 ]; then
-  server
+  stands server || server 365
   for name in administrator database backup; do client "$name" 365; done
 elif [ "$2" = client ] && [ $# -ge 3 ]; then
   client "$3" "${4:-365}"
+elif [ "$2" = server ] && [ $# -eq 3 ]; then
+  server "$3"
 else
-  echo "usage: $0 DIRECTORY [client NAME [DAYS]]" >&3
+  echo "usage: $0 DIRECTORY [client NAME [DAYS] | server DAYS]" >&3
   exit 2
 fi

@@ -23,6 +23,7 @@ public sealed class KeyServiceClient : IDisposable
         Rotation = new RotationCalls(invoker, runner);
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
+        Alarms = new AlarmCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
         Store = new StoreCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
@@ -49,6 +50,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>The audit log.</summary>
     public AuditCalls Audit { get; }
+
+    /// <summary>What somebody has to look at.</summary>
+    public AlarmCalls Alarms { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

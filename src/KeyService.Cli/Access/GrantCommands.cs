@@ -22,7 +22,7 @@ internal static class GrantCommands
         var permissions = new Option<string>("--permissions")
         {
             Description = "Comma-separated: generate-data-key, unwrap-data-key, rewrap-data-key, encrypt, decrypt, reencrypt, "
-                + "create-key, read-key, rotate-key, administer-access, read-audit, read-system",
+                + "create-key, read-key, rotate-key, administer-access, read-audit, read-system, read-alarms, acknowledge-alarm",
             HelpName = "LIST",
             Required = true,
         };

@@ -1,8 +1,10 @@
 using System.CommandLine;
 using KeyService.Cli.Access;
 using KeyService.Cli.Adopt;
+using KeyService.Cli.Alarms;
 using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
+using KeyService.Cli.Certificates;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
@@ -32,7 +34,7 @@ internal static class CommandTree
             Exit codes:
               0 ok, 1 failed, 2 usage, 3 refused, 4 does not decrypt or verify, 5 service unavailable,
               6 not found or exists already, 7 producer command failed, 8 doctor found problems,
-              9 restore test failed, 130 interrupted
+              9 restore test failed, 10 alarms are open, 130 interrupted
             """);
         HelpNotes.Install(root);
         RefuseUnknownOptions(root);
@@ -58,6 +60,8 @@ internal static class CommandTree
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),
         ("audit", AuditCommands.Create),
+        ("alarms", AlarmCommands.Create),
+        ("certificate", CertificateCommands.Create),
         ("status", StatusCommand.Create),
         ("store", StoreCommands.Create),
         ("doctor", DoctorCommand.Create),

@@ -32,6 +32,9 @@ internal static class ExitCode
     /// <summary>The command of <c>verify --restore-test</c> did not end well, or did not read everything.</summary>
     public const int RestoreTestFailed = 9;
 
+    /// <summary>alarms showed open ones.</summary>
+    public const int AlarmsOpen = 10;
+
     /// <summary>SIGINT, SIGTERM or SIGHUP.</summary>
     public const int Interrupted = 130;
 }

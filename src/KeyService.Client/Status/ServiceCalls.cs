@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using KeyService.Client.Internal;
 using KeyService.Protocol.V1;
@@ -23,4 +24,22 @@ public sealed class ServiceCalls
     /// <summary>What the HSM module was seen to guarantee.</summary>
     public Task<GetHsmGuaranteesResponse> GetHsmGuaranteesAsync(CancellationToken cancellation = default) =>
         runner.UnaryAsync(o => system.GetHsmGuaranteesAsync(new GetHsmGuaranteesRequest(), o), cancellation);
+
+    /// <summary>
+    /// Certificates of the server that answers, its authorities, and clients seen since its start, page by page; what ends first comes first.
+    /// </summary>
+    public async IAsyncEnumerable<Certificate> ListCertificatesAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        var request = new ListCertificatesRequest { PageSize = Paging.Size };
+        do
+        {
+            var page = await runner.UnaryAsync(o => system.ListCertificatesAsync(request, o), cancellation).ConfigureAwait(false);
+            foreach (var certificate in page.Certificates)
+            {
+                yield return certificate;
+            }
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+    }
 }

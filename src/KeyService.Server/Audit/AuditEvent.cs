@@ -2,7 +2,7 @@ namespace KeyService.Server.Audit;
 
 /// <summary>
 /// What a record is about. Numbers and names are frozen once released and only grow; each event's type stands in
-/// <see cref="AuditEvents"/>. Hundreds group: 1 system, 2 access, 3 keys, 4 data keys, 5 ciphering, 6 audit.
+/// <see cref="AuditEvents"/>. Hundreds group: 1 system, 2 access, 3 keys, 4 data keys, 5 ciphering, 6 audit, 7 alarms and certificates.
 /// </summary>
 internal enum AuditEvent : ushort
 {
@@ -33,6 +33,8 @@ internal enum AuditEvent : ushort
 
     /// <summary>The clock was found to be set back, or to have jumped; or it is right again.</summary>
     ClockFound = 112,
+    /// <summary>A newer version began to count rows of tables that it brought.</summary>
+    RegistersBegun = 129,
 
     PrincipalCreated = 200,
     PrincipalsListed = 201,
@@ -97,4 +99,20 @@ internal enum AuditEvent : ushort
 
     /// <summary>The service marked how far its log reaches (<see cref="AuditMark"/>).</summary>
     AuditLogMarked = 602,
+
+    AlarmRaised = 700,
+
+    /// <summary>The condition of an alarm is over.</summary>
+    AlarmCleared = 701,
+    AlarmAcknowledged = 702,
+    AlarmsListed = 703,
+
+    /// <summary>The webhook took nothing in all attempts; recorded once until it takes something again.</summary>
+    AlarmDeliveryFailed = 704,
+
+    /// <summary>An alarm that nobody acknowledged was told again.</summary>
+    AlarmRepeated = 705,
+    AlarmWatchOpened = 706,
+    AlarmWatchClosed = 707,
+    CertificatesListed = 708,
 }

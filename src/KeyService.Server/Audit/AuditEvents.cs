@@ -19,7 +19,7 @@ internal static class AuditEvents
     {
         AuditEvent.ServiceStarted or AuditEvent.ServiceStopped or AuditEvent.InstallationCreated => AuditEventType.Administer,
         AuditEvent.StatusRead or AuditEvent.HsmGuaranteesRead or AuditEvent.UnknownMethodCalled => AuditEventType.Read,
-        AuditEvent.StreamEndMissing => AuditEventType.Administer,
+        AuditEvent.StreamEndMissing or AuditEvent.RegistersBegun => AuditEventType.Administer,
         AuditEvent.StoreAccountTaken or AuditEvent.StoreScrubbed or AuditEvent.StoreRestoreFound or AuditEvent.StoreAccepted => AuditEventType.Administer,
         AuditEvent.StoreTrustRead => AuditEventType.Read,
         AuditEvent.ClockFound => AuditEventType.Administer,
@@ -42,6 +42,9 @@ internal static class AuditEvents
         AuditEvent.DecryptStreamOpened or AuditEvent.DecryptStreamClosed => AuditEventType.Read,
         AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditEventType.Read,
         AuditEvent.AuditLogMarked => AuditEventType.Administer,
+        AuditEvent.AlarmRaised or AuditEvent.AlarmCleared or AuditEvent.AlarmAcknowledged or AuditEvent.AlarmRepeated
+            or AuditEvent.AlarmDeliveryFailed => AuditEventType.Administer,
+        AuditEvent.AlarmsListed or AuditEvent.AlarmWatchOpened or AuditEvent.AlarmWatchClosed or AuditEvent.CertificatesListed => AuditEventType.Read,
         _ => throw new InvalidOperationException($"Audit event {auditEvent} has no type."),
     };
 }

@@ -1,6 +1,7 @@
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
+using KeyService.Server.Certificates;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Keys;
@@ -18,12 +19,13 @@ namespace KeyService.Server.Hosting;
 /// </summary>
 internal static class Capabilities
 {
-    public static IServiceCollection AddCapabilities(this IServiceCollection services)
+    public static IServiceCollection AddCapabilities(this IServiceCollection services, ServerConfiguration configuration)
     {
         services.AddStorage();
         services.AddAccess();
         services.AddAudit();
-        services.AddAlarms();
+        services.AddAlarms(configuration.Alarms);
+        services.AddCertificates();
         services.AddTrust();
         services.AddSystemStatus();
         services.AddKeys();
@@ -38,6 +40,7 @@ internal static class Capabilities
         endpoints.MapRpc<AccessService>();
         endpoints.MapRpc<AuditService>();
         endpoints.MapRpc<StoreService>();
+        endpoints.MapRpc<AlarmsService>();
         endpoints.MapSystemStatus();
         endpoints.MapRpc<KeysService>();
         endpoints.MapRpc<RotationService>();

@@ -14,7 +14,8 @@ internal static class LostStreams
     private const string OpenedPrefix = "opened=";
 
     private static readonly HashSet<AuditEvent> Openings =
-        [AuditEvent.EncryptStreamOpened, AuditEvent.DecryptStreamOpened, AuditEvent.AuditTailOpened, AuditEvent.LeaseWatchOpened];
+        [AuditEvent.EncryptStreamOpened, AuditEvent.DecryptStreamOpened, AuditEvent.AuditTailOpened, AuditEvent.LeaseWatchOpened,
+            AuditEvent.AlarmWatchOpened];
 
     /// <summary>The detail of a closing record: which opening record it ends.</summary>
     public static string NameOpening(CommitReceipt opened) => $"{OpenedPrefix}{opened.Slot}/{opened.Sequence}";

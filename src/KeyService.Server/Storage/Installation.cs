@@ -17,8 +17,15 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
 {
     private const string Table = "installation";
 
-    /// <summary>Registers whose rows are counted; a row of each is made with the installation.</summary>
-    private static readonly string[] Registers = ["principals", "grants", "keys", "approvals", "audit_slots"];
+    /// <summary>
+    /// Registers whose rows are counted, by the name of their table, in generations: those of one release together, a later one only added. The
+    /// installation's own row says by its revision, under its MAC, how many generations have begun (ADR 0186).
+    /// </summary>
+    private static readonly string[][] Registers =
+    [
+        ["principals", "grants", "keys", "approvals", "audit_slots"],
+        ["alarms"],
+    ];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>
     public static Task<Installation?> ReadAsync(IStore store, CancellationToken cancellationToken) => store.ReadAsync(
@@ -37,6 +44,65 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         await rows.VerifyAsync(Canonical(row.Id, row.CreatedAt, row.Revision), row.Mac, Table, "1", cancellationToken);
     }
 
+    /// <summary>
+    /// Begins the registers of a newer version, once, at its first start on an older store. Afterwards a register that is not there is
+    /// tampering like any other: whoever deletes one would have to put the installation's row back too, which its record in the log tells.
+    /// </summary>
+    /// <returns>The names of those that began now; none at every other start.</returns>
+    /// <exception cref="StoreTamperedException">The installation's row was changed, or a register that is to begin has rows already.</exception>
+    public static async Task<IReadOnlyList<string>> BeginRegistersAsync(IStore store, RowAuthenticator rows, CancellationToken cancellationToken)
+    {
+        if (await store.ReadAsync(SelectAsync, cancellationToken) is { } known && known.Revision >= Registers.Length)
+        {
+            return [];
+        }
+
+        List<string> begun = [];
+        var record = new AuditRecordDraft(AuditEvent.RegistersBegun) { Automated = true };
+        try
+        {
+            await store.CommitAsync(
+                record,
+                async transaction =>
+                {
+                    begun = await BeginRegistersAsync(transaction, rows);
+                    record.Detail = string.Join(", ", begun);
+                },
+                cancellationToken);
+        }
+        catch (BegunElsewhereException)
+        {
+            return [];
+        }
+
+        return begun;
+    }
+
+    private static async Task<List<string>> BeginRegistersAsync(IStoreTransaction transaction, RowAuthenticator rows)
+    {
+        var row = await SelectAsync(transaction.Connection) ?? throw new StoreTamperedException(Table, "1", "the row is missing");
+        await rows.VerifyAsync(Canonical(row.Id, row.CreatedAt, row.Revision), row.Mac, Table, "1", CancellationToken.None);
+        if (row.Revision >= Registers.Length)
+        {
+            throw new BegunElsewhereException();
+        }
+
+        var state = new RegisterState(rows);
+        var begun = new List<string>();
+        foreach (var register in Registers[(int)row.Revision..].SelectMany(names => names))
+        {
+            await state.BeginAsync(transaction, register);
+            begun.Add(register);
+        }
+
+        var revision = (long)Registers.Length;
+        var mac = await rows.SealAsync(transaction, Canonical(row.Id, row.CreatedAt, revision), Table, "1", revision);
+        var changed = await transaction.Connection.ExecuteAsync(
+            "UPDATE installation SET revision = @revision, mac = @mac WHERE id = 1 AND revision = @before",
+            new { revision, mac, before = row.Revision }, transaction.Transaction);
+        return changed == 1 ? begun : throw new BegunElsewhereException();
+    }
+
     /// <summary>Part of the change that makes an installation: its row, the integrity key's blobs, the empty registers.</summary>
     public static async Task CreateAsync(
         IStoreTransaction transaction, RowAuthenticator rows, byte[] installationId, IReadOnlyList<IntegrityKeyBlob> blobs)
@@ -47,10 +113,11 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         }
 
         var createdAt = UnixTime.Nanoseconds(transaction.Time);
-        var mac = await rows.MacAsync(Canonical(installationId, createdAt, 1), CancellationToken.None);
+        var revision = (long)Registers.Length;
+        var mac = await rows.MacAsync(Canonical(installationId, createdAt, revision), CancellationToken.None);
         await transaction.Connection.ExecuteAsync(
-            "INSERT INTO installation (id, installation_id, created_at, revision, mac) VALUES (1, @installationId, @createdAt, 1, @mac)",
-            new { installationId, createdAt, mac }, transaction.Transaction);
+            "INSERT INTO installation (id, installation_id, created_at, revision, mac) VALUES (1, @installationId, @createdAt, @revision, @mac)",
+            new { installationId, createdAt, revision, mac }, transaction.Transaction);
         foreach (var (tokenId, blob, checkValue) in blobs)
         {
             await transaction.Connection.ExecuteAsync(
@@ -59,7 +126,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         }
 
         var state = new RegisterState(rows);
-        foreach (var register in Registers)
+        foreach (var register in Registers.SelectMany(names => names))
         {
             await state.CreateAsync(transaction, register);
         }
@@ -76,6 +143,9 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
 
     private static byte[] Canonical(byte[] id, long createdAt, long revision) =>
         RowMac.Row(Table).AddInt64(1).AddBytes(id).AddInt64(createdAt).AddInt64(revision).ToArray();
+
+    // Another server of the new version was first: its commit did it all, and this one's change is undone.
+    private sealed class BegunElsewhereException : Exception;
 
     private sealed record Row(byte[] Id, long CreatedAt, long Revision, byte[] Mac);
 }

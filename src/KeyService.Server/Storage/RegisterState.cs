@@ -14,6 +14,25 @@ internal sealed class RegisterState(RowAuthenticator rows)
     /// <summary>Call once for each register when the installation is made; afterwards a missing state row is itself a finding.</summary>
     public Task CreateAsync(IStoreTransaction transaction, string register) => WriteAsync(transaction, register, default);
 
+    /// <summary>
+    /// Begins a register on a store that an older version made. Its table has been made by a migration just now: rows in it, or a state,
+    /// come from somebody else.
+    /// </summary>
+    /// <param name="register">The table's name, of this program's own.</param>
+    /// <exception cref="StoreTamperedException">The register is not new.</exception>
+    public async Task BeginAsync(IStoreTransaction transaction, string register)
+    {
+        var there = await transaction.Connection.ExecuteScalarAsync<long>(
+            $"SELECT (SELECT COUNT(*) FROM {register}) + (SELECT COUNT(*) FROM register_state WHERE register = @register)",
+            new { register }, transaction.Transaction);
+        if (there != 0)
+        {
+            throw new StoreTamperedException(register, "*", "the register begins now, and rows are there already");
+        }
+
+        await CreateAsync(transaction, register);
+    }
+
     /// <summary>Call in the change that inserts a row with revision 1.</summary>
     public Task AddedAsync(IStoreTransaction transaction, string register) => MoveAsync(transaction, register, addedRows: 1);
 

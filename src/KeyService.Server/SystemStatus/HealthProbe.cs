@@ -30,7 +30,7 @@ internal sealed class HealthProbe(
     /// <summary>The services whose health is told, beside "" for the whole server.</summary>
     public IReadOnlyList<string> Services { get; } =
         ["", "keyservice.v1.Keys", "keyservice.v1.DataKeys", "keyservice.v1.Cipher", "keyservice.v1.Access", "keyservice.v1.Audit",
-            "keyservice.v1.System", "keyservice.v1.Store"];
+            "keyservice.v1.System", "keyservice.v1.Store", "keyservice.v1.Alarms", "keyservice.v1.Rotation"];
 
     /// <summary>What the last round saw; empty before the first.</summary>
     public IReadOnlyList<ComponentHealth> Components => _components;

@@ -6,6 +6,7 @@ using KeyService.Hsm;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Certificates;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -15,8 +16,8 @@ namespace KeyService.Server.SystemStatus;
 
 /// <summary>The state of this server and of its token: system.proto.</summary>
 internal sealed class SystemRpcs(
-    ServerConfiguration configuration, HsmToken hsm, IStore store, HealthProbe probe, TimeProvider time, ServerStart start, TlsFiles? tls = null)
-    : SystemBase
+    ServerConfiguration configuration, HsmToken hsm, IStore store, HealthProbe probe, TimeProvider time, ServerStart start,
+    CertificateListing certificates, TlsFiles? tls = null) : SystemBase
 {
     /// <summary>Version of the server, for example "0.1.0".</summary>
     public static string Version { get; } =
@@ -87,5 +88,15 @@ internal sealed class SystemRpcs(
             });
         }
         return Task.FromResult(response);
+    }
+
+    [Rpc(Permission.ReadSystem, AuditEvent.CertificatesListed)]
+    public override async Task<ListCertificatesResponse> ListCertificates(ListCertificatesRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        var response = await certificates.PageAsync(request, call.CancellationToken);
+        call.Record.ItemCount = response.Certificates.Count;
+        return response;
     }
 }

@@ -94,9 +94,11 @@ internal sealed class OtlpReceiver : IAsyncDisposable
     private void TakeMetrics(byte[] export)
     {
         Raw.Enqueue(export);
-        // resource_metrics=1 / scope_metrics=2 / metrics=2; data: sum=7, histogram=9; their data_points=1
+        // resource_metrics=1 / scope_metrics=2 / metrics=2; data: gauge=5, sum=7, histogram=9; their data_points=1
         foreach (var metric in Wire.Parse(export).All(1).SelectMany(resource => resource.All(2)).SelectMany(scope => scope.All(2)))
         {
+            foreach (var point in metric.All(5).SelectMany(gauge => gauge.All(1)))
+                Metrics.Enqueue(new OtlpMetric(metric.Text(1), Attributes(point, 7)));
             foreach (var point in metric.All(7).SelectMany(sum => sum.All(1)))
                 Metrics.Enqueue(new OtlpMetric(metric.Text(1), Attributes(point, 7)));
             foreach (var point in metric.All(9).SelectMany(histogram => histogram.All(1)))
@@ -107,9 +109,9 @@ internal sealed class OtlpReceiver : IAsyncDisposable
     private void TakeLogs(byte[] export)
     {
         Raw.Enqueue(export);
-        // resource_logs=1 / scope_logs=2 / log_records=2; LogRecord: body=5, trace_id=9
+        // resource_logs=1 / scope_logs=2 / log_records=2; LogRecord: body=5, attributes=6, trace_id=9
         foreach (var log in Wire.Parse(export).All(1).SelectMany(resource => resource.All(2)).SelectMany(scope => scope.All(2)))
-            Logs.Enqueue(new OtlpLog(log.All(5).FirstOrDefault()?.Text(1) ?? "", Hex(log.Bytes(9))));
+            Logs.Enqueue(new OtlpLog(log.All(5).FirstOrDefault()?.Text(1) ?? "", Hex(log.Bytes(9)), Attributes(log, 6)));
     }
 
     // KeyValue: key=1, value=2 (AnyValue: string=1, bool=2, int=3)
@@ -125,4 +127,4 @@ internal sealed record OtlpSpan(
 
 internal sealed record OtlpMetric(string Name, IReadOnlyDictionary<string, string> Attributes);
 
-internal sealed record OtlpLog(string Body, string TraceId);
+internal sealed record OtlpLog(string Body, string TraceId, IReadOnlyDictionary<string, string> Attributes);

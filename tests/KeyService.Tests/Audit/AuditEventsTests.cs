@@ -23,6 +23,7 @@ public sealed class AuditEventsTests
             110 store-accepted Administer
             111 store-trust-read Read
             112 clock-found Administer
+            129 registers-begun Administer
             200 principal-created Administer
             201 principals-listed Read
             202 principal-disabled Administer
@@ -66,6 +67,15 @@ public sealed class AuditEventsTests
             600 audit-tail-opened Read
             601 audit-tail-closed Read
             602 audit-log-marked Administer
+            700 alarm-raised Administer
+            701 alarm-cleared Administer
+            702 alarm-acknowledged Administer
+            703 alarms-listed Read
+            704 alarm-delivery-failed Administer
+            705 alarm-repeated Administer
+            706 alarm-watch-opened Read
+            707 alarm-watch-closed Read
+            708 certificates-listed Read
             """,
             string.Join('\n', Enum.GetValues<AuditEvent>().Select(each => $"{(ushort)each} {AuditEvents.NameOf(each)} {AuditEvents.TypeOf(each)}")));
     }

@@ -16,6 +16,7 @@ public sealed class ConfigurationTests
                    "maxConcurrency": 4 },
           "store": { "sqlite": "keyservice.db" },
           "telemetry": { "otlpEndpoint": null },
+          "alarms": { "repeatSeconds": 3600, "webhook": { "url": "https://alarms.example.org/hook?team=1", "secretFile": "secret", "ca": "pki/ca.crt" } },
         }
         """;
 
@@ -29,6 +30,10 @@ public sealed class ConfigurationTests
         Assert.Equal("/srv/ks/keyservice.db", configuration.SqlitePath);
         Assert.Equal(("/srv/ks/pin", 4), (configuration.Hsm.PinFile, configuration.Hsm.MaxConcurrency));
         Assert.Null(configuration.Telemetry.OtlpEndpoint);
+        Assert.Equal(
+            new AlarmsConfiguration(
+                new WebhookConfiguration(new Uri("https://alarms.example.org/hook?team=1"), "/srv/ks/secret", "/srv/ks/pki/ca.crt"), TimeSpan.FromHours(1)),
+            configuration.Alarms);
     }
 
     [Theory]
@@ -47,6 +52,11 @@ public sealed class ConfigurationTests
     [InlineData("\"development\"", "\"staging\"", "\"profile\" must be one of \"development\", \"production\"")]
     [InlineData("\"profile\": \"development\",", "\"profile\": \"development\", \"profile\": \"development\",",
         "\"profile\" stands there twice")]
+    [InlineData("\"repeatSeconds\": 3600", "\"repeatSeconds\": 59", "\"alarms.repeatSeconds\" must be a whole number from 60 to 604800")]
+    [InlineData("https://alarms.example.org", "http://alarms.example.org", "\"alarms.webhook.url\" must be a URL that begins with https://")]
+    [InlineData("https://alarms", "https://user:pass@alarms", "without a user name")]
+    [InlineData("https://alarms.example.org", "alarms.example.org", "\"alarms.webhook.url\" must be a URL")]
+    [InlineData("\"secretFile\": \"secret\",", "", "\"alarms.webhook.secretFile\" is missing")]
     [InlineData("\"tokenLabel\": \"one\"", "\"tokenLabel\": \"\"", "\"hsm.tokenLabel\" must be a text that is not empty")]
     public void What_is_wrong_is_named(string good, string bad, string finding)
     {
@@ -73,6 +83,14 @@ public sealed class ConfigurationTests
             """));
         Assert.Contains("nobody could call", Assert.Single(exception.Findings), StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:8080/")]
+    [InlineData("http://localhost/hook")]
+    [InlineData("http://[::1]:80/")]
+    public void A_webhook_without_TLS_is_taken_on_loopback_only(string url) => Assert.Equal(
+        new Uri(url),
+        ConfigurationFile.Parse("/srv/ks/server.json", Good.Replace("https://alarms.example.org/hook?team=1", url, StringComparison.Ordinal)).Alarms.Webhook?.Url);
 
     [Fact]
     public void All_findings_are_shown_at_once()

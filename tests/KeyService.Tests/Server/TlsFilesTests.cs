@@ -53,7 +53,20 @@ public sealed class TlsFilesTests : IDisposable
     {
         Write("one");
         File.Delete(Path.Combine(directory, "ca.crt"));
-        Assert.Throws<TlsMaterialException>(Open);
+        Assert.Throws<TlsMaterialException>(() => Open());
+    }
+
+    [Fact]
+    public void A_certificate_that_lives_longer_than_12_months_stops_a_start_in_production_and_a_renewal_by_one_is_not_taken()
+    {
+        Write("long");
+        Assert.Contains("at most 366", Assert.Throws<TlsMaterialException>(() => Open(ServerProfile.Production)).Message, StringComparison.Ordinal);
+        Write("year", TimeSpan.FromDays(365));
+        var files = Open(ServerProfile.Production);
+        Write("longer", TimeSpan.FromDays(400));
+        time.Advance();
+        Assert.Equal("CN=year", files.Current.Certificate.Subject);
+        Assert.Contains("lives 400 days", files.Rejected, StringComparison.Ordinal);
     }
 
     public void Dispose() => Directory.Delete(directory, recursive: true);
@@ -64,17 +77,20 @@ public sealed class TlsFilesTests : IDisposable
         return Open();
     }
 
-    private TlsFiles Open() => new(
+    private TlsFiles Open(ServerProfile profile = ServerProfile.Development) => new(
         new TlsConfiguration(Path.Combine(directory, "server.crt"), Path.Combine(directory, "server.key"), Path.Combine(directory, "ca.crt")),
+        profile,
         time,
         new ListenerLog(NullLogger<ListenerLog>.Instance));
 
-    private void Write(string name)
+    private void Write(string name, TimeSpan? life = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-        using var certificate = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(150));
+        using var certificate = life is { } length
+            ? request.CreateSelfSigned(time.GetUtcNow().AddDays(-1), time.GetUtcNow().AddDays(-1) + length)
+            : request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(150));
         // A longer name makes a longer file: the change is seen even where two writes share one tick of the clock.
         File.WriteAllText(Path.Combine(directory, "server.crt"), certificate.ExportCertificatePem() + new string('\n', name.Length + name[0]));
         File.WriteAllText(Path.Combine(directory, "server.key"), key.ExportPkcs8PrivateKeyPem());

@@ -32,7 +32,7 @@ internal static class DoctorCommand
         }
         var findings = new List<Finding> { Finding.Good("config", $"{configuration.FilePath} is good.") };
         if (configuration.Tls is { } tls)
-            findings.AddRange(TlsCheck.Run(tls, time.GetUtcNow()));
+            findings.AddRange(TlsCheck.Run(tls, configuration.Profile, time.GetUtcNow()));
         var installation = new InstallationCheck(configuration, time);
         findings.AddRange(await installation.RunAsync(cancellation));
         findings.AddRange(ClockCheck.Run(time.GetUtcNow(), installation.NewestRecord));

@@ -93,6 +93,7 @@ internal static class ConfigurationFile
             Telemetry = ReadTelemetry(root.Section("telemetry")),
             Limits = ReadLimits(root.Section("limits")),
             Rotation = ReadRotation(root.Section("rotation")),
+            Alarms = ReadAlarms(root.Section("alarms")),
         };
     }
 
@@ -185,6 +186,34 @@ internal static class ConfigurationFile
         };
         section.Finish();
         return rotation;
+    }
+
+    private static AlarmsConfiguration ReadAlarms(ConfigurationSection section)
+    {
+        var webhook = ReadWebhook(section.Section("webhook"), isThere: section.Has("webhook"));
+        var alarms = new AlarmsConfiguration(webhook, TimeSpan.FromSeconds(section.Whole("repeatSeconds", 60, 604_800, 14_400)));
+        section.Finish();
+        return alarms;
+    }
+
+    private static WebhookConfiguration? ReadWebhook(ConfigurationSection section, bool isThere)
+    {
+        if (!isThere)
+        {
+            section.Know("url", "secretFile", "ca");
+            return null;
+        }
+        var text = section.RequiredText("url");
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || !(url.Scheme == "https" || url.Scheme == "http" && url.IsLoopback) || url.UserInfo.Length > 0)
+        {
+            if (text.Length > 0)
+                section.Find("url", "must be a URL that begins with https:// (http:// on a loopback address only), without a user name");
+            url = null;
+        }
+        var secretFile = section.RequiredFile("secretFile");
+        var ca = section.File("ca");
+        section.Finish();
+        return url is null ? null : new WebhookConfiguration(url, secretFile, ca);
     }
 
     private static LimitsConfiguration ReadLimits(ConfigurationSection section)

@@ -41,6 +41,8 @@ internal sealed record ServerConfiguration
 
     public required RotationConfiguration Rotation { get; init; }
 
+    public required AlarmsConfiguration Alarms { get; init; }
+
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.
     /// </summary>

@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using KeyService.Server.Certificates;
 
 namespace KeyService.Server.Hosting;
 
@@ -6,16 +7,14 @@ namespace KeyService.Server.Hosting;
 internal static class TlsCheck
 {
     private const string Check = "tls";
-    private static readonly TimeSpan Soon = TimeSpan.FromDays(30);
-    private static readonly TimeSpan LongestLife = TimeSpan.FromDays(366);
 
-    public static IEnumerable<Finding> Run(TlsConfiguration tls, DateTimeOffset now)
+    public static IEnumerable<Finding> Run(TlsConfiguration tls, ServerProfile profile, DateTimeOffset now)
     {
         TlsMaterial material;
         Finding? unusable = null;
         try
         {
-            material = TlsMaterial.Load(tls, now);
+            material = TlsMaterial.Load(tls, profile, now);
         }
         catch (TlsMaterialException exception)
         {
@@ -31,11 +30,10 @@ internal static class TlsCheck
         yield return OfEnd("server certificate", tls.CertificatePath, material.Certificate, now);
         foreach (var ca in material.ClientCas)
             yield return OfEnd($"client CA {ca.Subject}", tls.ClientCaPath, ca, now);
-        var life = material.Certificate.NotAfter - material.Certificate.NotBefore;
-        if (life > LongestLife)
+        if (CertificateFacts.Of(material.Certificate) is var facts && CertificateRules.LivesTooLong(facts))
         {
-            yield return Finding.Warning(Check, $"The server certificate lives {life.TotalDays:0} days.",
-                "Issue certificates for at most 12 months: losing a key then ends by itself.");
+            yield return Finding.Warning(Check, $"The server certificate lives {facts.Life.TotalDays:0} days.",
+                "Issue certificates for at most 12 months: losing a key then ends by itself. The production profile refuses it.");
         }
         if (!OperatingSystem.IsWindows()
             && (File.GetUnixFileMode(tls.PrivateKeyPath) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
@@ -48,7 +46,7 @@ internal static class TlsCheck
         var end = new DateTimeOffset(certificate.NotAfter.ToUniversalTime());
         if (end <= now)
             return Finding.Problem(Check, $"The {what} ended {end:u}.", $"Put a new one into {path}; a running server reads it by itself.");
-        return end - now < Soon
+        return CertificateRules.EndsSoon(CertificateFacts.Of(certificate), now)
             ? Finding.Warning(Check, $"The {what} ends {end:u}, in {(end - now).TotalDays:0} days.",
                 $"Renew it and put it into {path}; a running server reads it by itself.")
             : Finding.Good(Check, $"The {what} is valid to {end:u}.");

@@ -8,6 +8,7 @@ internal sealed class TlsFiles
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private readonly TlsConfiguration _tls;
+    private readonly ServerProfile _profile;
     private readonly TimeProvider _time;
     private readonly ListenerLog _log;
     private readonly Lock _reload = new();
@@ -16,13 +17,14 @@ internal sealed class TlsFiles
     private long _lookedAt;
 
     /// <exception cref="TlsMaterialException">The files cannot be used at start.</exception>
-    public TlsFiles(TlsConfiguration tls, TimeProvider time, ListenerLog log)
+    public TlsFiles(TlsConfiguration tls, ServerProfile profile, TimeProvider time, ListenerLog log)
     {
         _tls = tls;
+        _profile = profile;
         _time = time;
         _log = log;
         _stamp = Stamp();
-        _material = TlsMaterial.Load(tls, time.GetUtcNow());
+        _material = TlsMaterial.Load(tls, profile, time.GetUtcNow());
         _lookedAt = time.GetTimestamp();
     }
 
@@ -50,7 +52,7 @@ internal sealed class TlsFiles
             var stamp = Stamp();
             if (stamp == _stamp)
                 return;
-            _material = TlsMaterial.Load(_tls, _time.GetUtcNow());
+            _material = TlsMaterial.Load(_tls, _profile, _time.GetUtcNow());
             _stamp = stamp;
             Rejected = null;
             _log.CertificatesReloaded(_material.Certificate.NotAfter.ToUniversalTime());

@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using KeyService.Server.Certificates;
 using KeyService.Server.Pipeline;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
@@ -10,7 +11,9 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace KeyService.Server.Hosting;
 
 /// <summary>TCP with mutual TLS 1.2 or 1.3, HTTP/2 only. There is no setting for anything less.</summary>
-internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRefusals refusals, ConnectionPlaces places)
+internal sealed class TlsListener(
+    TlsFiles files, ServerConfiguration configuration, TimeProvider time, HandshakeRefusals refusals, ConnectionPlaces places,
+    CertificateLedger ledger)
 {
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(10);
 
@@ -41,15 +44,26 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRe
         listen.Use(next => async connection =>
         {
             places.Proven(connection);
-            if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is { } certificate)
+            if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is not { } certificate)
             {
-                PeerOfConnection.Set(connection.Items, new Peer(
-                    "mtls",
-                    CertificateCredentials.Of(certificate),
-                    connection.RemoteEndPoint?.ToString() ?? "tcp",
-                    new DateTimeOffset(certificate.NotAfter.ToUniversalTime())));
+                await next(connection);
+                return;
             }
-            await next(connection);
+            var credentials = CertificateCredentials.Of(certificate);
+            PeerOfConnection.Set(connection.Items, new Peer(
+                "mtls",
+                credentials,
+                connection.RemoteEndPoint?.ToString() ?? "tcp",
+                new DateTimeOffset(certificate.NotAfter.ToUniversalTime())));
+            var seen = ledger.Opened(certificate, credentials);
+            try
+            {
+                await next(connection);
+            }
+            finally
+            {
+                ledger.Closed(seen);
+            }
         });
     }
 
@@ -76,11 +90,21 @@ internal sealed class TlsListener(TlsFiles files, TimeProvider time, HandshakeRe
     private bool Accepts(X509Certificate? presented, X509Chain? chain, SslPolicyErrors errors, string source)
     {
         if (presented is not null && errors == SslPolicyErrors.None)
-            return true;
+            return !LivesTooLong(presented, source);
         if (presented is null)
             refusals.Add("(none)", source, "no certificate was sent");
         else
             refusals.Add(presented.Subject, source, ClientCertificates.Explain(chain));
         return false;
+    }
+
+    // The development profile takes it, and an alarm of its principal says so.
+    private bool LivesTooLong(X509Certificate presented, string source)
+    {
+        if (configuration.Profile != ServerProfile.Production || presented is not X509Certificate2 certificate
+            || !CertificateRules.LivesTooLong(CertificateFacts.Of(certificate)))
+            return false;
+        refusals.Add(presented.Subject, source, $"it lives longer than 12 months ({CertificateRules.LongestLife.TotalDays:0} days)");
+        return true;
     }
 }

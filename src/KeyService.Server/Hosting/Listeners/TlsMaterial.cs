@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using KeyService.Server.Certificates;
 
 namespace KeyService.Server.Hosting;
 
@@ -23,8 +24,9 @@ internal sealed class TlsMaterial
     public X509Certificate2Collection ClientCas { get; }
 
     /// <summary>Reads and checks the files.</summary>
-    /// <exception cref="TlsMaterialException">A file is missing, no PEM, does not belong to the others, or is not valid now.</exception>
-    public static TlsMaterial Load(TlsConfiguration tls, DateTimeOffset now)
+    /// <exception cref="TlsMaterialException">A file is missing, no PEM, does not belong to the others, is not valid now, or, in the
+    /// production profile, lives longer than 12 months.</exception>
+    public static TlsMaterial Load(TlsConfiguration tls, ServerProfile profile, DateTimeOffset now)
     {
         var pem = Read(tls.CertificatePath, "certificate");
         var key = Read(tls.PrivateKeyPath, "private key");
@@ -44,6 +46,13 @@ internal sealed class TlsMaterial
             throw new TlsMaterialException(
                 $"The server certificate {tls.CertificatePath} is valid from {certificate.NotBefore.ToUniversalTime():u} to "
                 + $"{certificate.NotAfter.ToUniversalTime():u}, and now is {now:u}. Put a new one there.");
+        }
+        // The development profile only warns, by an alarm.
+        if (profile == ServerProfile.Production && CertificateFacts.Of(certificate) is var facts && CertificateRules.LivesTooLong(facts))
+        {
+            throw new TlsMaterialException(
+                $"The server certificate {tls.CertificatePath} lives {facts.Life.TotalDays:0} days, and the production profile takes at most "
+                + $"{CertificateRules.LongestLife.TotalDays:0}. Issue one for at most 12 months.");
         }
         return new TlsMaterial(certificate, Certificates(tls.CertificatePath, pem, skip: 1), ReadCas(tls.ClientCaPath));
     }

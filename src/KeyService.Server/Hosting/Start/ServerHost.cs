@@ -31,11 +31,11 @@ internal static class ServerHost
         services.AddSingleton<ConnectionPlaces>();
         services.AddPipeline();
         services.AddTelemetry(configuration.Telemetry);
-        services.AddCapabilities();
+        services.AddCapabilities(configuration);
         services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(configuration.Limits.ShutdownSeconds));
         if (configuration.Tls is { } tls)
         {
-            services.AddSingleton(provider => new TlsFiles(tls, time, provider.GetRequiredService<ListenerLog>()));
+            services.AddSingleton(provider => new TlsFiles(tls, configuration.Profile, time, provider.GetRequiredService<ListenerLog>()));
             services.AddSingleton<TlsListener>();
             services.AddSingleton<HandshakeRefusals>();
             services.AddHostedService(provider => provider.GetRequiredService<HandshakeRefusals>());

@@ -90,6 +90,7 @@ internal sealed class ServiceCore : IAsyncDisposable
         await hsm.LoadIntegrityKeyAsync(blob.Blob, blob.CheckValue, cancellation);
         var rows = new RowAuthenticator(hsm.MacAsync);
         await Installation.VerifyAsync(store, rows, cancellation);
+        await Installation.BeginRegistersAsync(store, rows, cancellation);
         return rows;
     }
 

@@ -1,0 +1,47 @@
+using System.Collections.Frozen;
+using KeyService.Server.Access;
+
+namespace KeyService.Server.Alarms;
+
+/// <summary>Name, usual severity and next step of each kind; docs/operations.md says more of each.</summary>
+internal static class AlarmKinds
+{
+    private static readonly FrozenDictionary<AlarmKind, (string Name, AlarmSeverity Severity, string Advice)> Facts =
+        Enum.GetValues<AlarmKind>().ToFrozenDictionary(
+            each => each,
+            each =>
+            {
+                var (severity, advice) = Of(each);
+                return (KebabName.Of(each.ToString()), severity, advice);
+            });
+
+    /// <summary>For example "key-aging"; "alarm-N" for a number of a newer version.</summary>
+    public static string NameOf(AlarmKind kind) => Facts.TryGetValue(kind, out var facts) ? facts.Name : $"alarm-{(int)kind}";
+
+    public static AlarmSeverity SeverityOf(AlarmKind kind) => Facts.TryGetValue(kind, out var facts) ? facts.Severity : AlarmSeverity.Critical;
+
+    /// <summary>What to do first, one sentence.</summary>
+    public static string AdviceOf(AlarmKind kind) =>
+        Facts.TryGetValue(kind, out var facts) ? facts.Advice : "Look it up in the manual of the newer version that raised it.";
+
+    /// <summary>The subject is the name of a key.</summary>
+    public static bool ConcernsKey(AlarmKind kind) => kind
+        is AlarmKind.KeyAging or AlarmKind.BackupGateClosed or AlarmKind.WrapBudgetLow or AlarmKind.KeyCompromised or AlarmKind.DestroyingKeyInUse;
+
+    // A switch without a default arm for known kinds: one that is added without its facts fails at start-up and in the tests.
+    private static (AlarmSeverity Severity, string Advice) Of(AlarmKind kind) => kind switch
+    {
+        AlarmKind.KeyAging => (AlarmSeverity.Warning, "Rotate the key (keyservice key rotate NAME), and find out why it was not rotated by itself."),
+        AlarmKind.BackupGateClosed => (AlarmSeverity.Warning, "Make the backup destinations writable; the version activates by itself once a verified bundle holds it."),
+        AlarmKind.WrapBudgetLow => (AlarmSeverity.Warning, "Rotate the key (keyservice key rotate NAME); at the limit it encrypts nothing more."),
+        AlarmKind.CertificateExpiring => (AlarmSeverity.Warning, "Put a renewed certificate, valid for at most 12 months, into the same file; no restart."),
+        AlarmKind.ClockSetBack => (AlarmSeverity.Critical, "Set the clock of the server right; protection goes on by itself once it is."),
+        AlarmKind.StoreTampered => (AlarmSeverity.Critical, "Keep the database as it is, find out who changed it, and restore it from a backup."),
+        AlarmKind.StoreRestored => (AlarmSeverity.Critical, "Find out who put the database back; an officer accepts it when that was on purpose."),
+        AlarmKind.KeyCompromised => (AlarmSeverity.Critical, "Re-encrypt what the version protects; keyservice key impact NAME lists it."),
+        AlarmKind.BackupDestination => (AlarmSeverity.Warning, "Look at the destination: is it mounted, writable, not full, and does its newest bundle verify?"),
+        AlarmKind.DestroyingKeyInUse => (AlarmSeverity.Critical, "Somebody still needs it: cancel the destruction, or move the caller to another key first."),
+        AlarmKind.ClockJumped => (AlarmSeverity.Warning, "Compare the server's clock with a second source of time."),
+        _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
+    };
+}
