@@ -3,6 +3,7 @@ using KeyService.Cli.Access;
 using KeyService.Cli.Adopt;
 using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
+using KeyService.Cli.Backups;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
@@ -54,6 +55,7 @@ internal static class CommandTree
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),
+        ("backup", BackupCommands.Create),
         ("audit", AuditCommands.Create),
         ("status", StatusCommand.Create),
         ("doctor", DoctorCommand.Create),

@@ -79,6 +79,9 @@ public sealed class BundleReader : IDisposable
     /// <summary>What the whole bundle was found to be; null before its end.</summary>
     public VerifiedBundle? Verified { get; private set; }
 
+    /// <summary>Bytes of the bundle that were read so far.</summary>
+    public long Position => _length;
+
     private ReadOnlyMemory<byte> Ahead => _buffer.AsMemory(_start, _end - _start);
 
     /// <summary>Goes to the next entry.</summary>
