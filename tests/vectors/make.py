@@ -477,7 +477,223 @@ def make_row_context():
     return {"spec": "docs/spec/row-context.md", "positive": positive}
 
 
-for name, make in (("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
+# ---------------------------------------------------------------- backup bundle
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+P256_PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+P256_BASE = (0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+             0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5)
+SPKI_START = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+
+
+def p256_add(a, b):
+    if a is None or b is None:
+        return a or b
+    if a[0] == b[0] and (a[1] + b[1]) % P256_PRIME == 0:
+        return None
+    slope = (3 * (a[0] * a[0] - 1) * pow(2 * a[1], -1, P256_PRIME) if a == b else (b[1] - a[1]) * pow(b[0] - a[0], -1, P256_PRIME)) % P256_PRIME
+    x = (slope * slope - a[0] - b[0]) % P256_PRIME
+    return x, (slope * (a[0] - x) - a[1]) % P256_PRIME
+
+
+def p256_times(number):
+    out, power = None, P256_BASE
+    while number:
+        if number & 1:
+            out = p256_add(out, power)
+        power = p256_add(power, power)
+        number >>= 1
+    return out
+
+
+def spki(secret):
+    x, y = p256_times(secret)
+    return SPKI_START + x.to_bytes(32, "big") + y.to_bytes(32, "big")
+
+
+def sign(secret, digest, small=True):
+    """ECDSA with a nonce out of key and digest: the same vector each time. Not for anything but test data."""
+    nonce = int.from_bytes(hashlib.sha512(secret.to_bytes(32, "big") + digest).digest(), "big") % P256_ORDER
+    r = p256_times(nonce)[0] % P256_ORDER
+    s = pow(nonce, -1, P256_ORDER) * (int.from_bytes(digest, "big") + r * secret) % P256_ORDER
+    if (s > P256_ORDER // 2) == small:
+        s = P256_ORDER - s
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def bundle_attributes(pairs):
+    return bytes([len(pairs)]) + b"".join(bytes([number]) + struct.pack(">q", value) for number, value in pairs)
+
+
+def bundle_entry(kind, body):
+    return bytes([kind]) + struct.pack(">H", len(body)) + body
+
+
+def bundle_key(name, pairs):
+    return bundle_entry(2, bytes([len(name)]) + name.encode("latin-1") + bundle_attributes(pairs))
+
+
+def bundle_version(version, pairs, material):
+    return bundle_entry(3, version + bundle_attributes(pairs) + (b"\x01" + material if material else b"\x00"))
+
+
+def bundle_header(sequence=1, kind=1, previous=bytes(32), backup_key_id=bytes(8), magic=b"KSBNDL01"):
+    return (magic + draw("installation", 16) + draw(f"bundle {sequence}", 16) + struct.pack(">QBq", sequence, kind, 1764316800000000000)
+            + backup_key_id + previous)
+
+
+def bundle_seal(body, keys, versions, secret, omitted=0, small=True, key=None, tail=b""):
+    unsigned = body + b"\xff" + struct.pack(">H", 24 + 91 + 64) + struct.pack(">QQQ", keys, versions, omitted) + (key or spki(secret))
+    digest = hashlib.sha256(unsigned).digest()
+    return unsigned + sign(secret, hashlib.sha256(b"keyservice/v1/backup-bundle\x00" + digest).digest(), small) + tail
+
+
+def make_backup_bundle():
+    backup = draw("backup first", 32)
+    backup_key_id = hashlib.sha256(b"keyservice/backup-key-id/v1" + aes_key_wrap(backup, bytes(range(32)))).digest()[:8]
+    secret = int.from_bytes(draw("bundle signing key", 32), "big") % P256_ORDER
+    made = 1764316800000000000
+    day = 86_400_000_000_000
+
+    integrity = draw("integrity first", 32)
+    integrity_check = hmac.new(integrity, b"keyservice/integrity-check/v1", hashlib.sha256).digest()
+    first = bundle_entry(1, b"\x01" + aes_key_wrap(backup, integrity) + integrity_check)
+
+    def numbered(label):
+        # Ids ascend with their labels, as the versions of a key must.
+        return bytes([int(label[-1]) * 16]) + draw(f"bundle version {label}", 7)
+
+    def material(label):
+        version, kek, bulk = numbered(label), draw(f"bundle kek {label}", 32), draw(f"bundle bulk key {label}", 32)
+        def under_kek(purpose, iv, value):
+            return b"\x01" + version + iv + AESGCM(kek).encrypt(iv, value, aad(purpose, 1, version, b"", context([])))
+        check = under_kek(5, draw(f"bundle check iv {label}", 12), hashlib.sha256(version).digest())
+        return check + b"\x01" + aes_key_wrap(backup, kek) + under_kek(4, draw(f"bundle bulk iv {label}", 12), bulk)
+
+    def times(state, age):
+        pairs = [(1, made - age * day), (16, state)]
+        if state != 1:
+            pairs.append((17, made - age * day))
+        if state == 4:
+            pairs.append((18, made - (age - 90) * day))
+        return [*pairs, (23, 65536)]
+
+    def policy(primary, age, purpose=1):
+        return [(1, made - age * day), (2, purpose), (3, struct.unpack(">q", primary)[0]), (4, 90 * 86400)]
+
+    header = bundle_header(backup_key_id=backup_key_id)
+    a1, a2, b1 = numbered("a1"), numbered("a2"), numbered("b1")
+    key_a, key_b = bundle_key("ehr/fields", policy(a2, 100)), bundle_key("ehr/index", policy(b1, 3, 2))
+    version_a1 = bundle_version(a1, times(4, 100), material("a1"))
+    version_a2 = bundle_version(a2, times(2, 10), material("a2"))
+    version_b1 = bundle_version(b1, times(2, 3), material("b1"))
+    whole = header + first + key_a + version_a1 + version_a2 + key_b + version_b1
+    full = bundle_seal(whole, 2, 3, secret)
+    digest = hashlib.sha256(full[:-64]).digest()
+    destroyed = bundle_version(a1, [(1, made - 100 * day), (16, 6), (23, 65536)], None)
+    more = [(number, number) for number in (5, 6, 7)]
+
+    def version_text(version, pairs, label):
+        return {"id": version.hex(), "attributes": [[n, str(v)] for n, v in pairs],
+                "kek": draw(f"bundle kek {label}", 32).hex() if label else None,
+                "bulkKey": draw(f"bundle bulk key {label}", 32).hex() if label else None}
+
+    def key_text(name, pairs, versions):
+        return {"name": name, "attributes": [[n, str(v)] for n, v in pairs], "versions": versions}
+
+    def positive(name, encoded, sequence, kind, previous, keys, omitted=0):
+        return {"name": name, "encoded": encoded.hex(), "installationId": draw("installation", 16).hex(), "bundleId": draw(f"bundle {sequence}", 16).hex(),
+                "sequence": sequence, "kind": kind, "madeAt": str(made), "backupKeyId": backup_key_id.hex(), "previous": previous.hex(),
+                "integrityKey": integrity.hex(), "keys": keys, "omitted": omitted, "digest": hashlib.sha256(encoded[:-64]).hexdigest(),
+                "fingerprint": hashlib.sha256(encoded[-155:-64]).hexdigest()}
+
+    next_header = bundle_header(2, 2, digest, backup_key_id)
+    third_header = bundle_header(7, 1, digest, backup_key_id)
+    key_all = bundle_key("a", policy(a1, 9) + more + [(200, -1)])
+    positives = [
+        positive("full, two keys, three versions", full, 1, 1, b"", [
+            key_text("ehr/fields", policy(a2, 100), [version_text(a1, times(4, 100), "a1"), version_text(a2, times(2, 10), "a2")]),
+            key_text("ehr/index", policy(b1, 3, 2), [version_text(b1, times(2, 3), "b1")])]),
+        positive("least: no key at all", bundle_seal(header + first, 0, 0, secret), 1, 1, b"", []),
+        positive("incremental", bundle_seal(next_header + first + key_b + version_b1, 1, 1, secret), 2, 2, digest, [
+            key_text("ehr/index", policy(b1, 3, 2), [version_text(b1, times(2, 3), "b1")])]),
+        positive("a destroyed version without its keys, one left out, a gap in the numbers",
+                 bundle_seal(third_header + first + key_a + destroyed, 1, 1, secret, omitted=1), 7, 1, digest, [
+                     key_text("ehr/fields", policy(a2, 100), [version_text(a1, [(1, made - 100 * day), (16, 6), (23, 65536)], None)])], 1),
+        positive("attributes that nobody knows yet", bundle_seal(header + first + key_all, 1, 0, secret), 1, 1, b"", [
+            key_text("a", policy(a1, 9) + more + [(200, -1)], [])]),
+    ]
+
+    other = bytes(32 - 1) + b"\x01"
+    malformed_version = bundle_version(a1, times(4, 100), material("a1"))
+    def version_with(at, value):
+        changed = bytearray(malformed_version)
+        changed[at] = value
+        return bytes(changed)
+    # Offsets in the entry of a version: 3 head, 8 id, 1 count, 4 attributes of 9 and one for deactivated, 1 material.
+    start = 3 + 8 + 1 + 5 * 9
+    negative = [
+        ("nothing", b"", "Empty"),
+        ("another file", b"PK\x03\x04" + full[4:], "NotABundle"),
+        ("another version of the format", bundle_seal(bundle_header(magic=b"KSBNDL02", backup_key_id=backup_key_id) + first, 0, 0, secret), "UnsupportedVersion"),
+        ("half a header", full[:50], "Truncated"),
+        ("header alone", full[:97], "Truncated"),
+        ("cut inside an entry", full[:400], "Truncated"),
+        ("cut between entries", whole, "Truncated"),
+        ("cut inside the trailer", full[:-1], "Truncated"),
+        ("a byte follows the end", full + b"\x00", "Damaged"),
+        ("two bundles in one file", full + full, "Damaged"),
+        ("sequence zero", bundle_seal(bundle_header(0, backup_key_id=backup_key_id) + first, 0, 0, secret), "Damaged"),
+        ("kind 0", bundle_seal(bundle_header(1, 0, digest, backup_key_id) + first, 0, 0, secret), "Damaged"),
+        ("kind 3", bundle_seal(bundle_header(1, 3, digest, backup_key_id) + first, 0, 0, secret), "Damaged"),
+        ("incremental without a bundle before it", bundle_seal(bundle_header(2, 2, backup_key_id=backup_key_id) + first, 0, 0, secret), "Damaged"),
+        ("no integrity key", bundle_seal(header + key_b + version_b1, 1, 1, secret), "Damaged"),
+        ("the integrity key twice", bundle_seal(header + first + first, 0, 0, secret), "Damaged"),
+        ("the integrity key by another algorithm", bundle_seal(header + bundle_entry(1, b"\x02" + first[4:]), 0, 0, secret), "Damaged"),
+        ("an integrity key of 72 bytes", bundle_seal(header + bundle_entry(1, first[3:-1]), 0, 0, secret), "Damaged"),
+        ("an entry of type 4", bundle_seal(header + first + bundle_entry(4, b"\x00"), 0, 0, secret), "Damaged"),
+        ("keys in descending order", bundle_seal(header + first + key_b + version_b1 + key_a + version_a1, 2, 2, secret), "Damaged"),
+        ("a key twice", bundle_seal(header + first + key_b + version_b1 + key_b, 2, 1, secret), "Damaged"),
+        ("a version before any key", bundle_seal(header + first + version_b1, 0, 1, secret), "Damaged"),
+        ("versions in descending order", bundle_seal(header + first + key_a + version_a2 + version_a1, 1, 2, secret), "Damaged"),
+        ("a version twice", bundle_seal(header + first + key_a + version_a1 + version_a1, 1, 2, secret), "Damaged"),
+        ("a version with id zero", bundle_seal(header + first + key_a + bundle_version(bytes(8), times(6, 1), None), 1, 1, secret), "Damaged"),
+        ("a name that is empty", bundle_seal(header + first + bundle_key("", policy(a1, 9)), 1, 0, secret), "Damaged"),
+        ("a name of 129 characters", bundle_seal(header + first + bundle_key("k" * 129, policy(a1, 9)), 1, 0, secret), "Damaged"),
+        ("a name with a space", bundle_seal(header + first + bundle_key("a b", policy(a1, 9)), 1, 0, secret), "Damaged"),
+        ("a name that is not ASCII", bundle_seal(header + first + bundle_key("\u00e9", policy(a1, 9)), 1, 0, secret), "Damaged"),
+        ("an attribute twice", bundle_seal(header + first + bundle_key("a", [*policy(a1, 9), (4, 1)]), 1, 0, secret), "Damaged"),
+        ("attributes in another order", bundle_seal(header + first + bundle_key("a", policy(a1, 9)[::-1]), 1, 0, secret), "Damaged"),
+        ("attribute zero", bundle_seal(header + first + bundle_key("a", [(0, 1), *policy(a1, 9)]), 1, 0, secret), "Damaged"),
+        ("33 attributes", bundle_seal(header + first + bundle_key("a", policy(a1, 9) + [(30 + i, 0) for i in range(29)]), 1, 0, secret), "Damaged"),
+        ("a key without its purpose", bundle_seal(header + first + bundle_key("a", [p for p in policy(a1, 9) if p[0] != 2]), 1, 0, secret), "Damaged"),
+        ("a version without its state", bundle_seal(header + first + key_a + bundle_version(a1, [(1, 0), (23, 0)], None), 1, 1, secret), "Damaged"),
+        ("a byte too many in a key", bundle_seal(header + first + bundle_entry(2, key_a[3:] + b"\x00"), 1, 0, secret), "Damaged"),
+        ("a byte too many in a version", bundle_seal(header + first + key_a + bundle_entry(3, version_a1[3:] + b"\x00"), 1, 1, secret), "Damaged"),
+        ("material 2", bundle_seal(header + first + key_a + version_with(start, 2), 1, 1, secret), "Damaged"),
+        ("material said and absent", bundle_seal(header + first + key_a + bundle_entry(3, malformed_version[3:start] + b"\x01"), 1, 1, secret), "Damaged"),
+        ("another version's check value", bundle_seal(header + first + key_a + version_with(start + 2, 0xEE), 1, 1, secret), "Damaged"),
+        ("another version's bulk key", bundle_seal(header + first + key_a + version_with(start + 1 + 69 + 41 + 1, 0xEE), 1, 1, secret), "Damaged"),
+        ("a KEK by another algorithm", bundle_seal(header + first + key_a + version_with(start + 1 + 69, 2), 1, 1, secret), "Damaged"),
+        ("an entry longer than any", bundle_seal(header + first + bundle_entry(2, bytes(600)), 1, 0, secret), "Damaged"),
+        ("a key more counted than there is", bundle_seal(whole, 3, 3, secret), "Damaged"),
+        ("a version fewer counted than there is", bundle_seal(whole, 2, 2, secret), "Damaged"),
+        ("a signing key of another curve", bundle_seal(whole, 2, 3, secret, key=SPKI_START[:21] + b"\x06" + SPKI_START[22:] + spki(secret)[27:]), "Damaged"),
+        ("a signing key that is no point", bundle_seal(whole, 2, 3, secret, key=SPKI_START + spki(secret)[27:-1] + bytes([spki(secret)[-1] ^ 1])), "SignatureInvalid"),
+        ("signed by another key than it says", bundle_seal(whole, 2, 3, secret, key=spki(int.from_bytes(draw("other", 32), "big") % P256_ORDER)), "SignatureInvalid"),
+        ("the greater of the two s", bundle_seal(whole, 2, 3, secret, small=False), "SignatureInvalid"),
+        ("r and s zero", full[:-64] + bytes(64), "SignatureInvalid"),
+        ("a bit of the signature", full[:-1] + bytes([full[-1] ^ 1]), "SignatureInvalid"),
+        ("a bit of the time", full[:50] + bytes([full[50] ^ 1]) + full[51:], "SignatureInvalid"),
+        ("a bit of a wrapped KEK", full.replace(material("b1")[70:110], material("b1")[70:109] + bytes([material("b1")[109] ^ 1])), "SignatureInvalid"),
+        ("one left out more", full[:-64 - 91 - 1] + b"\x01" + full[-64 - 91:], "SignatureInvalid"),
+        ("another bundle before it", bundle_seal(next_header + first, 0, 0, secret).replace(digest, other), "SignatureInvalid"),
+    ]
+    return {"spec": "docs/spec/backup-bundle.md", "backupKey": backup.hex(), "signingSecret": f"{secret:064x}", "signingKey": spki(secret).hex(),
+            "signed": hashlib.sha256(b"keyservice/v1/backup-bundle\x00" + digest).hexdigest(),
+            "positive": positives, "negative": [{"name": n, "encoded": e.hex(), "fault": f} for n, e, f in negative]}
+
+
+for name, make in (("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
                    ("key-blob", make_key_blob)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:

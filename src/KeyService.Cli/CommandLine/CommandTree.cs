@@ -5,6 +5,7 @@ using KeyService.Cli.Alarms;
 using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
 using KeyService.Cli.Certificates;
+using KeyService.Cli.Backups;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
@@ -59,6 +60,7 @@ internal static class CommandTree
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),
+        ("backup", BackupCommands.Create),
         ("audit", AuditCommands.Create),
         ("alarms", AlarmCommands.Create),
         ("certificate", CertificateCommands.Create),

@@ -2,6 +2,7 @@ using KeyService.Cli.Processes;
 using KeyService.Client;
 using KeyService.Crypto;
 using KeyService.Crypto.Archives;
+using KeyService.Crypto.Backups;
 
 namespace KeyService.Cli.CommandLine;
 
@@ -14,6 +15,7 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         CliError e => new(e.ExitCode, e.Reason, e.Message, e.Advice),
         KeyServiceException e => new(CodeOf(e.Reason), e.Reason, e.Message, e.Advice, e.TraceId),
         ArchiveException e => new(CodeOf(e.Fault), ReasonOf(e.Fault), e.Message, AdviceOf(e.Fault)),
+        BundleException e => new(CommandLine.ExitCode.NotVerified, ReasonOf(e.Fault), e.Message, AdviceOf(e.Fault)),
         InvalidContextException e => new(CommandLine.ExitCode.Usage, "INVALID_CONTEXT", e.Message,
             "Give at most 16 pairs KEY=VALUE of valid UTF-8, no key twice, at most 4 KiB together."),
         ProducerFailedException e => new(CommandLine.ExitCode.ProducerFailed, "PRODUCER_FAILED", e.Message,
@@ -63,5 +65,25 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         // Not a matter of another copy: the archive may be whole, and says itself what it was made for.
         ArchiveFault.OtherContext => "keyservice inspect shows the archive's context; give just that, or leave --context away.",
         _ => "Fetch another copy of the archive; of this one nothing may be used.",
+    };
+
+    private static string ReasonOf(BundleFault fault) => fault switch
+    {
+        BundleFault.Empty => "BUNDLE_EMPTY",
+        BundleFault.NotABundle => "NOT_A_BUNDLE",
+        BundleFault.UnsupportedVersion => "BUNDLE_VERSION",
+        BundleFault.Truncated => "BUNDLE_TRUNCATED",
+        BundleFault.SignatureInvalid => "BUNDLE_NOT_VERIFIED",
+        BundleFault.OtherSigningKey => "BUNDLE_OTHER_SIGNER",
+        _ => "BUNDLE_DAMAGED",
+    };
+
+    private static string AdviceOf(BundleFault fault) => fault switch
+    {
+        BundleFault.Empty or BundleFault.NotABundle => "Name a .ksb file that the service wrote.",
+        BundleFault.UnsupportedVersion => "Use a newer keyservice.",
+        BundleFault.OtherSigningKey =>
+            "It is another installation's, or somebody else made it: nothing of it may be used. Compare with keyservice backup signing-key.",
+        _ => "Fetch another copy of the bundle from another destination; of this one nothing may be used.",
     };
 }

@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 
-from . import aad, archive, archive_vectors, cobblestone_vectors, context, field, judge, vectors, wrapped
+from . import aad, archive, archive_vectors, blob, bundle, cobblestone_vectors, context, field, judge, vectors, wrapped
 from .errors import FormatError
 
 
@@ -80,6 +80,26 @@ def _archive_make(arguments) -> int:
     header = archive.new_header(bytes.fromhex(arguments.archive_id), _pairs(arguments), arguments.name, slots)
     with _source(arguments.file) as source, _sink(arguments.output) as sink:
         archive.make(_key(arguments.key_hex_file), os.urandom(24), header, source, sink)
+    return 0
+
+
+def _bundle_open(arguments) -> int:
+    with _source(arguments.file) as source:
+        read = bundle.read(source.read())
+    backup_key = _key(arguments.key_hex_file)
+    if blob.backup_key_id(backup_key) != read.backup_key_id:
+        raise ValueError(f"the bundle is under the backup key {read.backup_key_id.hex()}")
+    bundle.open_integrity_key(backup_key, read)
+    for key in read.keys:
+        for version in key.versions:
+            if version.kek_blob is None:
+                print(json.dumps({"key": key.name, "version": version.id.hex(), "opened": False}))
+                continue
+            opened = bundle.open_version(backup_key, version)
+            made = {"key": key.name, "version": version.id.hex(), "opened": True}
+            if arguments.show_keys:
+                made |= {"kek": opened.kek.hex(), "bulkKey": opened.bulk_key.hex()}
+            print(json.dumps(made))
     return 0
 
 
@@ -154,6 +174,10 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--archive-id", required=True, metavar="HEX")
     made.add_argument("--name", default="")
     made.add_argument("--wrapped-hex-file", action="append", required=True)
+
+    bundles = areas.add_parser("bundle").add_subparsers(required=True)
+    opened = command(bundles, "open", _bundle_open, pairs=False, file=True)
+    opened.add_argument("--show-keys", action="store_true", help="print KEKs and bulk keys: for tests alone")
 
     fields = areas.add_parser("field", help="token or plaintext on standard input and output").add_subparsers(required=True)
     command(fields, "open", _field_open).add_argument("--text", action="store_true")

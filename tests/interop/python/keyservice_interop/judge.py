@@ -3,7 +3,7 @@
 import hashlib
 import io
 
-from . import archive, audit, blob, context, field, wrapped
+from . import archive, audit, blob, bundle, context, field, wrapped
 from .errors import FormatError
 
 # The data key of the archives that the fuzzer makes: 00 01 02 ... 1f.
@@ -44,7 +44,12 @@ def _archive(raw: bytes) -> str:
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
+def _bundle(raw: bytes) -> str:
+    return hashlib.sha256(bundle.encode(bundle.read(raw))).hexdigest()
+
+
 _FORMATS = {
+    "backup-bundle": _bundle,
     "context": _context,
     "field-token": _token,
     "field-token-text": _token_text,
@@ -54,7 +59,7 @@ _FORMATS = {
     "archive-header": _header,
     "archive": _archive,
 }
-_WITH_FAULT = {"archive-header", "archive"}
+_WITH_FAULT = {"archive-header", "archive", "backup-bundle"}
 
 
 def _verdict(name: str, raw: bytes) -> str:

@@ -7,7 +7,7 @@ import pathlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import aad, archive_vectors, audit, blind, blob, cobblestone_vectors, context, field, row, rows, wrapped, xaes
+from . import aad, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, row, rows, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -179,7 +179,47 @@ def _row_context(document: dict) -> int:
     return _each(document["positive"], positive)
 
 
+def _backup_bundle(document: dict) -> int:
+    backup = _hex(document, "backupKey")
+
+    def attributes(given):
+        return {number: int(value) for number, value in given}
+
+    def faults(v):
+        try:
+            bundle.read(_hex(v, "encoded"))
+        except FormatError as error:
+            assert error.fault == v["fault"], error.fault
+            return
+        raise AssertionError("accepted")
+
+    def positive(v):
+        encoded = _hex(v, "encoded")
+        read = bundle.read(encoded)
+        assert bundle.encode(read) == encoded
+        assert (read.installation_id, read.bundle_id, read.sequence, read.kind) == (
+            _hex(v, "installationId"), _hex(v, "bundleId"), v["sequence"], v["kind"])
+        assert (read.made_at, read.backup_key_id, read.previous, read.omitted) == (
+            int(v["madeAt"]), _hex(v, "backupKeyId"), _hex(v, "previous"), v["omitted"])
+        assert read.digest == _hex(v, "digest") and hashlib.sha256(read.signing_key).hexdigest() == v["fingerprint"]
+        assert read.signing_key == _hex(document, "signingKey") and read.backup_key_id == blob.backup_key_id(backup)
+        assert bundle.open_integrity_key(backup, read) == _hex(v, "integrityKey")
+        _refuses(VerificationFailed, bundle.open_integrity_key, bytes(32), read)
+        assert [(key.name, key.attributes) for key in read.keys] == [(key["name"], attributes(key["attributes"])) for key in v["keys"]]
+        for key, expected in zip(read.keys, v["keys"]):
+            assert len(key.versions) == len(expected["versions"])
+            for version, wanted in zip(key.versions, expected["versions"]):
+                assert (version.id, version.attributes) == (_hex(wanted, "id"), attributes(wanted["attributes"]))
+                if wanted["kek"] is None:
+                    assert version.kek_blob is None
+                else:
+                    assert bundle.open_version(backup, version) == (_hex(wanted, "kek"), _hex(wanted, "bulkKey"))
+
+    return _each(document["positive"], positive) + _each(document["negative"], faults)
+
+
 CHECKS = {
+    "backup-bundle": _backup_bundle,
     "blind-index": _blind_index,
     "archive": archive_vectors.check,
     "associated-data": _associated_data,
