@@ -23,6 +23,7 @@ public sealed class KeyServiceClient : IDisposable
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
+        Holdings = new HoldingCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
         Leases = new LeaseWatch(DataKeys, options.TimeProvider);
     }
@@ -44,6 +45,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>The audit log.</summary>
     public AuditCalls Audit { get; }
+
+    /// <summary>Where wrapped keys and tokens live, and campaigns over them.</summary>
+    public HoldingCalls Holdings { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

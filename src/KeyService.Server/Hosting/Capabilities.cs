@@ -3,6 +3,7 @@ using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
+using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -26,6 +27,7 @@ internal static class Capabilities
         services.AddKeys();
         services.AddDataKeys();
         services.AddCiphering();
+        services.AddHoldings();
         return services;
     }
 
@@ -37,5 +39,6 @@ internal static class Capabilities
         endpoints.MapRpc<KeysService>();
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
+        endpoints.MapRpc<HoldingsService>();
     }
 }

@@ -18,7 +18,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
     private const string Table = "installation";
 
     /// <summary>Registers whose rows are counted; a row of each is made with the installation.</summary>
-    private static readonly string[] Registers = ["principals", "grants", "keys", "approvals", "audit_slots"];
+    private static readonly string[] Registers = ["principals", "grants", "keys", "approvals", "audit_slots", "holdings", "holding_versions", "campaigns", "destructions"];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>
     public static Task<Installation?> ReadAsync(IStore store, CancellationToken cancellationToken) => store.ReadAsync(
