@@ -3,6 +3,7 @@ using KeyService.Cli.Access;
 using KeyService.Cli.Adopt;
 using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
+using KeyService.Cli.Campaigns;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
@@ -51,6 +52,8 @@ internal static class CommandTree
         ("adopt", AdoptCommands.Create),
         ("data-key", DataKeyCommands.Create),
         ("key", KeyCommands.Create),
+        ("holding", HoldingCommands.Create),
+        ("campaign", CampaignCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),

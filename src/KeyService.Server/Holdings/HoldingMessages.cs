@@ -30,7 +30,7 @@ internal static class HoldingMessages
             KeyPattern = holding.KeyPattern.Text,
             Location = holding.Location,
             Owner = holding.Owner,
-            Postgres = holding.Kind == HoldingKind.PostgresColumn ? Wire.PostgresColumn.Parser.ParseFrom(holding.Details) : null,
+            Postgres = holding.Details.Length > 0 ? Wire.PostgresColumn.Parser.ParseFrom(holding.Details) : null,
             WriteOnceUntil = Time(holding.WriteOnceUntil),
             CreateTime = Timestamp.FromDateTimeOffset(holding.CreateTime),
             Retired = holding.Retired,
@@ -97,9 +97,9 @@ internal static class HoldingMessages
             Wire.HoldingKind.External => HoldingKind.External,
             _ => throw Refusal.InvalidArgument("holding.kind", "POSTGRES_COLUMN, SDK_KEY_TABLE, ARCHIVE_DIRECTORY or EXTERNAL"),
         };
-        if ((message.Postgres is not null) != (kind == HoldingKind.PostgresColumn))
+        if (kind != HoldingKind.SdkKeyTable && (message.Postgres is not null) != (kind == HoldingKind.PostgresColumn))
         {
-            throw Refusal.InvalidArgument("holding.postgres", "is required of POSTGRES_COLUMN and of no other kind");
+            throw Refusal.InvalidArgument("holding.postgres", "is required of POSTGRES_COLUMN, may stand with SDK_KEY_TABLE, and with no other kind");
         }
 
         return new Holding(
@@ -107,7 +107,7 @@ internal static class HoldingMessages
             KeyPattern.TryParse(message.KeyPattern, out var pattern)
                 ? pattern
                 : throw Refusal.InvalidArgument("holding.key_pattern", "a key's name, a name followed by /*, or *; at most 128 characters"),
-            Text(message.Location, "holding.location"), message.Owner, message.Postgres is { } column ? Details(column) : [],
+            Text(message.Location, "holding.location"), message.Owner, Details(kind, message.Postgres),
             Later(message.WriteOnceUntil, now), now, Retired: false, ScanId: null, ScanBeganAt: null, ScannedFrom: null, ScannedAt: null,
             UnknownItems: 0, Revision: 1);
     }
@@ -153,10 +153,22 @@ internal static class HoldingMessages
             : throw Refusal.InvalidArgument("holding.write_once_until", "a time after now and before 2262");
     }
 
-    private static byte[] Details(Wire.PostgresColumn column)
+    private static byte[] Details(HoldingKind kind, Wire.PostgresColumn? column)
     {
+        if (column is null)
+        {
+            return [];
+        }
+
         Identifier(column.Schema, "schema");
         Identifier(column.Table, "table");
+        if (kind == HoldingKind.SdkKeyTable)
+        {
+            return column.Equals(new Wire.PostgresColumn { Schema = column.Schema, Table = column.Table })
+                ? column.ToByteArray()
+                : throw Refusal.InvalidArgument("holding.postgres", "has schema and table alone with SDK_KEY_TABLE");
+        }
+
         Identifier(column.Column, "column");
         var wrapped = column.Content switch
         {
