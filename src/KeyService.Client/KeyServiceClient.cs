@@ -26,6 +26,7 @@ public sealed class KeyServiceClient : IDisposable
         Alarms = new AlarmCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
         Store = new StoreCalls(invoker, runner);
+        Holdings = new HoldingCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
         Leases = new LeaseWatch(DataKeys, options.TimeProvider);
     }
@@ -53,6 +54,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>What somebody has to look at.</summary>
     public AlarmCalls Alarms { get; }
+
+    /// <summary>Where wrapped keys and tokens live, and campaigns over them.</summary>
+    public HoldingCalls Holdings { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

@@ -8,11 +8,18 @@ namespace KeyService.Cli.Adopt;
 internal static class DatabaseErrors
 {
     /// <summary>Gives a command its action, in which an error of the database reads like every other.</summary>
-    public static Command RunsOnDatabase(this Command command, Func<Invocation, Task> run) => command.Runs(async invocation =>
+    public static Command RunsOnDatabase(this Command command, Func<Invocation, Task> run) => command.RunsOnDatabase(async invocation =>
+    {
+        await run(invocation).ConfigureAwait(false);
+        return ExitCode.Ok;
+    });
+
+    /// <inheritdoc cref="RunsOnDatabase(Command, Func{Invocation, Task})"/>
+    public static Command RunsOnDatabase(this Command command, Func<Invocation, Task<int>> run) => command.Runs(async invocation =>
     {
         try
         {
-            await run(invocation).ConfigureAwait(false);
+            return await run(invocation).ConfigureAwait(false);
         }
         catch (PostgresException e)
         {

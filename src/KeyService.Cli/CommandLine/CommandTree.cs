@@ -6,6 +6,7 @@ using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
 using KeyService.Cli.Certificates;
 using KeyService.Cli.Backups;
+using KeyService.Cli.Campaigns;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
@@ -57,6 +58,8 @@ internal static class CommandTree
         ("data-key", DataKeyCommands.Create),
         ("key", KeyCommands.Create),
         ("rotation", RotationCommands.Create),
+        ("holding", HoldingCommands.Create),
+        ("campaign", CampaignCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),

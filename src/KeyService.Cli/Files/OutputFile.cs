@@ -62,7 +62,8 @@ internal sealed class OutputFile : IDisposable
         {
             Mode = FileMode.CreateNew,
             Access = FileAccess.Write,
-            Share = FileShare.None,
+            // What was written may be read back before it is committed.
+            Share = FileShare.Read,
             BufferSize = 0,
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         });

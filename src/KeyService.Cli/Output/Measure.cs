@@ -10,4 +10,8 @@ internal sealed record Measure(Func<long, string> Amount, Func<long, TimeSpan, s
     public static Measure Rows { get; } = new(
         count => string.Create(CultureInfo.InvariantCulture, $"{count} {(count == 1 ? "row" : "rows")}"),
         (count, time) => string.Create(CultureInfo.InvariantCulture, $"{count / Math.Max(time.TotalSeconds, 0.001):0} rows/s"));
+
+    public static Measure Items { get; } = new(
+        count => string.Create(CultureInfo.InvariantCulture, $"{count} {(count == 1 ? "item" : "items")}"),
+        (count, time) => string.Create(CultureInfo.InvariantCulture, $"{count / Math.Max(time.TotalSeconds, 0.001):0} items/s"));
 }

@@ -72,7 +72,8 @@ internal sealed class Progress : IProgress<long>, IDisposable
             }
             var now = Interlocked.Read(ref done);
             var share = total is { } all ? $" of {measure.Amount(all)}, {Math.Min(100, now * 100 / all)} %" : "";
-            Console.Error.Write($"\r\x1b[K{verb} {measure.Amount(now)}{share}, {measure.Rate(now, watch.Elapsed)}");
+            var left = total is { } whole && now > 0 && now < whole ? $", {Amount.Seconds(watch.Elapsed * ((double)(whole - now) / now))} left" : "";
+            Console.Error.Write($"\r\x1b[K{verb} {measure.Amount(now)}{share}, {measure.Rate(now, watch.Elapsed)}{left}");
             drawn = true;
         }
     }

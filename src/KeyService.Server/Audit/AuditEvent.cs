@@ -2,7 +2,8 @@ namespace KeyService.Server.Audit;
 
 /// <summary>
 /// What a record is about. Numbers and names are frozen once released and only grow; each event's type stands in
-/// <see cref="AuditEvents"/>. Hundreds group: 1 system, 2 access, 3 keys, 4 data keys, 5 ciphering, 6 audit, 7 alarms and certificates.
+/// <see cref="AuditEvents"/>. Hundreds group: 1 system, 2 access, 3 keys, 4 data keys, 5 ciphering, 6 audit, 7 alarms and certificates, 8 backups,
+/// 9 holdings and destruction.
 /// </summary>
 internal enum AuditEvent : ushort
 {
@@ -115,4 +116,36 @@ internal enum AuditEvent : ushort
     AlarmWatchOpened = 706,
     AlarmWatchClosed = 707,
     CertificatesListed = 708,
+
+    HoldingRegistered = 900,
+    HoldingRead = 901,
+    HoldingsListed = 902,
+    HoldingRetired = 903,
+
+    /// <summary>The owner of a holding told what it holds, or that it begins to look.</summary>
+    HoldingReported = 904,
+
+    CampaignStarted = 910,
+    CampaignRead = 911,
+    CampaignsListed = 912,
+
+    /// <summary>A campaign ended with its proof; the detail has its digest.</summary>
+    CampaignProven = 913,
+
+    /// <summary>A campaign was given up.</summary>
+    CampaignAbandoned = 914,
+
+    DestructionScheduled = 920,
+    DestructionCancelled = 921,
+    DestructionRead = 922,
+    DestructionsListed = 923,
+
+    /// <summary>The waiting period is over and nothing needs what is to be destroyed: it waits for approval.</summary>
+    DestructionAwaitsApproval = 924,
+
+    /// <summary>The waiting period is over and something needs what was to be destroyed: it ended without destroying anything.</summary>
+    DestructionBlocked = 925,
+
+    /// <summary>Something was done with a version whose destruction waits.</summary>
+    DestroyingVersionUsed = 926,
 }

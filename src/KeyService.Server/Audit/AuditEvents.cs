@@ -45,6 +45,13 @@ internal static class AuditEvents
         AuditEvent.AlarmRaised or AuditEvent.AlarmCleared or AuditEvent.AlarmAcknowledged or AuditEvent.AlarmRepeated
             or AuditEvent.AlarmDeliveryFailed => AuditEventType.Administer,
         AuditEvent.AlarmsListed or AuditEvent.AlarmWatchOpened or AuditEvent.AlarmWatchClosed or AuditEvent.CertificatesListed => AuditEventType.Read,
+        AuditEvent.HoldingRegistered or AuditEvent.HoldingRetired or AuditEvent.HoldingReported => AuditEventType.Administer,
+        AuditEvent.HoldingRead or AuditEvent.HoldingsListed or AuditEvent.CampaignRead or AuditEvent.CampaignsListed => AuditEventType.Read,
+        AuditEvent.CampaignStarted or AuditEvent.CampaignProven or AuditEvent.CampaignAbandoned => AuditEventType.Administer,
+        AuditEvent.DestructionScheduled or AuditEvent.DestructionCancelled => AuditEventType.Delete,
+        AuditEvent.DestructionAwaitsApproval or AuditEvent.DestructionBlocked => AuditEventType.Delete,
+        AuditEvent.DestructionRead or AuditEvent.DestructionsListed => AuditEventType.Read,
+        AuditEvent.DestroyingVersionUsed => AuditEventType.Administer,
         _ => throw new InvalidOperationException($"Audit event {auditEvent} has no type."),
     };
 }

@@ -4,6 +4,7 @@ using KeyService.Server.Audit;
 using KeyService.Server.Certificates;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
+using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Rotation;
@@ -32,6 +33,7 @@ internal static class Capabilities
         services.AddRotation();
         services.AddDataKeys();
         services.AddCiphering();
+        services.AddHoldings();
         return services;
     }
 
@@ -46,5 +48,6 @@ internal static class Capabilities
         endpoints.MapRpc<RotationService>();
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
+        endpoints.MapRpc<HoldingsService>();
     }
 }

@@ -11,4 +11,10 @@ internal static class UnixTime
     public static long Nanoseconds(DateTimeOffset time) => (time.UtcTicks - DateTime.UnixEpoch.Ticks) * NanosecondsPerTick;
 
     public static DateTimeOffset FromNanoseconds(long nanoseconds) => new(DateTime.UnixEpoch.Ticks + nanoseconds / NanosecondsPerTick, TimeSpan.Zero);
+
+    /// <inheritdoc cref="Nanoseconds(DateTimeOffset)"/>
+    public static long? Nanoseconds(DateTimeOffset? time) => time is { } value ? Nanoseconds(value) : null;
+
+    /// <inheritdoc cref="FromNanoseconds(long)"/>
+    public static DateTimeOffset? FromNanoseconds(long? nanoseconds) => nanoseconds is { } value ? FromNanoseconds(value) : null;
 }

@@ -76,6 +76,23 @@ public sealed class AuditEventsTests
             706 alarm-watch-opened Read
             707 alarm-watch-closed Read
             708 certificates-listed Read
+            900 holding-registered Administer
+            901 holding-read Read
+            902 holdings-listed Read
+            903 holding-retired Administer
+            904 holding-reported Administer
+            910 campaign-started Administer
+            911 campaign-read Read
+            912 campaigns-listed Read
+            913 campaign-proven Administer
+            914 campaign-abandoned Administer
+            920 destruction-scheduled Delete
+            921 destruction-cancelled Delete
+            922 destruction-read Read
+            923 destructions-listed Read
+            924 destruction-awaits-approval Delete
+            925 destruction-blocked Delete
+            926 destroying-version-used Administer
             """,
             string.Join('\n', Enum.GetValues<AuditEvent>().Select(each => $"{(ushort)each} {AuditEvents.NameOf(each)} {AuditEvents.TypeOf(each)}")));
     }

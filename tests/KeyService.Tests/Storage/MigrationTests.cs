@@ -22,7 +22,7 @@ public sealed class MigrationTests : IDisposable
                 "2 lifecycle 020b588ba5c63954be2b882b22b4e432465d0e541e520a4d35e11aa443466776",
                 "3 alarms ff3ac8fa604ec33e71bf8f723f6054866e99d0c86880130d76979ef8f22fcdf9",
                 "4 backups c039dbaf523c26bda6b568e73683b4317f736d9bcc6a1a7cd9907294c8261c09",
-                "5 holdings 36acade0f549b4c0f19f10eeacc026cd92f69dc3c618603c3a8dacacac1293cd",
+                "5 holdings dc77f2380a930f26fccef1afea1faae0ffbe5b947d1ffce297c6c9b3138dc332",
                 "6 changes 45970810e6957e54045a32a3a88ebad0d6fedf665d310e1fc72857c58d92ad86",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
