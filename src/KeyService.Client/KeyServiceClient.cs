@@ -22,6 +22,7 @@ public sealed class KeyServiceClient : IDisposable
         Keys = new KeyCalls(invoker, runner);
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
+        Backups = new BackupCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
         Leases = new LeaseWatch(DataKeys, options.TimeProvider);
@@ -44,6 +45,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>The audit log.</summary>
     public AuditCalls Audit { get; }
+
+    /// <summary>Backup bundles of the service's keys.</summary>
+    public BackupCalls Backups { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

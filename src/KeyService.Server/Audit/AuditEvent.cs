@@ -2,7 +2,7 @@ namespace KeyService.Server.Audit;
 
 /// <summary>
 /// What a record is about. Numbers and names are frozen once released and only grow; each event's type stands in
-/// <see cref="AuditEvents"/>. Hundreds group: 1 system, 2 access, 3 keys, 4 data keys, 5 ciphering, 6 audit.
+/// <see cref="AuditEvents"/>. Hundreds group: 1 system, 2 access, 3 keys, 4 data keys, 5 ciphering, 6 audit, 8 backups.
 /// </summary>
 internal enum AuditEvent : ushort
 {
@@ -67,4 +67,20 @@ internal enum AuditEvent : ushort
 
     /// <summary>The service marked how far its log reaches (<see cref="AuditMark"/>).</summary>
     AuditLogMarked = 602,
+
+    /// <summary>A bundle was asked for.</summary>
+    BackupExportRequested = 800,
+    BackupBundlesListed = 801,
+
+    /// <summary>Somebody had every copy read again.</summary>
+    BackupCopiesChecked = 802,
+
+    /// <summary>A bundle stands, verified, at its first destination.</summary>
+    BackupBundleRecorded = 803,
+
+    /// <summary>A copy of a bundle was read again, or stands at a further destination, or was found missing or damaged (outcome failed).</summary>
+    BackupCopyRecorded = 804,
+
+    /// <summary>Versions that a bundle was the first to hold, a block of them.</summary>
+    BackupVersionsRecorded = 805,
 }

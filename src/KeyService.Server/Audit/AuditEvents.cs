@@ -37,6 +37,9 @@ internal static class AuditEvents
         AuditEvent.DecryptStreamOpened or AuditEvent.DecryptStreamClosed => AuditEventType.Read,
         AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditEventType.Read,
         AuditEvent.AuditLogMarked => AuditEventType.Administer,
+        AuditEvent.BackupExportRequested or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
+            => AuditEventType.Administer,
+        AuditEvent.BackupBundlesListed or AuditEvent.BackupCopiesChecked => AuditEventType.Read,
         _ => throw new InvalidOperationException($"Audit event {auditEvent} has no type."),
     };
 }

@@ -1,6 +1,7 @@
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
+using KeyService.Server.Backups;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Keys;
@@ -24,6 +25,7 @@ internal static class Capabilities
         services.AddAlarms();
         services.AddSystemStatus();
         services.AddKeys();
+        services.AddBackups();
         services.AddDataKeys();
         services.AddCiphering();
         return services;
@@ -35,6 +37,7 @@ internal static class Capabilities
         endpoints.MapRpc<AuditService>();
         endpoints.MapSystemStatus();
         endpoints.MapRpc<KeysService>();
+        endpoints.MapRpc<BackupsService>();
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
     }

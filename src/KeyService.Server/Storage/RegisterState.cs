@@ -14,6 +14,12 @@ internal sealed class RegisterState(RowAuthenticator rows)
     /// <summary>Call once for each register when the installation is made; afterwards a missing state row is itself a finding.</summary>
     public Task CreateAsync(IStoreTransaction transaction, string register) => WriteAsync(transaction, register, default);
 
+    /// <summary>
+    /// Whether the register was made: those of capabilities that came after the installation are made with their first row.
+    /// </summary>
+    public static async Task<bool> ExistsAsync(DbConnection connection, DbTransaction? transaction, string register) => await connection.ExecuteScalarAsync<long>(
+        "SELECT COUNT(*) FROM register_state WHERE register = @register", new { register }, transaction) > 0;
+
     /// <summary>Call in the change that inserts a row with revision 1.</summary>
     public Task AddedAsync(IStoreTransaction transaction, string register) => MoveAsync(transaction, register, addedRows: 1);
 

@@ -52,6 +52,12 @@ public sealed class AuditEventsTests
             600 audit-tail-opened Read
             601 audit-tail-closed Read
             602 audit-log-marked Administer
+            800 backup-export-requested Administer
+            801 backup-bundles-listed Read
+            802 backup-copies-checked Read
+            803 backup-bundle-recorded Administer
+            804 backup-copy-recorded Administer
+            805 backup-versions-recorded Administer
             """,
             string.Join('\n', Enum.GetValues<AuditEvent>().Select(each => $"{(ushort)each} {AuditEvents.NameOf(each)} {AuditEvents.TypeOf(each)}")));
     }

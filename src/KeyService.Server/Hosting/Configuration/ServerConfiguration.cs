@@ -1,5 +1,6 @@
 using System.Net;
 using KeyService.Hsm;
+using KeyService.Server.Backups;
 
 namespace KeyService.Server.Hosting;
 
@@ -27,6 +28,8 @@ internal sealed record ServerConfiguration
     public required TelemetryConfiguration Telemetry { get; init; }
 
     public required LimitsConfiguration Limits { get; init; }
+
+    public required BackupConfiguration Backup { get; init; }
 
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.
