@@ -24,6 +24,7 @@ public sealed class KeyServiceClient : IDisposable
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Alarms = new AlarmCalls(invoker, runner);
+        Backups = new BackupCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
         Store = new StoreCalls(invoker, runner);
         Holdings = new HoldingCalls(invoker, runner);
@@ -57,6 +58,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Where wrapped keys and tokens live, and campaigns over them.</summary>
     public HoldingCalls Holdings { get; }
+
+    /// <summary>Backup bundles of the service's keys.</summary>
+    public BackupCalls Backups { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

@@ -1,9 +1,73 @@
 using System.CommandLine;
+using System.Security.Cryptography;
+using KeyService.Cli.CommandLine;
+using KeyService.Cli.Output;
+using KeyService.Protocol.V1;
 
 namespace KeyService.Cli.Backups;
 
 /// <summary><c>keyservice backup …</c></summary>
 internal static class BackupCommands
 {
-    public static Command Create() => new("backup", "Make, list and verify backup bundles of the service's keys") { BundleVerifyCommand.Create() };
+    public static Command Create() => new("backup", "Make, list and verify backup bundles of the service's keys")
+    {
+        Export(), List(), Check(), BundleVerifyCommand.Create(), SigningKey(),
+    };
+
+    private static Command Export()
+    {
+        var incremental = new Option<bool>("--incremental") { Description = "Only the versions that no bundle holds; otherwise every key" };
+        var requestId = GlobalOptions.RequestId();
+        return new Command("export", "Have a bundle written now and read back") { incremental, requestId }.Runs(async run =>
+        {
+            using var client = run.Connect();
+            var kind = run.Get(incremental) ? BundleKind.Incremental : BundleKind.Full;
+            run.Report.Write(BundleRecords.Of(await client.Backups.ExportAsync(kind, run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
+        });
+    }
+
+    private static Command List()
+    {
+        var all = new Option<bool>("--all") { Description = "Also bundles that a later full one has superseded" };
+        return new Command("list", "List bundles, newest first, and where they stand") { all }.WithNotes("""
+            In force are the newest full bundle that left nothing out, and what came after it: these are read again every day.
+            Older ones are not looked after and may be moved away.
+            """).Runs(async run =>
+        {
+            using var client = run.Connect();
+            await run.Report.WriteListAsync(
+                client.Backups.ListAsync(!run.Get(all), run.Cancellation).Select(BundleRecords.Of), "No bundles.", run.Cancellation).ConfigureAwait(false);
+            if (!run.Quiet)
+            {
+                await TellAsync((await client.Backups.GetOverviewAsync(run.Cancellation).ConfigureAwait(false)).Destinations).ConfigureAwait(false);
+            }
+        });
+    }
+
+    private static Command Check() =>
+        new Command("check", "Have every copy in force read again, and mend what can be mended; exit code 4 when one is not whole").Runs(async run =>
+        {
+            using var client = run.Connect();
+            var answer = await client.Backups.VerifyCopiesAsync(run.Cancellation).ConfigureAwait(false);
+            await run.Report.WriteListAsync(answer.Bundles.ToAsyncEnumerable().Select(BundleRecords.Of), "No bundles.", run.Cancellation).ConfigureAwait(false);
+            await TellAsync(answer.Destinations).ConfigureAwait(false);
+            var whole = answer.Destinations.All(destination => destination.Problem.Length == 0);
+            return whole ? ExitCode.Ok : ExitCode.NotVerified;
+        });
+
+    private static Command SigningKey() =>
+        new Command("signing-key", "Write the public key that signs this installation's bundles (PEM), to keep apart from them").Runs(async run =>
+        {
+            using var client = run.Connect();
+            var key = (await client.Backups.GetOverviewAsync(run.Cancellation).ConfigureAwait(false)).SigningKey;
+            run.Report.WriteText(PemEncoding.WriteString("PUBLIC KEY", key.Span) + "\n");
+        });
+
+    private static async Task TellAsync(IEnumerable<BackupDestination> destinations)
+    {
+        foreach (var destination in destinations.Where(each => each.Problem.Length > 0))
+        {
+            await Console.Error.WriteLineAsync($"destination {destination.Name} fails: {Terminal.Printable(destination.Problem)}").ConfigureAwait(false);
+        }
+    }
 }

@@ -12,17 +12,19 @@ internal sealed class CallRunner(ClientOptions options)
 
     public string Endpoint => options.Endpoint;
 
-    /// <summary>For calls that may take longer than others.</summary>
-    public CallRunner Within(TimeSpan timeout) => new(options with { CallTimeout = timeout });
-
-    public Task<TResponse> UnaryAsync<TResponse>(Func<CallOptions, AsyncUnaryCall<TResponse>> start, CancellationToken cancellation) =>
-        UnaryAsync(start, async call => await call.ResponseAsync.ConfigureAwait(false), cancellation);
+    /// <param name="start">Starts the call.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <param name="timeout">For a call that waits for long work; null: that of the options.</param>
+    public Task<TResponse> UnaryAsync<TResponse>(
+        Func<CallOptions, AsyncUnaryCall<TResponse>> start, CancellationToken cancellation, TimeSpan? timeout = null) =>
+        UnaryAsync(start, async call => await call.ResponseAsync.ConfigureAwait(false), cancellation, timeout);
 
     /// <summary>As above, for a caller that wants more of the call than its answer.</summary>
     public async Task<TResult> UnaryAsync<TResponse, TResult>(
-        Func<CallOptions, AsyncUnaryCall<TResponse>> start, Func<AsyncUnaryCall<TResponse>, Task<TResult>> read, CancellationToken cancellation)
+        Func<CallOptions, AsyncUnaryCall<TResponse>> start, Func<AsyncUnaryCall<TResponse>, Task<TResult>> read, CancellationToken cancellation,
+        TimeSpan? timeout = null)
     {
-        var deadline = options.TimeProvider.GetUtcNow().UtcDateTime + options.CallTimeout;
+        var deadline = options.TimeProvider.GetUtcNow().UtcDateTime + (timeout ?? options.CallTimeout);
         var pause = FirstPause;
         for (var attempt = 1; ; attempt++)
         {

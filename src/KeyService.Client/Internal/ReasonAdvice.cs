@@ -29,6 +29,7 @@ internal static class ReasonAdvice
         "UNIMPLEMENTED" => "Use a client and a server of the same release.",
         "CLOCK_SET_BACK" => "Set the server's clock right; encryption goes on by itself then, and decryption never stopped.",
         "STORE_RESTORED" => "Have a security officer look at the restored database and accept it (keyservice store accept); decryption goes on meanwhile.",
+        "BACKUP_UNAVAILABLE" => "Mount or free the destinations that the message names; keyservice backup list shows what stands where.",
         "STILL_NEEDED" => "Move or release what the message names first (keyservice key impact).",
         "SHUTTING_DOWN" => "Call again when the service is back.",
         _ => "See docs/cli.md for this reason.",

@@ -24,7 +24,7 @@ public sealed class StoreCalls
 
     /// <summary>Compares every deciding row with the audit log, now. Takes seconds, or minutes in a large store.</summary>
     public async Task<Scrub> ScrubAsync(CancellationToken cancellation = default) =>
-        (await runner.Within(LongestScrub).UnaryAsync(o => store.ScrubStoreAsync(new ScrubStoreRequest(), o), cancellation).ConfigureAwait(false)).Scrub;
+        (await runner.UnaryAsync(o => store.ScrubStoreAsync(new ScrubStoreRequest(), o), cancellation, LongestScrub).ConfigureAwait(false)).Scrub;
 
     /// <summary>Accepts the database as it stands after it was put back, and, when asked for, a clock that was wrong before.</summary>
     public Task<AcceptStoreResponse> AcceptAsync(string reason, bool clock = false, string? requestId = null, CancellationToken cancellation = default)

@@ -13,6 +13,7 @@ public static partial class DurableFile
 {
     private const int Interrupted = 4;
     private const int ReadOnly = 0;
+    private const int DoNotNeed = 4;
 
     /// <summary>fsync of an open file.</summary>
     /// <exception cref="IOException">The data may not be on the disk. Do not retry: the kernel may have dropped the dirty pages.</exception>
@@ -23,6 +24,16 @@ public static partial class DurableFile
         {
             ThrowUnlessInterrupted("fsync failed");
         }
+    }
+
+    /// <summary>
+    /// Asks the kernel to forget what it holds of a flushed file, so that the next read of it comes from the device. Only advice: a kernel or file system that
+    /// does not heed it reads from memory.
+    /// </summary>
+    public static void DropFromCache(SafeFileHandle file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        _ = FileAdvice(file, 0, 0, DoNotNeed);
     }
 
     /// <summary>fsync of a directory: makes a creation, rename or deletion in it durable.</summary>
@@ -128,6 +139,9 @@ public static partial class DurableFile
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(SafeFileHandle file);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int FileAdvice(SafeFileHandle file, long offset, long length, int advice);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);

@@ -148,4 +148,20 @@ internal enum AuditEvent : ushort
 
     /// <summary>Something was done with a version whose destruction waits.</summary>
     DestroyingVersionUsed = 926,
+
+    /// <summary>A bundle was asked for.</summary>
+    BackupExportRequested = 800,
+    BackupBundlesListed = 801,
+
+    /// <summary>Somebody had every copy read again.</summary>
+    BackupCopiesChecked = 802,
+
+    /// <summary>A bundle stands, verified, at its first destination.</summary>
+    BackupBundleRecorded = 803,
+
+    /// <summary>A copy of a bundle was read again, or stands at a further destination, or was found missing or damaged (outcome failed).</summary>
+    BackupCopyRecorded = 804,
+
+    /// <summary>Versions that a bundle was the first to hold, a block of them.</summary>
+    BackupVersionsRecorded = 805,
 }

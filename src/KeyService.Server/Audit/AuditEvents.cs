@@ -52,6 +52,9 @@ internal static class AuditEvents
         AuditEvent.DestructionAwaitsApproval or AuditEvent.DestructionBlocked => AuditEventType.Delete,
         AuditEvent.DestructionRead or AuditEvent.DestructionsListed => AuditEventType.Read,
         AuditEvent.DestroyingVersionUsed => AuditEventType.Administer,
+        AuditEvent.BackupExportRequested or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
+            => AuditEventType.Administer,
+        AuditEvent.BackupBundlesListed or AuditEvent.BackupCopiesChecked => AuditEventType.Read,
         _ => throw new InvalidOperationException($"Audit event {auditEvent} has no type."),
     };
 }

@@ -2,6 +2,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
 using KeyService.Server.Certificates;
+using KeyService.Server.Backups;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Holdings;
@@ -31,6 +32,7 @@ internal static class Capabilities
         services.AddSystemStatus();
         services.AddKeys();
         services.AddRotation();
+        services.AddBackups();
         services.AddDataKeys();
         services.AddCiphering();
         services.AddHoldings();
@@ -46,6 +48,7 @@ internal static class Capabilities
         endpoints.MapSystemStatus();
         endpoints.MapRpc<KeysService>();
         endpoints.MapRpc<RotationService>();
+        endpoints.MapRpc<BackupsService>();
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
         endpoints.MapRpc<HoldingsService>();

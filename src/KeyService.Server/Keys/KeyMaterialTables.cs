@@ -104,6 +104,73 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "wrap_counts", count.VersionId.ToString(), raw.Revision) }, transaction.Transaction);
     }
 
+    /// <summary>
+    /// What belongs to the versions of the keys from one name to another, both included: KEKs wrapped for one token or the backup key, bulk keys,
+    /// counts. A row that was changed goes to <paramref name="tampered"/> and is left out.
+    /// </summary>
+    public async Task<VersionMaterials> ListOfKeysAsync(
+        DbConnection connection, string first, string last, string tokenId, Action<StoreTamperedException> tampered, CancellationToken cancellationToken)
+    {
+        var materials = new VersionMaterials([], [], []);
+        foreach (var raw in await connection.QueryAsync<RawBlob>(
+            """
+            SELECT b.version_id AS VersionId, b.token_id AS TokenId, b.blob AS Blob, b.revision AS Revision, b.mac AS Mac
+            FROM key_versions v JOIN key_blobs b ON b.version_id = v.id WHERE v.key_name BETWEEN @first AND @last AND b.token_id = @tokenId
+            """,
+            new { first, last, tokenId }))
+        {
+            var id = KeyTables.Unsigned(raw.VersionId);
+            if (await IsWholeAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{id}/{tokenId}"))
+            {
+                materials.Blobs[id] = raw.Blob;
+            }
+        }
+
+        foreach (var raw in await connection.QueryAsync<RawBulkKey>(
+            """
+            SELECT b.version_id AS VersionId, b.wrapped AS Wrapped, b.revision AS Revision, b.mac AS Mac
+            FROM key_versions v JOIN bulk_keys b ON b.version_id = v.id WHERE v.key_name BETWEEN @first AND @last
+            """,
+            new { first, last }))
+        {
+            var id = KeyTables.Unsigned(raw.VersionId);
+            if (await IsWholeAsync(raw.Canonical(), raw.Mac, "bulk_keys", id.ToString()))
+            {
+                materials.BulkKeys[id] = raw.Wrapped;
+            }
+        }
+
+        foreach (var raw in await connection.QueryAsync<RawWrapCount>(
+            """
+            SELECT w.version_id AS VersionId, w.reserved AS Reserved, w.revision AS Revision, w.mac AS Mac
+            FROM key_versions v JOIN wrap_counts w ON w.version_id = v.id WHERE v.key_name BETWEEN @first AND @last
+            """,
+            new { first, last }))
+        {
+            var id = KeyTables.Unsigned(raw.VersionId);
+            if (await IsWholeAsync(raw.Canonical(), raw.Mac, "wrap_counts", id.ToString()))
+            {
+                materials.WrapsReserved[id] = raw.Reserved;
+            }
+        }
+
+        return materials;
+
+        async ValueTask<bool> IsWholeAsync(byte[] canonical, byte[] mac, string table, string rowId)
+        {
+            try
+            {
+                await rows.VerifyAsync(canonical, mac, table, rowId, cancellationToken);
+                return true;
+            }
+            catch (StoreTamperedException e)
+            {
+                tampered(e);
+                return false;
+            }
+        }
+    }
+
     private static StoreTamperedException Missing(string table, KeyVersionId versionId) =>
         new(table, versionId.ToString(), "the row is missing");
 
@@ -123,3 +190,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
         public byte[] Canonical() => RowMac.Row("wrap_counts").AddInt64(VersionId).AddInt64(Reserved).AddInt64(Revision).ToArray();
     }
 }
+
+/// <summary>What belongs to many versions, by their ids; verified.</summary>
+internal sealed record VersionMaterials(
+    Dictionary<KeyVersionId, byte[]> Blobs, Dictionary<KeyVersionId, byte[]> BulkKeys, Dictionary<KeyVersionId, long> WrapsReserved);

@@ -129,6 +129,57 @@ internal sealed class KeyTables(RowAuthenticator rows)
         return list;
     }
 
+    /// <summary>
+    /// Keys from one name to another, both included, in byte order; without the look at their versions that <see cref="FindKeyAsync"/> takes. A
+    /// row that was changed goes to <paramref name="tampered"/> and is left out.
+    /// </summary>
+    public async Task<IReadOnlyList<KeyRow>> ListKeysAsync(
+        DbConnection connection, string first, string last, Action<StoreTamperedException> tampered, CancellationToken cancellationToken)
+    {
+        var list = new List<KeyRow>();
+        foreach (var raw in await connection.QueryAsync<RawKey>(
+            $"SELECT {KeyColumns} FROM keys k WHERE k.name BETWEEN @first AND @last ORDER BY k.name", new { first, last }))
+        {
+            try
+            {
+                list.Add(await VerifyAsync(raw, cancellationToken));
+            }
+            catch (StoreTamperedException e)
+            {
+                tampered(e);
+            }
+        }
+
+        return list;
+    }
+
+    /// <summary>Versions of the keys from one name to another, both included. As <see cref="ListKeysAsync"/>.</summary>
+    public async Task<IReadOnlyList<KeyVersionRow>> ListVersionsOfKeysAsync(
+        DbConnection connection, string first, string last, Action<StoreTamperedException> tampered, CancellationToken cancellationToken)
+    {
+        var list = new List<KeyVersionRow>();
+        foreach (var raw in await connection.QueryAsync<RawVersion>(
+            $"SELECT {VersionColumns} FROM key_versions v WHERE v.key_name BETWEEN @first AND @last", new { first, last }))
+        {
+            try
+            {
+                list.Add(await VerifyAsync(raw, cancellationToken));
+            }
+            catch (StoreTamperedException e)
+            {
+                tampered(e);
+            }
+        }
+
+        return list;
+    }
+
+    /// <summary>Ids of the versions of the keys from one name to another, both included; not verified.</summary>
+    public static async Task<IEnumerable<(string KeyName, KeyVersionId Id)>> ListIdsOfKeysAsync(DbConnection connection, string first, string last) =>
+        (await connection.QueryAsync<(string KeyName, long Id)>(
+            "SELECT v.key_name, v.id FROM key_versions v WHERE v.key_name BETWEEN @first AND @last", new { first, last }))
+        .Select(pair => (pair.KeyName, Unsigned(pair.Id)));
+
     public async Task InsertVersionAsync(IStoreTransaction transaction, KeyVersionRow version) => await transaction.Connection.ExecuteAsync(
         """
         INSERT INTO key_versions

@@ -3,7 +3,6 @@ using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
-using KeyService.Server.Backups;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage;
@@ -13,7 +12,7 @@ namespace KeyService.Server.Keys;
 
 /// <summary>RPCs of keys.proto.</summary>
 internal sealed class KeysService(
-    KeyRing ring, KeyMaker maker, KeyChanges changes, KeyQueries queries, KeyRotation rotation, RotationWorker worker, BackupGate gate,
+    KeyRing ring, KeyMaker maker, KeyChanges changes, KeyQueries queries, KeyRotation rotation, RotationWorker worker, ActivationGate gate,
     AlarmOutlet alarms, PageTokens pages) : Wire.Keys.KeysBase
 {
     private const int MaxReasonLength = 256;

@@ -19,7 +19,8 @@ internal static class RefusalStatus
         Reason.NotFound => StatusCode.NotFound,
         Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded => StatusCode.FailedPrecondition,
         Reason.KeyExhausted or Reason.Overloaded => StatusCode.ResourceExhausted,
-        Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown => StatusCode.Unavailable,
+        Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown or Reason.BackupUnavailable
+            => StatusCode.Unavailable,
         Reason.StoreTampered => StatusCode.DataLoss,
         Reason.StreamIncomplete => StatusCode.Aborted,
         Reason.StreamIdle => StatusCode.DeadlineExceeded,

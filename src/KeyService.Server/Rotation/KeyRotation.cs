@@ -1,7 +1,6 @@
 using KeyService.Crypto;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
-using KeyService.Server.Backups;
 using KeyService.Server.Keys;
 using KeyService.Server.Storage;
 
@@ -21,7 +20,7 @@ internal enum RotationOutcome
 
 /// <summary>Replaces active versions, and makes the ones that wait. Used by the worker on time and by people on demand.</summary>
 internal sealed class KeyRotation(
-    IStore store, RowAuthenticator rows, KeyMaker maker, KeyChanges changes, BackupGate gate, AlarmOutlet alarms, TimeProvider time)
+    IStore store, RowAuthenticator rows, KeyMaker maker, KeyChanges changes, ActivationGate gate, AlarmOutlet alarms, TimeProvider time)
 {
     /// <summary>Versions that always wait.</summary>
     public const int VersionsAhead = 2;

@@ -6,7 +6,11 @@ namespace KeyService.Server.Rotation;
 internal static class RotationCapability
 {
     public static IServiceCollection AddRotation(this IServiceCollection services) => services
-        .AddSingleton(new BackupGate(isOpen: null))
+        .AddSingleton(provider =>
+        {
+            var backups = provider.GetRequiredService<BackupGate>();
+            return new ActivationGate(backups.Required, backups.IsOpenAsync);
+        })
         .AddSingleton<RotationLedger>()
         .AddSingleton<KeyRotation>()
         .AddSingleton<RotationWorker>()

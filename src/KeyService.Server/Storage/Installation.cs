@@ -24,7 +24,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
     private static readonly string[][] Registers =
     [
         ["principals", "grants", "keys", "approvals", "audit_slots"],
-        ["alarms", "holdings", "holding_versions", "campaigns", "destructions"],
+        ["alarms", "bundles", "bundle_copies", "holdings", "holding_versions", "campaigns", "destructions"],
     ];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>

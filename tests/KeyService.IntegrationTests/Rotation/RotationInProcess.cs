@@ -2,7 +2,6 @@ using KeyService.Crypto;
 using KeyService.IntegrationTests.Hsm;
 using KeyService.IntegrationTests.Service;
 using KeyService.Server.Alarms;
-using KeyService.Server.Backups;
 using KeyService.Server.Rotation;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -11,7 +10,7 @@ namespace KeyService.IntegrationTests.Rotation;
 /// <summary>The rotation over a real store and token in this process, with a clock and a backup gate that a test moves.</summary>
 internal sealed class RotationInProcess : IAsyncDisposable
 {
-    private RotationInProcess(KeyRingInProcess keys, StandingTime time, BackupGate gate)
+    private RotationInProcess(KeyRingInProcess keys, StandingTime time, ActivationGate gate)
     {
         Keys = keys;
         Time = time;
@@ -34,7 +33,7 @@ internal sealed class RotationInProcess : IAsyncDisposable
     public static async Task<RotationInProcess> StartAsync(SoftHsmDirectory softHsm, Func<KeyVersionId, bool>? gate = null)
     {
         var time = new StandingTime();
-        return new RotationInProcess(await KeyRingInProcess.StartAsync(softHsm, time), time, new BackupGate(gate));
+        return new RotationInProcess(await KeyRingInProcess.StartAsync(softHsm, time), time, new ActivationGate(gate is not null, (version, _) => Task.FromResult(gate?.Invoke(version) ?? true)));
     }
 
     /// <summary>Looks until nothing is left to do.</summary>

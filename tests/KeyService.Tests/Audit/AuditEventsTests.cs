@@ -76,6 +76,12 @@ public sealed class AuditEventsTests
             706 alarm-watch-opened Read
             707 alarm-watch-closed Read
             708 certificates-listed Read
+            800 backup-export-requested Administer
+            801 backup-bundles-listed Read
+            802 backup-copies-checked Read
+            803 backup-bundle-recorded Administer
+            804 backup-copy-recorded Administer
+            805 backup-versions-recorded Administer
             900 holding-registered Administer
             901 holding-read Read
             902 holdings-listed Read

@@ -21,7 +21,7 @@ public sealed class MigrationTests : IDisposable
                 "1 initial ab76cddbf3c61c7d1f776aee469c182671443e0e84ab3c64f37085a2c5d09dac",
                 "2 lifecycle 020b588ba5c63954be2b882b22b4e432465d0e541e520a4d35e11aa443466776",
                 "3 alarms ff3ac8fa604ec33e71bf8f723f6054866e99d0c86880130d76979ef8f22fcdf9",
-                "4 backups c039dbaf523c26bda6b568e73683b4317f736d9bcc6a1a7cd9907294c8261c09",
+                "4 backups e0f817c4e0fa3003e26283129546133d9065b027624261b0be245746f358b60a",
                 "5 holdings dc77f2380a930f26fccef1afea1faae0ffbe5b947d1ffce297c6c9b3138dc332",
                 "6 changes 45970810e6957e54045a32a3a88ebad0d6fedf665d310e1fc72857c58d92ad86",
             ],

@@ -1,8 +1,10 @@
+using System.Buffers;
 using System.Net;
 using System.Text.Json;
 using KeyService.Hsm;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
+using KeyService.Server.Backups;
 
 namespace KeyService.Server.Hosting;
 
@@ -10,6 +12,8 @@ namespace KeyService.Server.Hosting;
 internal static class ConfigurationFile
 {
     private const int MaxBytes = 1024 * 1024;
+
+    private static readonly SearchValues<char> DestinationNames = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789-");
 
     /// <summary>Every key there is, "section.key".</summary>
     internal static IReadOnlyList<string> Keys { get; } = KnownKeys();
@@ -94,6 +98,7 @@ internal static class ConfigurationFile
             Limits = ReadLimits(root.Section("limits")),
             Rotation = ReadRotation(root.Section("rotation")),
             Alarms = ReadAlarms(root.Section("alarms")),
+            Backup = ReadBackup(root.Section("backup")),
         };
     }
 
@@ -233,5 +238,39 @@ internal static class ConfigurationFile
         };
         section.Finish();
         return limits;
+    }
+
+    private static BackupConfiguration ReadBackup(ConfigurationSection section)
+    {
+        var defaults = new BackupConfiguration();
+        List<BackupDestinationConfiguration> destinations = [.. section.Sections("destinations").Select(ReadDestination)];
+        if (destinations.DistinctBy(each => each.Name).Count() < destinations.Count
+            || destinations.DistinctBy(each => each.Directory).Count() < destinations.Count)
+        {
+            section.Find("destinations", "must each have a name and a directory of their own");
+        }
+
+        var backup = new BackupConfiguration
+        {
+            Gate = section.Choice("gate", defaults.Gate, ("on", true), ("off", false)),
+            Required = section.Whole("required", 1, 16, defaults.Required),
+            Destinations = destinations,
+            Interval = TimeSpan.FromSeconds(section.Whole("intervalSeconds", 1, 86_400, (int)defaults.Interval.TotalSeconds)),
+            FullEvery = TimeSpan.FromHours(section.Whole("fullEveryHours", 1, 744, (int)defaults.FullEvery.TotalHours)),
+        };
+        if (backup.Gate && backup.Required > destinations.Count)
+            section.Find("required", $"asks for {backup.Required} destinations and {destinations.Count} are named: the gate could never open");
+        section.Finish();
+        return backup;
+    }
+
+    private static BackupDestinationConfiguration ReadDestination(ConfigurationSection section)
+    {
+        var name = section.RequiredText("name");
+        if (name.Length > 64 || name.AsSpan().ContainsAnyExcept(DestinationNames))
+            section.Find("name", "must be 1 to 64 characters of a-z, 0-9 and -");
+        var destination = new BackupDestinationConfiguration(name, section.RequiredFile("directory"));
+        section.Finish();
+        return destination;
     }
 }

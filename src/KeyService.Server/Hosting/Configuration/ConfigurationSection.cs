@@ -50,6 +50,17 @@ internal sealed class ConfigurationSection
         return new ConfigurationSection(Full(key), value ?? JsonDocument.Parse("{}").RootElement, _baseDirectory, _findings, _asked);
     }
 
+    /// <summary>A list of objects, each read as a section; empty when it is absent.</summary>
+    public IReadOnlyList<ConfigurationSection> Sections(string key)
+    {
+        if (Take(key) is not { } value)
+            return [];
+        if (value.ValueKind == JsonValueKind.Array)
+            return [.. value.EnumerateArray().Select((item, index) => new ConfigurationSection($"{Full(key)}[{index}]", item, _baseDirectory, _findings, _asked))];
+        Find(key, "must be a list of objects, [{ … }, { … }]");
+        return [];
+    }
+
     public string? Text(string key)
     {
         if (Take(key) is not { } value)

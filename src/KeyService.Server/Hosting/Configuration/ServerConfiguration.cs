@@ -2,6 +2,7 @@ using System.Net;
 using KeyService.Hsm;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
+using KeyService.Server.Backups;
 
 namespace KeyService.Server.Hosting;
 
@@ -42,6 +43,8 @@ internal sealed record ServerConfiguration
     public required RotationConfiguration Rotation { get; init; }
 
     public required AlarmsConfiguration Alarms { get; init; }
+
+    public required BackupConfiguration Backup { get; init; }
 
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.

@@ -1,0 +1,53 @@
+using System.Runtime.CompilerServices;
+using Grpc.Core;
+using KeyService.Client.Internal;
+using KeyService.Protocol.V1;
+
+namespace KeyService.Client;
+
+/// <summary>The calls of <c>keyservice.v1.Backups</c>. A bundle of many keys takes its time: calls that wait for one have an hour, and what they asked for goes on
+/// when they end before.</summary>
+public sealed class BackupCalls
+{
+    private static readonly TimeSpan LongWork = TimeSpan.FromHours(1);
+
+    private readonly Backups.BackupsClient backups;
+    private readonly CallRunner runner;
+
+    internal BackupCalls(CallInvoker invoker, CallRunner runner)
+    {
+        backups = new Backups.BackupsClient(invoker);
+        this.runner = runner;
+    }
+
+    /// <summary>Has a bundle written now, and answers when it stands, read back, at one destination at least. The same request id within 24 hours gets the same bundle.</summary>
+    public async Task<Bundle> ExportAsync(BundleKind kind = BundleKind.Full, string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new ExportBundleRequest { RequestId = RequestId.OrNew(requestId), Kind = kind };
+        return (await runner.UnaryAsync(o => backups.ExportBundleAsync(request, o), cancellation, LongWork).ConfigureAwait(false)).Bundle;
+    }
+
+    /// <summary>Bundles, newest first, fetched page by page as they are read.</summary>
+    public async IAsyncEnumerable<Bundle> ListAsync(bool inForceOnly = false, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        var request = new ListBundlesRequest { InForceOnly = inForceOnly, PageSize = Paging.Size };
+        do
+        {
+            var page = await runner.UnaryAsync(o => backups.ListBundlesAsync(request, o), cancellation).ConfigureAwait(false);
+            foreach (var bundle in page.Bundles)
+            {
+                yield return bundle;
+            }
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+    }
+
+    /// <summary>The newest bundle, the destinations, what is being written, and the key that signs bundles.</summary>
+    public Task<ListBundlesResponse> GetOverviewAsync(CancellationToken cancellation = default) =>
+        runner.UnaryAsync(o => backups.ListBundlesAsync(new ListBundlesRequest { PageSize = 1 }, o), cancellation);
+
+    /// <summary>Has every copy in force read again, and what can be mended mended.</summary>
+    public Task<VerifyCopiesResponse> VerifyCopiesAsync(CancellationToken cancellation = default) =>
+        runner.UnaryAsync(o => backups.VerifyCopiesAsync(new VerifyCopiesRequest(), o), cancellation, LongWork);
+}
