@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Alarms;
 
@@ -19,6 +20,10 @@ internal sealed class AlarmTable(RowAuthenticator rows)
         """;
 
     private const string Open = "(cleared_at IS NULL OR acknowledged_at IS NULL)";
+
+    /// <summary>How the scrub reads the table.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+        [DecidingTable.Of<AlarmRow>(Name, Columns, "id", "@Id", row => new DecidingRow(row.IdText, row.Revision, row.Canonical()))];
 
     private readonly RegisterState _state = new(rows);
 
@@ -162,7 +167,7 @@ internal sealed class AlarmTable(RowAuthenticator rows)
     }
 
     private ValueTask VerifyAsync(AlarmRow row, CancellationToken cancellationToken) =>
-        rows.VerifyAsync(row.Canonical(), row.Mac, Name, row.IdText, cancellationToken);
+        rows.VerifyAsync(row.Canonical(), row.Mac, Name, row.IdText, row.Revision, cancellationToken);
 
     private async Task<AlarmRow> SealAsync(IStoreTransaction transaction, Alarm alarm)
     {

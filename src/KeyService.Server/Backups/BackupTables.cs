@@ -5,6 +5,7 @@ using KeyService.Crypto;
 using KeyService.Crypto.Backups;
 using KeyService.Server.Keys;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Backups;
 
@@ -33,6 +34,21 @@ internal sealed class BackupTables(RowAuthenticator rows)
         c.bundle AS Bundle, c.destination AS Destination, c.state AS State, c.verified_at AS VerifiedAt, c.checked_at AS CheckedAt,
         c.revision AS Revision, c.mac AS Mac
         """;
+
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<RawBundle>(
+            "bundles", $"SELECT {BundleColumns} FROM bundles", "sequence", "@Sequence",
+            raw => new DecidingRow($"{raw.Sequence}", raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawCopy>(
+            "bundle_copies", $"SELECT {CopyColumns} FROM bundle_copies c", "c.bundle, c.destination", "@Bundle, @Destination",
+            raw => new DecidingRow($"{raw.Bundle}/{raw.Destination}", raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawSegment>(
+            "bundle_segments",
+            "SELECT bundle AS Bundle, ordinal AS Ordinal, version_ids AS VersionIds, revision AS Revision, mac AS Mac FROM bundle_segments",
+            "bundle, ordinal", "@Bundle, @Ordinal", raw => new DecidingRow($"{raw.Bundle}/{raw.Ordinal}", raw.Revision, raw.Canonical())),
+    ];
 
     private readonly RegisterState _registers = new(rows);
 
@@ -189,7 +205,7 @@ internal sealed class BackupTables(RowAuthenticator rows)
             return null;
         }
 
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bundle_segments", $"{raw.Bundle}/{raw.Ordinal}", cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bundle_segments", $"{raw.Bundle}/{raw.Ordinal}", raw.Revision, cancellationToken);
         return raw.Contains(version)
             ? raw.Bundle
             : throw new StoreTamperedException("bundle_versions", version.ToString(), "it names a bundle that did not hold the version");
@@ -236,7 +252,7 @@ internal sealed class BackupTables(RowAuthenticator rows)
 
     private async Task<BundleRow> VerifyAsync(RawBundle raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bundles", $"{raw.Sequence}", cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bundles", $"{raw.Sequence}", raw.Revision, cancellationToken);
         return new BundleRow(
             raw.Sequence, raw.BundleId, (BundleKind)raw.Kind, raw.FileName, raw.Digest, raw.PreviousDigest, raw.SigningKeyDigest, raw.BackupKeyId,
             UnixTime.FromNanoseconds(raw.MadeAt), raw.KeyCount, raw.VersionCount, raw.LeftOutCount, raw.ByteCount);
@@ -244,7 +260,7 @@ internal sealed class BackupTables(RowAuthenticator rows)
 
     private async Task<CopyRow> VerifyAsync(RawCopy raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bundle_copies", $"{raw.Bundle}/{raw.Destination}", cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "bundle_copies", $"{raw.Bundle}/{raw.Destination}", raw.Revision, cancellationToken);
         return new CopyRow(
             raw.Bundle, raw.Destination, (CopyState)raw.State, UnixTime.FromNanoseconds(raw.VerifiedAt), UnixTime.FromNanoseconds(raw.CheckedAt), raw.Revision);
     }

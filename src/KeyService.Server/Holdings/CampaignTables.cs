@@ -2,6 +2,7 @@ using System.Data.Common;
 using Dapper;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Holdings;
 
@@ -23,6 +24,17 @@ internal sealed class CampaignTables(RowAuthenticator rows)
         campaign AS Campaign, holding AS Holding, items_done AS ItemsDone, items_total AS ItemsTotal, items_failed AS ItemsFailed,
         reported_at AS ReportedAt, revision AS Revision, mac AS Mac
         """;
+
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<RawCampaign>(
+            CampaignsTable, $"SELECT {CampaignColumns} FROM campaigns", "name", "@Name",
+            raw => new DecidingRow(raw.Name, raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawProgress>(
+            ProgressTable, $"SELECT {ProgressColumns} FROM campaign_progress", "campaign, holding", "@Campaign, @Holding",
+            raw => new DecidingRow(raw.RowId, raw.Revision, raw.Canonical())),
+    ];
 
     private readonly RegisterState _registers = new(rows);
 
@@ -81,7 +93,7 @@ internal sealed class CampaignTables(RowAuthenticator rows)
         foreach (var raw in await connection.QueryAsync<RawProgress>(
             $"SELECT {ProgressColumns} FROM campaign_progress WHERE campaign = @campaign ORDER BY holding", new { campaign }, transaction))
         {
-            await rows.VerifyAsync(raw.Canonical(), raw.Mac, ProgressTable, raw.RowId, cancellationToken);
+            await rows.VerifyAsync(raw.Canonical(), raw.Mac, ProgressTable, raw.RowId, raw.Revision, cancellationToken);
             list.Add(new CampaignProgress(
                 raw.Campaign, raw.Holding, raw.ItemsDone, raw.ItemsTotal, raw.ItemsFailed, UnixTime.FromNanoseconds(raw.ReportedAt), raw.Revision));
         }
@@ -107,7 +119,7 @@ internal sealed class CampaignTables(RowAuthenticator rows)
 
     private async Task<Campaign> VerifyAsync(RawCampaign raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, CampaignsTable, raw.Name, cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, CampaignsTable, raw.Name, raw.Revision, cancellationToken);
         return new Campaign(
             raw.Name, (CampaignKind)raw.Kind, raw.KeyName, VersionList.Parse(raw.Versions), (int)raw.ItemsPerSecond, (CampaignState)raw.State,
             raw.StartedBy, UnixTime.FromNanoseconds(raw.StartedAt), raw.EndedBy, UnixTime.FromNanoseconds(raw.EndedAt), raw.Proof, raw.Revision);

@@ -4,6 +4,7 @@ using KeyService.Crypto;
 using KeyService.Server.Access;
 using KeyService.Server.Keys;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Holdings;
 
@@ -29,6 +30,17 @@ internal sealed class HoldingTables(RowAuthenticator rows)
         holding AS Holding, version_id AS VersionId, items AS Items, most_items AS MostItems, reported_at AS ReportedAt,
         revision AS Revision, mac AS Mac
         """;
+
+    /// <summary>How the scrub reads the tables.</summary>
+    internal static readonly IReadOnlyList<DecidingTable> Deciding =
+    [
+        DecidingTable.Of<RawHolding>(
+            HoldingsTable, $"SELECT {HoldingColumns} FROM holdings", "name", "@Name",
+            raw => new DecidingRow(raw.Name, raw.Revision, raw.Canonical())),
+        DecidingTable.Of<RawVersion>(
+            VersionsTable, $"SELECT {VersionColumns} FROM holding_versions", "holding, version_id", "@Holding, @VersionId",
+            raw => new DecidingRow(raw.RowId, raw.Revision, raw.Canonical())),
+    ];
 
     private readonly RegisterState _registers = new(rows);
 
@@ -141,7 +153,7 @@ internal sealed class HoldingTables(RowAuthenticator rows)
         foreach (var raw in await connection.QueryAsync<RawVersion>(
             $"SELECT {VersionColumns} FROM holding_versions WHERE {where}", values, transaction))
         {
-            await rows.VerifyAsync(raw.Canonical(), raw.Mac, VersionsTable, raw.RowId, cancellationToken);
+            await rows.VerifyAsync(raw.Canonical(), raw.Mac, VersionsTable, raw.RowId, raw.Revision, cancellationToken);
             list.Add(new HoldingVersion(
                 raw.Holding, KeyTables.Unsigned(raw.VersionId), raw.Items, raw.MostItems, UnixTime.FromNanoseconds(raw.ReportedAt), raw.Revision));
         }
@@ -151,7 +163,7 @@ internal sealed class HoldingTables(RowAuthenticator rows)
 
     private async Task<Holding> VerifyAsync(RawHolding raw, CancellationToken cancellationToken)
     {
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, HoldingsTable, raw.Name, cancellationToken);
+        await rows.VerifyAsync(raw.Canonical(), raw.Mac, HoldingsTable, raw.Name, raw.Revision, cancellationToken);
         return raw.ToHolding();
     }
 

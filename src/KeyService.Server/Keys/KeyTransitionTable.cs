@@ -49,7 +49,7 @@ internal sealed class KeyTransitionTable(RowAuthenticator rows)
             $"SELECT {Columns} FROM key_transitions WHERE version_id = @id ORDER BY number",
             new { id = KeyTables.Signed(version.Id) }))
         {
-            await rows.VerifyAsync(raw.Canonical(), raw.Mac, Table, raw.RowId, cancellationToken);
+            await rows.VerifyAsync(raw.Canonical(), raw.Mac, Table, raw.RowId, 1, cancellationToken);
             list.Add(new KeyTransition(
                 raw.Number, (KeyState?)raw.FromState, (KeyState)raw.ToState,
                 new StateChange(UnixTime.FromNanoseconds(raw.ChangedAt), raw.ChangedBy, raw.Reason)));

@@ -1,4 +1,7 @@
 using KeyService.Server.Access;
+using KeyService.Server.Alarms;
+using KeyService.Server.Backups;
+using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 
 namespace KeyService.Server.Trust;
@@ -13,6 +16,10 @@ internal static class DecidingTables
         .. KeyTables.Deciding,
         .. KeyMaterialTables.Deciding,
         .. KeyTransitionTable.Deciding,
+        .. AlarmTable.Deciding,
+        .. BackupTables.Deciding,
+        .. HoldingTables.Deciding,
+        .. CampaignTables.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];
