@@ -26,6 +26,13 @@ public sealed class MigrationTests : IDisposable
                 "6 changes af86b92d3524d490fe2d17dd73db4109a36594ba56c96bc266719bc0837c4a07",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
+        string[] postgres =
+            [
+                "1 initial a80195db0a34e176ab7f10afaa22760d207fb8b1a99025249f67a48c48a7cc35",
+            ];
+        Assert.Equal(
+            postgres, Migrations.Postgres.Take(postgres.Length).Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
+        Assert.Equal(Migrations.Sqlite.Select(each => each.Name), Migrations.Postgres.Select(each => each.Name));
     }
 
     [Fact]
