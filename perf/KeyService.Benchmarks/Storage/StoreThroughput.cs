@@ -58,7 +58,7 @@ internal static class StoreThroughput
     private static async Task<double> StoreAsync(string directory, int callers, int records)
     {
         using var folder = new Folder(directory);
-        await using var store = SqliteStore.Open(new SqliteStoreOptions { Path = folder.File, Mode = SqliteStoreMode.Create }, TimeProvider.System);
+        await using var store = SqliteStore.Open(new SqliteStoreOptions { Path = folder.File, Mode = StoreMode.Create }, TimeProvider.System);
         var start = Stopwatch.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(async () =>
         {
@@ -75,7 +75,7 @@ internal static class StoreThroughput
     private static async Task<(double P50, double P99)> LoneAsync(string directory)
     {
         using var folder = new Folder(directory);
-        await using var store = SqliteStore.Open(new SqliteStoreOptions { Path = folder.File, Mode = SqliteStoreMode.Create }, TimeProvider.System);
+        await using var store = SqliteStore.Open(new SqliteStoreOptions { Path = folder.File, Mode = StoreMode.Create }, TimeProvider.System);
         var times = new double[LoneCommits];
         for (var i = 0; i < times.Length; i++)
         {

@@ -15,22 +15,29 @@ internal sealed record AuditMark(int Slot, MerkleFrontier Frontier, DateTimeOffs
 {
     private const string Table = "audit_slots";
 
-    /// <summary>Part of the change that makes an installation: the mark of an empty log.</summary>
-    public static async Task CreateAsync(IStoreTransaction transaction, RowAuthenticator rows)
+    /// <summary>The first mark of the slot that a change writes to, of an empty log.</summary>
+    public static async Task<AuditMark> CreateAsync(IStoreTransaction transaction, RowAuthenticator rows)
     {
-        await WriteAsync(transaction, rows, new AuditMark(transaction.Slot, new MerkleFrontier(), transaction.Time, 1));
+        var mark = new AuditMark(transaction.Slot, new MerkleFrontier(), transaction.Time, 1);
+        await WriteAsync(transaction, rows, mark);
         await new RegisterState(rows).AddedAsync(transaction, Table);
+        return mark;
     }
 
-    /// <summary>The last mark of a slot, verified.</summary>
+    /// <summary>The last mark of a slot, verified; null when the slot was never marked.</summary>
     /// <exception cref="StoreTamperedException">It is missing, changed or an older one.</exception>
-    public static async Task<AuditMark> ReadAsync(DbConnection connection, RowAuthenticator rows, int slot, CancellationToken cancellationToken)
+    public static async Task<AuditMark?> ReadAsync(DbConnection connection, RowAuthenticator rows, int slot, CancellationToken cancellationToken)
     {
         var all = (await connection.QueryAsync<Row>(
             "SELECT slot AS Slot, marked_size AS MarkedSize, frontier AS Frontier, marked_at AS MarkedAt, revision AS Revision, mac AS Mac FROM audit_slots"))
             .AsList();
         await new RegisterState(rows).VerifyAsync(connection, Table, all.Count, all.Sum(each => each.Revision), cancellationToken);
-        var row = all.Find(each => each.Slot == slot) ?? throw new StoreTamperedException(Table, Id(slot), "the row is missing");
+        // All rows that ever were are there: this one was never made.
+        if (all.Find(each => each.Slot == slot) is not { } row)
+        {
+            return null;
+        }
+
         await rows.VerifyAsync(row.Canonical(), row.Mac, Table, Id(slot), row.Revision, cancellationToken);
         return MerkleFrontier.TryParse(row.MarkedSize, row.Frontier, out var frontier)
             ? new AuditMark(slot, frontier, UnixTime.FromNanoseconds(row.MarkedAt), row.Revision)
@@ -38,8 +45,14 @@ internal sealed record AuditMark(int Slot, MerkleFrontier Frontier, DateTimeOffs
     }
 
     /// <summary>Replaces this mark by one over what <paramref name="frontier"/> covers.</summary>
+    /// <exception cref="StoreUnavailableException">The server writes another slot by now.</exception>
     public async Task<AuditMark> AdvanceAsync(IStoreTransaction transaction, RowAuthenticator rows, MerkleFrontier frontier)
     {
+        if (transaction.Slot != Slot)
+        {
+            throw new StoreUnavailableException($"The server writes log slot {transaction.Slot} and no longer {Slot}.");
+        }
+
         var next = new AuditMark(Slot, frontier, transaction.Time, Revision + 1);
         await WriteAsync(transaction, rows, next);
         await new RegisterState(rows).ChangedAsync(transaction, Table);

@@ -7,7 +7,7 @@ namespace KeyService.Server.Audit;
 /// records, and when the service stops. A mark that cannot be written now is written later; calls do not wait for it.
 /// </summary>
 internal sealed partial class AuditMarker(
-    AuditLog log, IStore store, RowAuthenticator rows, TimeProvider time, ILogger<AuditMarker> logger) : BackgroundService
+    AuditLog current, IStore store, RowAuthenticator rows, TimeProvider time, ILogger<AuditMarker> logger) : BackgroundService
 {
     /// <summary>Records between marks.</summary>
     public const long Interval = 65_536;
@@ -33,7 +33,9 @@ internal sealed partial class AuditMarker(
     /// <summary>Marks everything that is durable now. The record of the mark itself comes after what it covers.</summary>
     public async Task MarkAsync(CancellationToken cancellationToken)
     {
-        var mark = _mark ??= await store.ReadAsync(connection => AuditMark.ReadAsync(connection, rows, log.Slot, cancellationToken), cancellationToken);
+        var log = current.Pin();
+        var mark = _mark?.Slot == log.Slot ? _mark : await ReadOrCreateAsync(log.Slot, cancellationToken);
+        _mark = mark;
         var last = log.LastSequence;
         if (last + 1 < mark.Frontier.Size)
         {
@@ -47,15 +49,10 @@ internal sealed partial class AuditMarker(
             return;
         }
 
-        var frontier = await ExtendAsync(mark.Frontier, last, cancellationToken);
-        var record = new AuditRecordDraft(AuditEvent.AuditLogMarked)
-        {
-            Automated = true,
-            ItemCount = frontier.Size,
-            Detail = $"size {frontier.Size}, root {Convert.ToHexStringLower(frontier.Root())}",
-        };
+        var frontier = await ExtendAsync(log, mark.Frontier, last, cancellationToken);
         AuditMark? next = null;
-        await store.CommitAsync(record, async transaction => next = await mark.AdvanceAsync(transaction, rows, frontier), CancellationToken.None);
+        await store.CommitAsync(
+            Record(frontier), async transaction => next = await mark.AdvanceAsync(transaction, rows, frontier), CancellationToken.None);
         _mark = next;
     }
 
@@ -65,7 +62,7 @@ internal sealed partial class AuditMarker(
         {
             try
             {
-                await log.WaitForMoreAsync((_mark?.Frontier.Size ?? 0) + Interval, stoppingToken);
+                await current.WaitForMoreAsync((_mark?.Frontier.Size ?? 0) + Interval, stoppingToken);
                 if (!await TryMarkAsync(stoppingToken))
                 {
                     await Task.Delay(Retry, time, stoppingToken);
@@ -74,6 +71,11 @@ internal sealed partial class AuditMarker(
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
                 return;
+            }
+            catch (StoreUnavailableException)
+            {
+                // Another slot is written now: its mark is read, or made, and the wait begins anew.
+                await TryMarkAsync(stoppingToken);
             }
         }
     }
@@ -92,7 +94,28 @@ internal sealed partial class AuditMarker(
         }
     }
 
-    private async Task<MerkleFrontier> ExtendAsync(MerkleFrontier marked, long last, CancellationToken cancellationToken)
+    // A slot that was leased for the first time has no mark yet.
+    private async Task<AuditMark> ReadOrCreateAsync(int slot, CancellationToken cancellationToken)
+    {
+        if (await store.ReadAsync(connection => AuditMark.ReadAsync(connection, rows, slot, cancellationToken), cancellationToken) is { } standing)
+        {
+            return standing;
+        }
+
+        AuditMark? made = null;
+        await store.CommitAsync(
+            Record(new MerkleFrontier()), async transaction => made = await AuditMark.CreateAsync(transaction, rows), CancellationToken.None);
+        return made!;
+    }
+
+    private static AuditRecordDraft Record(MerkleFrontier frontier) => new(AuditEvent.AuditLogMarked)
+    {
+        Automated = true,
+        ItemCount = frontier.Size,
+        Detail = $"size {frontier.Size}, root {Convert.ToHexStringLower(frontier.Root())}",
+    };
+
+    private static async Task<MerkleFrontier> ExtendAsync(AuditLog log, MerkleFrontier marked, long last, CancellationToken cancellationToken)
     {
         MerkleFrontier.TryParse(marked.Size, marked.ToArray(), out var frontier);
         while (frontier.Size <= last)

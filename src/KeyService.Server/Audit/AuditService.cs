@@ -11,13 +11,14 @@ using Wire = KeyService.Protocol.V1;
 namespace KeyService.Server.Audit;
 
 /// <summary>The RPC of audit.proto.</summary>
-internal sealed class AuditService(AuditLog log) : Wire.Audit.AuditBase
+internal sealed class AuditService(AuditLog current) : Wire.Audit.AuditBase
 {
     [Rpc(Permission.ReadAudit, AuditEvent.AuditTailClosed, Opened = AuditEvent.AuditTailOpened)]
     public override async Task Tail(TailRequest request, IServerStreamWriter<TailResponse> responseStream, ServerCallContext context)
     {
         var call = Call.Of(context);
         call.Authorize(keyName: null, context: null);
+        var log = current.Pin();
         var last = log.LastSequence;
         var next = request.Start >= 0 ? request.Start : Math.Max(0, last + 1 + Math.Max(request.Start, -last - 1));
         while (true)
@@ -27,7 +28,7 @@ internal sealed class AuditService(AuditLog log) : Wire.Audit.AuditBase
                 // Asked again for each page: who loses the permission while following reads no further. Losing it is itself a record, so a
                 // quiet stream wakes to it.
                 call.Authorize(keyName: null, context: null);
-                next = await SendPageAsync(next, last, responseStream, call);
+                next = await SendPageAsync(log, next, last, responseStream, call);
             }
 
             if (!request.Follow)
@@ -39,7 +40,7 @@ internal sealed class AuditService(AuditLog log) : Wire.Audit.AuditBase
         }
     }
 
-    private async Task<long> SendPageAsync(long next, long last, IServerStreamWriter<TailResponse> responses, Call call)
+    private static async Task<long> SendPageAsync(AuditLog log, long next, long last, IServerStreamWriter<TailResponse> responses, Call call)
     {
         var page = await log.ReadAsync(next, last, call.CancellationToken);
         foreach (var entry in page)
@@ -50,7 +51,7 @@ internal sealed class AuditService(AuditLog log) : Wire.Audit.AuditBase
                 break;
             }
 
-            await responses.WriteAsync(new TailResponse { Record = ToMessage(entry) }, call.CancellationToken);
+            await responses.WriteAsync(new TailResponse { Record = ToMessage(log.Slot, entry) }, call.CancellationToken);
             call.Record.ItemCount++;
             next++;
         }
@@ -60,12 +61,12 @@ internal sealed class AuditService(AuditLog log) : Wire.Audit.AuditBase
             : throw new StoreTamperedException("audit_records", $"{log.Slot}/{next}", "the record is missing");
     }
 
-    private AuditRecord ToMessage(AuditLogEntry entry)
+    private static AuditRecord ToMessage(int slot, AuditLogEntry entry)
     {
-        var message = new AuditRecord { LogSlot = log.Slot, Sequence = entry.Sequence, Canonical = UnsafeByteOperations.UnsafeWrap(entry.Record) };
+        var message = new AuditRecord { LogSlot = slot, Sequence = entry.Sequence, Canonical = UnsafeByteOperations.UnsafeWrap(entry.Record) };
         if (!CanonicalRecord.LeafHash(entry.Record).AsSpan().SequenceEqual(entry.LeafHash) || !CanonicalRecord.TryParse(entry.Record, out var record))
         {
-            throw new StoreTamperedException("audit_records", $"{log.Slot}/{entry.Sequence}", "the record is not the one that its leaf hash was made of");
+            throw new StoreTamperedException("audit_records", $"{slot}/{entry.Sequence}", "the record is not the one that its leaf hash was made of");
         }
 
         message.Time = Timestamp.FromDateTimeOffset(UnixTime.FromNanoseconds(record!.TimeUnixNanoseconds));

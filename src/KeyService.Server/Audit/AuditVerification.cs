@@ -117,14 +117,17 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
     {
         try
         {
-            return await store.ReadAsync(connection => AuditMark.ReadAsync(connection, rows, log.Slot, cancellationToken), cancellationToken);
+            return await store.ReadAsync(connection => AuditMark.ReadAsync(connection, rows, log.Slot, cancellationToken), cancellationToken)
+                ?? Unmarked();
         }
         catch (StoreTamperedException e)
         {
             Add(0, e.Message);
-            return new AuditMark(log.Slot, new MerkleFrontier(), DateTimeOffset.UnixEpoch, 0);
+            return Unmarked();
         }
     }
+
+    private AuditMark Unmarked() => new(log.Slot, new MerkleFrontier(), DateTimeOffset.UnixEpoch, 0);
 
     private void Add(long sequence, string finding)
     {

@@ -22,7 +22,7 @@ internal static class LostStreams
     /// <summary>Records an event for each; gives their number.</summary>
     public static async Task<int> RecordAsync(IStore store, CancellationToken cancellation)
     {
-        var log = new AuditLog(store);
+        var log = new AuditLog(store).Pin();
         var named = new HashSet<string>(StringComparer.Ordinal);
         var lost = new List<(long Sequence, AuditRecord Record)>();
         for (var last = log.LastSequence; last >= 0; last -= AuditLog.PageSize)

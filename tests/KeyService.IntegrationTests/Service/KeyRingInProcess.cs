@@ -33,7 +33,7 @@ internal sealed class KeyRingInProcess : IAsyncDisposable
     {
         var token = await softHsm.OpenWithHierarchyAsync();
         var path = Path.Combine(softHsm.Path, $"{Guid.NewGuid():N}.db");
-        var store = SqliteStore.Open(new SqliteStoreOptions { Path = path, Mode = SqliteStoreMode.Create }, TimeProvider.System);
+        var store = SqliteStore.Open(new SqliteStoreOptions { Path = path, Mode = StoreMode.Create }, TimeProvider.System);
         var macKey = RandomNumberGenerator.GetBytes(32);
         var rows = new RowAuthenticator((row, _) => new ValueTask<byte[]>(HMACSHA256.HashData(macKey, row.Span)));
         await store.CommitAsync(

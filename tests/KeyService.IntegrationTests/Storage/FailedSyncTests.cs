@@ -52,7 +52,7 @@ internal static class Committer
 
     private static async Task<string> CommitAsync(string path)
     {
-        await using var store = SqliteStore.Open(new SqliteStoreOptions { Path = path, Mode = SqliteStoreMode.Create }, TimeProvider.System);
+        await using var store = SqliteStore.Open(new SqliteStoreOptions { Path = path, Mode = StoreMode.Create }, TimeProvider.System);
         var cache = new SortedSet<string>(StringComparer.Ordinal);
         var acknowledged = new SortedSet<string>(StringComparer.Ordinal);
         var failures = 0;

@@ -66,7 +66,7 @@ public sealed class AuditVerificationTests : IAsyncLifetime
     public async Task A_log_that_grows_and_is_marked_while_somebody_verifies_it_is_whole()
     {
         await using var server = _file.Open(_time);
-        await using var inspector = SqliteStore.Open(_file.Options with { Mode = SqliteStoreMode.ReadOnly }, _time);
+        await using var inspector = SqliteStore.Open(_file.Options with { Mode = StoreMode.ReadOnly }, _time);
         await AppendAsync(server, 5);
         using var marker = Marker(server);
         await marker.MarkAsync(CancellationToken.None);

@@ -69,7 +69,7 @@ public sealed class MigrationTests : IDisposable
 
         Migration[] newer = [.. Migrations.Sqlite, new Migration(Migrations.Sqlite.Count + 1, "more", "CREATE TABLE more (id INTEGER)")];
         var refusal = Assert.Throws<StoreOpenException>(
-            () => SqliteStore.Open(_file.Options with { Mode = SqliteStoreMode.ReadOnly }, new TestTime(), newer));
+            () => SqliteStore.Open(_file.Options with { Mode = StoreMode.ReadOnly }, new TestTime(), newer));
         Assert.Contains("start the server once", refusal.Message, StringComparison.Ordinal);
     }
 

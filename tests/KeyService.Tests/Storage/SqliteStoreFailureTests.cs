@@ -128,7 +128,7 @@ public sealed class SqliteStoreFailureTests : IAsyncDisposable
     public async Task A_reader_whose_file_is_gone_says_unavailable()
     {
         await _store.DisposeAsync();
-        await using var reader = SqliteStore.Open(_file.Options with { Mode = SqliteStoreMode.ReadOnly }, new TestTime());
+        await using var reader = SqliteStore.Open(_file.Options with { Mode = StoreMode.ReadOnly }, new TestTime());
         File.Delete(_file.Path);
         await Assert.ThrowsAsync<StoreUnavailableException>(
             () => reader.ReadAsync(connection => connection.ExecuteScalarAsync<int>("SELECT 1"), CancellationToken.None));

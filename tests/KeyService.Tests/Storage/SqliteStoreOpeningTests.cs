@@ -30,7 +30,7 @@ public sealed class SqliteStoreOpeningTests : IDisposable
     {
         await using var server = _file.Open();
         await server.CommitAsync(new AuditRecordDraft(AuditEvent.StatusRead), null, CancellationToken.None);
-        await using var reader = SqliteStore.Open(_file.Options with { Mode = SqliteStoreMode.ReadOnly }, new TestTime());
+        await using var reader = SqliteStore.Open(_file.Options with { Mode = StoreMode.ReadOnly }, new TestTime());
         Assert.Equal(0, reader.LastSequence);
         Assert.Single(await new AuditLog(reader).ReadAsync(0, 0, CancellationToken.None));
         var refusal = await Assert.ThrowsAsync<StoreUnavailableException>(
@@ -42,7 +42,7 @@ public sealed class SqliteStoreOpeningTests : IDisposable
     [Fact]
     public void A_missing_file_is_not_made_by_serving()
     {
-        var refusal = Assert.Throws<StoreOpenException>(() => SqliteStore.Open(_file.Options with { Mode = SqliteStoreMode.ReadWrite }, new TestTime()));
+        var refusal = Assert.Throws<StoreOpenException>(() => SqliteStore.Open(_file.Options with { Mode = StoreMode.ReadWrite }, new TestTime()));
         Assert.Contains("keyservice init", refusal.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(_file.Path));
     }

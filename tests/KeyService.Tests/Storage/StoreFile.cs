@@ -13,7 +13,7 @@ internal sealed class StoreFile : IDisposable
 
     public string Folder => _directory.FullName;
 
-    public SqliteStoreOptions Options => new() { Path = Path, Mode = SqliteStoreMode.Create };
+    public SqliteStoreOptions Options => new() { Path = Path, Mode = StoreMode.Create };
 
     public SqliteStore Open(TimeProvider? time = null) => SqliteStore.Open(Options, time ?? new TestTime());
 

@@ -126,7 +126,7 @@ public sealed class WriteAheadLogTests : IClassFixture<WriteAheadLogTests.LeftBe
         using var file = new StoreFile();
         await using var server = file.Open();
         await LeftBehind.CommitAsync(server, 5);
-        await using var reader = SqliteStore.Open(file.Options with { Mode = SqliteStoreMode.ReadOnly }, new TestTime());
+        await using var reader = SqliteStore.Open(file.Options with { Mode = StoreMode.ReadOnly }, new TestTime());
         Assert.Equal(4, reader.LastSequence);
     }
 

@@ -3,7 +3,6 @@ using KeyService.Crypto;
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Storage;
-using KeyService.Server.Storage.Sqlite;
 
 namespace KeyService.Server.Hosting;
 
@@ -15,18 +14,21 @@ internal static class InitCommand
 {
     private const int InstallationIdBytes = 16;
 
-    public static async Task<ExitCode> RunAsync(string configurationPath, FirstAdministrator administrator, CancellationToken cancellation)
+    public static async Task<ExitCode> RunAsync(
+        string configurationPath, FirstAdministrator administrator, DatabaseOwner? owner, CancellationToken cancellation)
     {
         ProcessHardening.DisableCoreDumps();
         CrashDumps.Refuse();
         var configuration = ConfigurationFile.Load(configurationPath);
         var time = TimeProvider.System;
         Directory.CreateDirectory(configuration.DataDirectory);
-        await using var store = ServiceCore.OpenStore(configuration, SqliteStoreMode.Create, time);
+        if (owner is not null)
+            owner.Prepare(configuration, time);
+        await using var store = ServiceCore.OpenStore(configuration, StoreMode.Create, time);
         if (await Installation.ReadAsync(store, cancellation) is { } standing)
         {
             throw new StartUpException(ExitCode.InUse,
-                $"The store {configuration.SqlitePath} holds an installation of {standing.CreateTime:u} already; "
+                $"The store {configuration.StoreName} holds an installation of {standing.CreateTime:u} already; "
                 + "nothing was changed. Start it with serve.");
         }
         await using var hsm = ServiceCore.OpenHsm(configuration, time, events: null);
@@ -47,7 +49,7 @@ internal static class InitCommand
             administrator.Credential,
             CancellationToken.None);
         await Console.Out.WriteLineAsync(
-            $"keyservice: initialised {configuration.SqlitePath} on token {hsm.Info.TokenLabel} ({hsm.TokenId}); "
+            $"keyservice: initialised {configuration.StoreName} on token {hsm.Info.TokenLabel} ({hsm.TokenId}); "
             + $"administrator {administrator.Name} is {administrator.Credential.Value}");
         if (File.Exists(configuration.DevelopmentBackupKeyPath))
             await Console.Error.WriteLineAsync(

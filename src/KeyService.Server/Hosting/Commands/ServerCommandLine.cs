@@ -2,12 +2,12 @@ using System.CommandLine;
 
 namespace KeyService.Server.Hosting;
 
-/// <summary>The server binary's arguments: serve, init, config check, doctor. Failures are one line on stderr and an exit code.</summary>
+/// <summary>The server binary's arguments: serve, init, config check, store, doctor. Failures are one line on stderr and an exit code.</summary>
 internal static class ServerCommandLine
 {
     public static async Task<int> RunAsync(string[] arguments)
     {
-        var root = new RootCommand("KeyService: keys from an HSM, fields and archives encrypted.") { Serve(), Init(), Config(), Doctor() };
+        var root = new RootCommand("KeyService: keys from an HSM, fields and archives encrypted.") { Serve(), Init(), Config(), Store(), Doctor() };
         // A failure is ours to say, in one line; the library would print a stack.
         var settings = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
         try
@@ -59,13 +59,31 @@ internal static class ServerCommandLine
             Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits.",
         };
         var uid = new Option<uint?>("--admin-unix-uid") { Description = "User id on the Unix socket." };
-        var command = new Command("init", "Make key hierarchy, store and first administrator.") { config, name, uri, hash, uid };
+        var (owner, ownerPassword) = OwnerOptions();
+        var command = new Command("init", "Make key hierarchy, store and first administrator.") { config, name, uri, hash, uid, owner, ownerPassword };
         command.SetAction(async (parsed, cancellation) => (int)await InitCommand.RunAsync(
             parsed.GetRequiredValue(config),
             FirstAdministrator.Of(parsed.GetRequiredValue(name), parsed.GetValue(uri), parsed.GetValue(hash), parsed.GetValue(uid)),
+            DatabaseOwner.Of(parsed.GetValue(owner), parsed.GetValue(ownerPassword)),
             cancellation));
         return command;
     }
+
+    private static Command Store()
+    {
+        var config = ConfigOption();
+        var (owner, ownerPassword) = OwnerOptions();
+        var migrate = new Command("migrate", "Bring the store's schema forward to this version, before the servers are.") { config, owner, ownerPassword };
+        migrate.SetAction((parsed, _) => Run(parsed));
+        return new Command("store", "About the store, while no server needs to run.") { migrate };
+
+        async Task<int> Run(ParseResult parsed) => (int)await StoreMigrateCommand.RunAsync(
+            parsed.GetRequiredValue(config), DatabaseOwner.Of(parsed.GetValue(owner), parsed.GetValue(ownerPassword)));
+    }
+
+    private static (Option<string?> Owner, Option<string?> PasswordFile) OwnerOptions() =>
+        (new("--owner") { Description = "The database role that owns the schema, where the service's role does not." },
+            new("--owner-password-file") { Description = "A file with that role's password, mode 0600." });
 
     private static Command Config()
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using KeyService.Hsm;
+using KeyService.Server.Storage.Postgres;
 
 namespace KeyService.Server.Hosting;
 
@@ -70,13 +71,14 @@ internal static class ConfigurationFile
             ("development", ServerProfile.Development), ("production", ServerProfile.Production));
         if (profile == ServerProfile.Production)
             root.Find("profile",
-                "cannot be \"production\" yet: that needs PostgreSQL, which this version does not have; use \"development\"");
+                "cannot be \"production\" yet: that needs PostgreSQL and key ceremonies, and this version does not have ceremonies; use \"development\"");
         var listen = ReadListen(root.Section("listen"));
         if (listen is { Tcp: null, UnixSocket: null })
             root.Find("listen", "names neither \"tcp\" nor \"unixSocket\": nobody could call");
         if (listen.Tcp is not null && !root.Has("tls"))
             root.Find("tls", "is missing: TCP is always mutual TLS");
         var tls = root.Section("tls");
+        var (sqlite, postgres) = ReadStore(root.Section("store"));
         return new ServerConfiguration
         {
             FilePath = path,
@@ -85,7 +87,8 @@ internal static class ConfigurationFile
             Listen = listen,
             Tls = ReadTls(tls, isThere: root.Has("tls")),
             Hsm = ReadHsm(root.Section("hsm")),
-            SqlitePath = ReadStore(root.Section("store")),
+            SqlitePath = sqlite,
+            Postgres = postgres,
             Telemetry = ReadTelemetry(root.Section("telemetry")),
             Limits = ReadLimits(root.Section("limits")),
         };
@@ -143,11 +146,14 @@ internal static class ConfigurationFile
         return hsm;
     }
 
-    private static string ReadStore(ConfigurationSection section)
+    private static (string? Sqlite, PostgresStoreOptions? Postgres) ReadStore(ConfigurationSection section)
     {
-        var path = section.RequiredFile("sqlite");
+        var path = section.File("sqlite");
+        var postgres = PostgresConfiguration.Read(section.Section("postgres"), isThere: section.Has("postgres"));
+        if (section.Has("sqlite") == section.Has("postgres"))
+            section.Find("sqlite", "or \"postgres\": give one of the two");
         section.Finish();
-        return path;
+        return (path, postgres);
     }
 
     private static TelemetryConfiguration ReadTelemetry(ConfigurationSection section)

@@ -1,5 +1,6 @@
 using System.Net;
 using KeyService.Hsm;
+using KeyService.Server.Storage.Postgres;
 
 namespace KeyService.Server.Hosting;
 
@@ -21,8 +22,17 @@ internal sealed record ServerConfiguration
 
     public required HsmConfiguration Hsm { get; init; }
 
-    /// <summary>The embedded store's file.</summary>
-    public required string SqlitePath { get; init; }
+    /// <summary>The embedded store's file; null when the store is PostgreSQL.</summary>
+    public required string? SqlitePath { get; init; }
+
+    /// <summary>Null when the store is embedded.</summary>
+    public required PostgresStoreOptions? Postgres { get; init; }
+
+    /// <summary>Where the store is, for messages.</summary>
+    public string StoreName => SqlitePath ?? Postgres!.Description;
+
+    /// <summary>The key that names the store, for messages.</summary>
+    public string StoreKey => SqlitePath is null ? "store.postgres" : "store.sqlite";
 
     public required TelemetryConfiguration Telemetry { get; init; }
 

@@ -4,6 +4,7 @@ using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Storage;
+using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Storage.Sqlite;
 
 namespace KeyService.Server.Hosting;
@@ -67,22 +68,27 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
         }
     }
 
-    private SqliteStore? OpenStore()
+    private IStore? OpenStore()
     {
         try
         {
-            ServerRuns = File.Exists(configuration.SqlitePath) && StoreLock.IsHeld(configuration.SqlitePath);
-            return SqliteStore.Open(new SqliteStoreOptions { Path = configuration.SqlitePath, Mode = SqliteStoreMode.ReadOnly }, time);
+            ServerRuns = configuration.SqlitePath is { } path
+                ? File.Exists(path) && StoreLock.IsHeld(path)
+                : PostgresStore.IsServed(configuration.Postgres!);
+            var store = ServiceCore.OpenStore(configuration, StoreMode.ReadOnly, time);
+            foreach (var warning in (store as PostgresStore)?.Warnings ?? [])
+                _findings.Add(Finding.Warning("store", warning.Replace("Warning: ", "", StringComparison.Ordinal), "docs/operations.md says what to set."));
+            return store;
         }
         catch (StoreOpenException exception)
         {
             _findings.Add(Finding.Problem("store", exception.Message,
-                exception.Fix.Length > 0 ? exception.Fix : $"Run init --config {configuration.FilePath} once, or correct store.sqlite."));
+                exception.Fix.Length > 0 ? exception.Fix : $"Run init --config {configuration.FilePath} once, or correct {configuration.StoreKey}."));
             return null;
         }
     }
 
-    private async Task LookIntoAsync(SqliteStore store, HsmToken? hsm, CancellationToken cancellation)
+    private async Task LookIntoAsync(IStore store, HsmToken? hsm, CancellationToken cancellation)
     {
         try
         {
@@ -90,28 +96,29 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
             if (await Installation.ReadAsync(store, cancellation) is not { } installation)
             {
                 _findings.Add(Finding.Problem(
-                    "store", $"{configuration.SqlitePath} holds no installation.", $"Run init --config {configuration.FilePath} once."));
+                    "store", $"{configuration.StoreName} holds no installation.", $"Run init --config {configuration.FilePath} once."));
                 return;
             }
             if (hsm is null)
             {
                 _findings.Add(Finding.Warning("store",
-                    $"{configuration.SqlitePath} can be read; without the token its rows cannot be verified.", "Mend the token first."));
+                    $"{configuration.StoreName} can be read; without the token its rows cannot be verified.", "Mend the token first."));
                 return;
             }
             if (installation.IntegrityKeyBlobs.FirstOrDefault(blob => blob.TokenId == hsm.TokenId) is not { } blob)
             {
-                _findings.Add(Finding.Problem("store", $"{configuration.SqlitePath} belongs to another token.",
-                    "Correct hsm.tokenLabel, hsm.tokenSerial or store.sqlite."));
+                _findings.Add(Finding.Problem("store", $"{configuration.StoreName} belongs to another token.",
+                    $"Correct hsm.tokenLabel, hsm.tokenSerial or {configuration.StoreKey}."));
                 return;
             }
             await hsm.LoadIntegrityKeyAsync(blob.Blob, blob.CheckValue, cancellation);
             var rows = new RowAuthenticator(hsm.MacAsync);
             await Installation.VerifyAsync(store, rows, cancellation);
             var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
-            _findings.Add(Finding.Good("store", $"{configuration.SqlitePath} can be read and its rows verify."));
+            _findings.Add(Finding.Good("store", $"{configuration.StoreName} can be read and its rows verify."));
             LookAtGrants(access.Current);
-            LookAtLog(await new AuditVerification(new AuditLog(store), store, rows).RunAsync(cancellation));
+            foreach (var slot in await AuditLog.ReadSlotsAsync(store, cancellation))
+                LookAtLog(await new AuditVerification(new AuditLog(store, slot), store, rows).RunAsync(cancellation));
         }
         catch (StoreTamperedException exception)
         {
@@ -119,7 +126,7 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
         }
         catch (StoreUnavailableException exception)
         {
-            _findings.Add(Finding.Problem("store", exception.Message, "Look at the disk and the file's permissions."));
+            _findings.Add(Finding.Problem("store", exception.Message, "Look at the database, or at the disk and the file's permissions."));
         }
         catch (HsmException exception)
         {
@@ -150,7 +157,7 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
     {
         if (report.Findings.Count == 0)
             _findings.Add(Finding.Good("audit",
-                $"{report.Records} records without a gap, each its leaf hash; the first {report.MarkedSize} are those that were marked."));
+                $"Log {report.Slot}: {report.Records} records without a gap, each its leaf hash; the first {report.MarkedSize} are those that were marked."));
         foreach (var finding in report.Findings)
         {
             _findings.Add(Finding.Problem("audit", $"Record {report.Slot}/{finding.Sequence}: {finding.Finding}.",
@@ -158,7 +165,7 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
         }
     }
 
-    private static async Task<DateTimeOffset?> ReadNewestAsync(SqliteStore store, CancellationToken cancellation)
+    private static async Task<DateTimeOffset?> ReadNewestAsync(IStore store, CancellationToken cancellation)
     {
         var bytes = await store.ReadAsync(connection => connection.QueryFirstOrDefaultAsync<byte[]>(
             "SELECT record FROM audit_records ORDER BY sequence DESC LIMIT 1"), cancellation);

@@ -1,4 +1,5 @@
 using KeyService.Crypto;
+using KeyService.Server.Storage.Postgres;
 using KeyService.Server.SystemStatus;
 
 namespace KeyService.Server.Hosting;
@@ -9,7 +10,7 @@ internal static class Banner
     public static void Write(TextWriter writer, ServerConfiguration configuration, ServiceCore core, bool hardened)
     {
         writer.WriteLine($"KeyService {SystemRpcs.Version}, profile {configuration.Profile.ToString().ToLowerInvariant()}, "
-            + $"store {configuration.SqlitePath}, token {core.Hsm.Info.TokenLabel} ({core.Hsm.TokenId})");
+            + $"store {configuration.StoreName}, token {core.Hsm.Info.TokenLabel} ({core.Hsm.TokenId})");
         foreach (var warning in Warnings(configuration, core, hardened))
             writer.WriteLine(warning);
     }
@@ -30,6 +31,8 @@ internal static class Banner
             yield return "DEVELOPMENT ONLY: profile \"development\". The backup key's value lies in a file of this host. No patient data.";
         if (core.Hsm.DevelopmentOnly)
             yield return $"DEVELOPMENT ONLY: {core.Hsm.Info.LibraryDescription} keeps its keys in files of this host.";
+        foreach (var warning in (core.Store as PostgresStore)?.Warnings ?? [])
+            yield return warning;
         if (!hardened)
             yield return "Warning: core dumps of this process could not be switched off.";
         if (!SecretArena.IsLocked)

@@ -1,6 +1,7 @@
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Storage;
+using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Storage.Sqlite;
 
 namespace KeyService.Server.Hosting;
@@ -36,7 +37,7 @@ internal sealed class ServiceCore : IAsyncDisposable
         try
         {
             // The store first: a second server on the same file must not even log in to the token.
-            store = OpenStore(configuration, SqliteStoreMode.ReadWrite, time);
+            store = OpenStore(configuration, StoreMode.ReadWrite, time);
             hsm = OpenHsm(configuration, time, hsmEvents);
             if (!hsm.HasHierarchy)
             {
@@ -71,20 +72,21 @@ internal sealed class ServiceCore : IAsyncDisposable
         }
     }
 
-    internal static IStore OpenStore(ServerConfiguration configuration, SqliteStoreMode mode, TimeProvider time) =>
-        SqliteStore.Open(new SqliteStoreOptions { Path = configuration.SqlitePath, Mode = mode }, time);
+    internal static IStore OpenStore(ServerConfiguration configuration, StoreMode mode, TimeProvider time) => configuration.SqlitePath is { } path
+        ? SqliteStore.Open(new SqliteStoreOptions { Path = path, Mode = mode }, time)
+        : PostgresStore.Open(configuration.Postgres! with { Mode = mode }, time);
 
     private static async Task<RowAuthenticator> LoadIntegrityKeyAsync(
         IStore store, HsmToken hsm, ServerConfiguration configuration, CancellationToken cancellation)
     {
         var installation = await Installation.ReadAsync(store, cancellation)
             ?? throw new StartUpException(
-                ExitCode.NotInitialised, $"The store {configuration.SqlitePath} is empty. Run init with this configuration first.");
+                ExitCode.NotInitialised, $"The store {configuration.StoreName} is empty. Run init with this configuration first.");
         var blob = installation.IntegrityKeyBlobs.FirstOrDefault(candidate => candidate.TokenId == hsm.TokenId)
             ?? throw new StartUpException(ExitCode.Configuration,
-                $"The store {configuration.SqlitePath} belongs to another token "
+                $"The store {configuration.StoreName} belongs to another token "
                 + $"({string.Join(", ", installation.IntegrityKeyBlobs.Select(known => known.TokenId))}); "
-                + $"the configuration names {hsm.Info.TokenLabel} ({hsm.TokenId}). Correct hsm.tokenLabel or store.sqlite.");
+                + $"the configuration names {hsm.Info.TokenLabel} ({hsm.TokenId}). Correct hsm.tokenLabel or {configuration.StoreKey}.");
         await hsm.LoadIntegrityKeyAsync(blob.Blob, blob.CheckValue, cancellation);
         var rows = new RowAuthenticator(hsm.MacAsync);
         await Installation.VerifyAsync(store, rows, cancellation);

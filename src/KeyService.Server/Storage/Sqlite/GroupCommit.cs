@@ -33,7 +33,7 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
             _uncertain = null;
             if (_nextSequence >= _uncertainNext)
             {
-                group.ForEach(RunCommittedActions);
+                group.ForEach(commit => commit.RunCommittedActions());
             }
         }
 
@@ -83,20 +83,13 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
         _nextSequence = sequence;
         foreach (var commit in _group)
         {
-            RunCommittedActions(commit);
+            commit.RunCommittedActions();
         }
 
         position.Advance(sequence - 1);
         foreach (var commit in _group)
         {
-            if (commit.Failure is { } failure)
-            {
-                commit.Fail(failure);
-            }
-            else
-            {
-                commit.Succeed();
-            }
+            commit.Answer();
         }
     }
 
@@ -132,7 +125,7 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
         try
         {
             // Blocks this thread on purpose: changes run one after another, and SQLite answers synchronously anyway.
-            commit.Change!(new SqliteTransactionScope(writer.Connection, options.Slot, now, commit)).GetAwaiter().GetResult();
+            commit.Change!(new TransactionScope(writer.Connection, options.Slot, now, commit)).GetAwaiter().GetResult();
             AddRecord(writer, commit, ref sequence, now);
             if (commit.Failure is null)
             {
@@ -152,27 +145,6 @@ internal sealed class GroupCommit(SqliteStoreOptions options, TimeProvider time,
         commit.CommittedActions = null;
         commit.Record?.ForgetChanges();
         writer.RollbackToSavepoint();
-    }
-
-    private static void RunCommittedActions(PendingCommit commit)
-    {
-        if (commit.Failure is not null || commit.CommittedActions is null)
-        {
-            return;
-        }
-
-        foreach (var action in commit.CommittedActions)
-        {
-            try
-            {
-                action();
-            }
-            catch (Exception e)
-            {
-                // The change is durable; its cache is not right. The caller must learn that, the others must not suffer.
-                commit.Failure = new InvalidOperationException("The change was committed, but a cache could not take it over.", e);
-            }
-        }
     }
 
     private void Abandon(Exception exception)

@@ -51,14 +51,14 @@ internal sealed class SqliteStore : IStore
 
     internal static SqliteStore Open(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
     {
-        if (options.Mode != SqliteStoreMode.Create && !File.Exists(options.Path))
+        if (options.Mode != StoreMode.Create && !File.Exists(options.Path))
         {
             throw new StoreOpenException($"There is no store at {options.Path}. Make one with 'keyservice init', or correct store.sqlite in the configuration.");
         }
 
-        var position = new StorePosition();
+        var position = new StorePosition(options.Slot);
         var queue = new CommitQueue(options.QueueCapacity);
-        if (options.Mode == SqliteStoreMode.ReadOnly)
+        if (options.Mode == StoreMode.ReadOnly)
         {
             DemandWholeLog(options.Path, unlessHeld: true);
             position.Restore(Guard(options.Path, () => InspectForReading(options, migrations)));
@@ -168,23 +168,13 @@ internal sealed class SqliteStore : IStore
             return Task.FromException<CommitReceipt>(new StoreUnavailableException("The store was opened for reading only."));
         }
 
-        try
-        {
-            commit.WithdrawOn(cancellationToken);
-            _queue.Add(commit);
-            return commit.Completion;
-        }
-        catch (Exception e) when (e is StoreUnavailableException or StoreOverloadedException)
-        {
-            commit.TryTake();
-            return Task.FromException<CommitReceipt>(e);
-        }
+        return _queue.Enqueue(commit, cancellationToken);
     }
 
     private static SqliteConnection OpenWriter(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
     {
         CreatePrivate(options.Path);
-        var connection = SqliteConnections.OpenWriter(options.Path, options.Mode == SqliteStoreMode.Create);
+        var connection = SqliteConnections.OpenWriter(options.Path, options.Mode == StoreMode.Create);
         try
         {
             SqliteSchema.Upgrade(connection, options.Path, migrations, time);

@@ -1,25 +1,12 @@
 namespace KeyService.Server.Storage.Sqlite;
 
-/// <summary>How a store file is opened.</summary>
-internal enum SqliteStoreMode
-{
-    /// <summary>The file must be there; serving.</summary>
-    ReadWrite,
-
-    /// <summary>Made when absent; for <c>init</c>.</summary>
-    Create,
-
-    /// <summary>Beside a running server, for inspection: takes no lock, refuses commits, migrates nothing.</summary>
-    ReadOnly,
-}
-
 /// <summary>Settings of the embedded store.</summary>
 internal sealed record SqliteStoreOptions
 {
     /// <summary>The database file; beside it stand -wal, -shm and .lock.</summary>
     public required string Path { get; init; }
 
-    public SqliteStoreMode Mode { get; init; } = SqliteStoreMode.ReadWrite;
+    public StoreMode Mode { get; init; } = StoreMode.ReadWrite;
 
     /// <summary>Commits that may wait for the writer; more are refused.</summary>
     public int QueueCapacity { get; init; } = 8192;

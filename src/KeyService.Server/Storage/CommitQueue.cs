@@ -1,4 +1,4 @@
-namespace KeyService.Server.Storage.Sqlite;
+namespace KeyService.Server.Storage;
 
 /// <summary>
 /// Bounded queue from many callers to the one writer thread. The writer takes whatever stands there at once: no waiting for more to come.
@@ -9,24 +9,19 @@ internal sealed class CommitQueue(int capacity)
     private readonly Queue<PendingCommit> _waiting = new();
     private bool _closed;
 
-    /// <exception cref="StoreOverloadedException">The queue is full.</exception>
-    /// <exception cref="StoreUnavailableException">The store is closed.</exception>
-    public void Add(PendingCommit commit)
+    /// <summary>Adds a commit that its caller's cancellation withdraws, and gives its end; a full or closed queue is that end.</summary>
+    public Task<CommitReceipt> Enqueue(PendingCommit commit, CancellationToken cancellationToken)
     {
-        lock (_gate)
+        try
         {
-            if (_closed)
-            {
-                throw new StoreUnavailableException("The store is closed.");
-            }
-
-            if (_waiting.Count >= capacity)
-            {
-                throw new StoreOverloadedException(RetryAfter);
-            }
-
-            _waiting.Enqueue(commit);
-            Monitor.Pulse(_gate);
+            commit.WithdrawOn(cancellationToken);
+            Add(commit);
+            return commit.Completion;
+        }
+        catch (Exception e) when (e is StoreUnavailableException or StoreOverloadedException)
+        {
+            commit.TryTake();
+            return Task.FromException<CommitReceipt>(e);
         }
     }
 
@@ -64,6 +59,25 @@ internal sealed class CommitQueue(int capacity)
         lock (_gate)
         {
             _closed = true;
+            Monitor.Pulse(_gate);
+        }
+    }
+
+    private void Add(PendingCommit commit)
+    {
+        lock (_gate)
+        {
+            if (_closed)
+            {
+                throw new StoreUnavailableException("The store is closed.");
+            }
+
+            if (_waiting.Count >= capacity)
+            {
+                throw new StoreOverloadedException(RetryAfter);
+            }
+
+            _waiting.Enqueue(commit);
             Monitor.Pulse(_gate);
         }
     }

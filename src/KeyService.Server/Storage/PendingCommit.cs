@@ -1,6 +1,6 @@
 using KeyService.Server.Audit;
 
-namespace KeyService.Server.Storage.Sqlite;
+namespace KeyService.Server.Storage;
 
 /// <summary>
 /// One caller's record and change on their way through the writer. Either the writer takes it or its caller's cancellation withdraws it,
@@ -48,7 +48,49 @@ internal sealed class PendingCommit(AuditRecordDraft? record, Func<IStoreTransac
         return taken;
     }
 
-    public void Succeed() => _completion.TrySetResult(Receipt);
+    /// <summary>Undoes what an attempt of the writer left here: the transaction it stood in is gone.</summary>
+    public void StartOver()
+    {
+        CommittedActions = null;
+        Failure = null;
+        Receipt = default;
+        Record?.ForgetChanges();
+    }
+
+    /// <summary>The commit stands: its actions run, in order.</summary>
+    public void RunCommittedActions()
+    {
+        if (Failure is not null || CommittedActions is null)
+        {
+            return;
+        }
+
+        foreach (var action in CommittedActions)
+        {
+            try
+            {
+                action();
+            }
+            catch (Exception e)
+            {
+                // The change is durable; its cache is not right. The caller must learn that, the others must not suffer.
+                Failure = new InvalidOperationException("The change was committed, but a cache could not take it over.", e);
+            }
+        }
+    }
+
+    /// <summary>Answers the caller: its own failure, or where its record stands.</summary>
+    public void Answer()
+    {
+        if (Failure is { } failure)
+        {
+            Fail(failure);
+        }
+        else
+        {
+            _completion.TrySetResult(Receipt);
+        }
+    }
 
     public void Fail(Exception exception) => _completion.TrySetException(exception);
 

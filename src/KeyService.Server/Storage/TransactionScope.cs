@@ -1,13 +1,13 @@
 using System.Data.Common;
 
-namespace KeyService.Server.Storage.Sqlite;
+namespace KeyService.Server.Storage;
 
 /// <summary>What one change sees of the open transaction.</summary>
-internal sealed class SqliteTransactionScope(DbConnection connection, int slot, DateTimeOffset time, PendingCommit commit) : IStoreTransaction
+internal sealed class TransactionScope(DbConnection connection, int slot, DateTimeOffset time, PendingCommit commit) : IStoreTransaction
 {
     public DbConnection Connection { get; } = connection;
 
-    /// <summary>SQLite's transaction belongs to the connection, and the driver did not open this one.</summary>
+    /// <summary>The transaction belongs to the connection: the writers begin it by SQL, and neither driver asks for it.</summary>
     public DbTransaction? Transaction => null;
 
     public int Slot { get; } = slot;

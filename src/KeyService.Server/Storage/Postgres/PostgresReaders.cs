@@ -1,0 +1,48 @@
+using System.Data.Common;
+using Npgsql;
+
+namespace KeyService.Server.Storage.Postgres;
+
+/// <summary>
+/// Reads over one snapshot each, on pooled connections that cannot write. A read that finds its connection broken is done once more on a
+/// new one: the pool notices only then that the database was restarted or switched over.
+/// </summary>
+internal sealed class PostgresReaders(NpgsqlDataSource source)
+{
+    public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ReadOnceAsync(read, cancellationToken);
+        }
+        catch (Exception e) when (PostgresErrors.IsTransient(e) && !cancellationToken.IsCancellationRequested)
+        {
+            source.Clear();
+        }
+
+        try
+        {
+            return await ReadOnceAsync(read, cancellationToken);
+        }
+        catch (Exception e) when (PostgresErrors.IsTransient(e) && !cancellationToken.IsCancellationRequested)
+        {
+            throw PostgresErrors.Unavailable("Reading the store", e);
+        }
+    }
+
+    private async Task<T> ReadOnceAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellationToken);
+        await ExecuteAsync(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", cancellationToken);
+        var answer = await read(connection);
+        // After an exception the connection rolls back as it returns to the pool.
+        await ExecuteAsync(connection, "COMMIT", CancellationToken.None);
+        return answer;
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}
