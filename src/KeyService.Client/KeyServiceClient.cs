@@ -20,6 +20,7 @@ public sealed class KeyServiceClient : IDisposable
         Cipher = new CipherCalls(invoker, runner);
         Archives = new ArchiveCalls(DataKeys);
         Keys = new KeyCalls(invoker, runner);
+        Rotation = new RotationCalls(invoker, runner);
         Access = new AccessCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
@@ -39,6 +40,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Administration of keys.</summary>
     public KeyCalls Keys { get; }
+
+    /// <summary>The calendar of rotations and the ledger of key ages.</summary>
+    public RotationCalls Rotation { get; }
 
     /// <summary>Principals and grants.</summary>
     public AccessCalls Access { get; }

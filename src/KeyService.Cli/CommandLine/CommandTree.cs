@@ -8,6 +8,7 @@ using KeyService.Cli.DataKeys;
 using KeyService.Cli.Doctor;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
+using KeyService.Cli.Rotation;
 using KeyService.Cli.Service;
 using KeyService.Cli.Store;
 
@@ -52,6 +53,7 @@ internal static class CommandTree
         ("adopt", AdoptCommands.Create),
         ("data-key", DataKeyCommands.Create),
         ("key", KeyCommands.Create),
+        ("rotation", RotationCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),

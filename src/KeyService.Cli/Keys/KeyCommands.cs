@@ -14,7 +14,11 @@ internal static class KeyCommands
         ["blind-index"] = KeyPurpose.BlindIndex,
     };
 
-    public static Command Create() => new("key", "Create, list and rotate keys") { New(), Get(), List(), Rotate(), Versions() };
+    public static Command Create() => new("key", "Create, list, rotate and suspend keys")
+    {
+        New(), Get(), List(), Rotate(), Policy(), Versions(), KeyStateCommands.Suspend(), KeyStateCommands.Resume(), KeyStateCommands.Deactivate(),
+        KeyStateCommands.Compromise(), KeyStateCommands.History(), KeyImpactCommand.Create(),
+    };
 
     private static Command New()
     {
@@ -69,12 +73,41 @@ internal static class KeyCommands
     {
         var name = Name();
         var requestId = GlobalOptions.RequestId();
-        return new Command("rotate", "Make and activate a new version; older ones go on decrypting") { name, requestId }.Runs(async run =>
+        return new Command("rotate", "Activate the next version now; older ones go on decrypting") { name, requestId }.Runs(async run =>
         {
             using var client = run.Connect();
             run.Report.Write(KeyRecords.Of(
                 await client.Keys.RotateAsync(run.Get(name), run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
         });
+    }
+
+    private static Command Policy()
+    {
+        var name = Name();
+        var period = Days("--rotation-days", "Rotation period, 90 to 180 days");
+        var limit = Days("--limit-days", "Age past which it encrypts nothing more, the period to 180 days");
+        var warn = Days("--warn-days", "How long before a rotation it is looked at whether it can be done, 1 to 60 days");
+        var requestId = GlobalOptions.RequestId();
+        var command = new Command("policy", "Change when a key is rotated; what is left out stays as it is") { name, period, limit, warn, requestId };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(period) is null && result.GetValue(limit) is null && result.GetValue(warn) is null)
+            {
+                result.AddError("Say what to change: --rotation-days, --limit-days or --warn-days (keyservice key get shows what holds).");
+            }
+        });
+        return command.Runs(async run =>
+        {
+            using var client = run.Connect();
+            run.Report.Write(KeyRecords.Of(
+                await client.Keys.SetPolicyAsync(
+                    run.Get(name), Time(run.Get(period)), Time(run.Get(limit)), Time(run.Get(warn)), run.Get(requestId), run.Cancellation)
+                    .ConfigureAwait(false)));
+        });
+
+        static Option<int?> Days(string option, string description) => new(option) { Description = description, HelpName = "DAYS" };
+
+        static TimeSpan? Time(int? days) => days is { } count ? TimeSpan.FromDays(count) : null;
     }
 
     private static Command Versions()
@@ -89,5 +122,5 @@ internal static class KeyCommands
         });
     }
 
-    private static Argument<string> Name() => new("NAME") { Description = "Name of the key: [a-z0-9._-], grouped by /" };
+    internal static Argument<string> Name() => new("NAME") { Description = "Name of the key: [a-z0-9._-], grouped by /" };
 }

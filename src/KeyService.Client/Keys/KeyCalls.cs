@@ -47,6 +47,59 @@ public sealed class KeyCalls
         return (await runner.UnaryAsync(o => keys.RotateKeyAsync(request, o), cancellation).ConfigureAwait(false)).Key;
     }
 
+    /// <summary>
+    /// Changes the policy; what is null stays as it is. <paramref name="period"/>: 90 to 180 days; <paramref name="limit"/>: the period to 180
+    /// days; <paramref name="warnBefore"/>: 1 to 60 days.
+    /// </summary>
+    public async Task<Key> SetPolicyAsync(
+        string name, TimeSpan? period = null, TimeSpan? limit = null, TimeSpan? warnBefore = null, string? requestId = null,
+        CancellationToken cancellation = default)
+    {
+        var request = new SetKeyPolicyRequest
+        {
+            RequestId = RequestId.OrNew(requestId),
+            Name = name,
+            Rotation = new RotationPolicy { Period = Of(period), Limit = Of(limit), WarnBefore = Of(warnBefore) },
+        };
+        return (await runner.UnaryAsync(o => keys.SetKeyPolicyAsync(request, o), cancellation).ConfigureAwait(false)).Key;
+    }
+
+    /// <summary>Suspends, resumes or deactivates a version, or declares it compromised.</summary>
+    /// <param name="name">The key.</param>
+    /// <param name="state">The state it is to have: suspended, active (to resume), deactivated or compromised.</param>
+    /// <param name="reason">Why; goes into the record.</param>
+    /// <param name="version">16 hexadecimal digits; null is the active (or suspended) one.</param>
+    /// <param name="suspectedSince">Of a compromised version: since when it may have been known to others.</param>
+    /// <param name="stopProcessing">Of a suspended version: it does not decrypt either.</param>
+    /// <param name="requestId">A UUID.</param>
+    /// <param name="cancellation">Cancels the call.</param>
+    public Task<ChangeKeyVersionStateResponse> ChangeStateAsync(
+        string name, KeyState state, string reason, string? version = null, DateTimeOffset? suspectedSince = null, bool stopProcessing = false,
+        string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new ChangeKeyVersionStateRequest
+        {
+            RequestId = RequestId.OrNew(requestId),
+            Name = name,
+            Version = version ?? "",
+            State = state,
+            Reason = reason,
+            SuspectedSince = suspectedSince is { } since ? Timestamp.FromDateTimeOffset(since) : null,
+            StopProcessing = stopProcessing,
+        };
+        return runner.UnaryAsync(o => keys.ChangeKeyVersionStateAsync(request, o), cancellation);
+    }
+
+    /// <summary>Every change of a version's state, oldest first.</summary>
+    public async Task<IReadOnlyList<KeyTransition>> ListTransitionsAsync(string name, string version, CancellationToken cancellation = default) =>
+        (await runner.UnaryAsync(
+            o => keys.ListKeyTransitionsAsync(new ListKeyTransitionsRequest { Name = name, Version = version }, o), cancellation)
+            .ConfigureAwait(false)).Transitions;
+
+    /// <summary>Who uses a key and what depends on it.</summary>
+    public Task<GetKeyImpactResponse> GetImpactAsync(string name, CancellationToken cancellation = default) =>
+        runner.UnaryAsync(o => keys.GetKeyImpactAsync(new GetKeyImpactRequest { Name = name }, o), cancellation);
+
     /// <summary>Keys by name, fetched page by page as they are read.</summary>
     public async IAsyncEnumerable<Key> ListAsync(string prefix = "", [EnumeratorCancellation] CancellationToken cancellation = default)
     {
@@ -62,6 +115,8 @@ public sealed class KeyCalls
         }
         while (request.PageToken.Length > 0);
     }
+
+    private static Duration? Of(TimeSpan? time) => time is { } value ? Duration.FromTimeSpan(value) : null;
 
     /// <summary>Versions of a key, newest first.</summary>
     public async IAsyncEnumerable<KeyVersion> ListVersionsAsync(string name, [EnumeratorCancellation] CancellationToken cancellation = default)

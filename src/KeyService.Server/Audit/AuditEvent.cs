@@ -54,6 +54,20 @@ internal enum AuditEvent : ushort
     /// <summary>A block of wraps of a key version was reserved by this server.</summary>
     KeyWrapsReserved = 305,
 
+    /// <summary>Versions were made ahead, to wait for their activation.</summary>
+    KeyVersionsPrepared = 306,
+    KeyPolicyChanged = 307,
+
+    /// <summary>A version was suspended, resumed, deactivated or declared compromised.</summary>
+    KeyVersionStateChanged = 308,
+    KeyTransitionsListed = 309,
+    KeyImpactRead = 310,
+    KeyAgesListed = 311,
+    RotationStatusRead = 312,
+
+    /// <summary>Sums of what was done with versions were written.</summary>
+    KeyUseMetered = 313,
+
     DataKeyGenerated = 400,
     DataKeysGenerated = 401,
     DataKeyUnwrapped = 402,

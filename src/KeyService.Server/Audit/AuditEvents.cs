@@ -27,8 +27,10 @@ internal static class AuditEvents
         AuditEvent.GrantCreated or AuditEvent.GrantRevoked => AuditEventType.Administer,
         AuditEvent.PrincipalsListed or AuditEvent.GrantsListed or AuditEvent.OwnAccessRead => AuditEventType.Read,
         AuditEvent.AuthenticationRefused => AuditEventType.Read,
-        AuditEvent.KeyCreated or AuditEvent.KeyRotated or AuditEvent.KeyWrapsReserved => AuditEventType.Administer,
-        AuditEvent.KeyRead or AuditEvent.KeysListed or AuditEvent.KeyVersionsListed => AuditEventType.Read,
+        AuditEvent.KeyCreated or AuditEvent.KeyRotated or AuditEvent.KeyWrapsReserved or AuditEvent.KeyVersionsPrepared
+            or AuditEvent.KeyPolicyChanged or AuditEvent.KeyVersionStateChanged or AuditEvent.KeyUseMetered => AuditEventType.Administer,
+        AuditEvent.KeyRead or AuditEvent.KeysListed or AuditEvent.KeyVersionsListed or AuditEvent.KeyTransitionsListed
+            or AuditEvent.KeyImpactRead or AuditEvent.KeyAgesListed or AuditEvent.RotationStatusRead => AuditEventType.Read,
         AuditEvent.DataKeyGenerated or AuditEvent.DataKeysGenerated => AuditEventType.Modify,
         AuditEvent.DataKeyUnwrapped => AuditEventType.Read,
         AuditEvent.DataKeyRewrapped or AuditEvent.DataKeysRewrapped => AuditEventType.Modify,

@@ -82,7 +82,7 @@ internal sealed class TokenSources
             return TokenSource.Refused(ItemError.AccessDenied);
         }
 
-        return KeyStates.MayProcess(version.Row.State)
+        return version.Row.MayProcess
             ? TokenSource.Of(version, await version.CipherAsync(call.CancellationToken), asksPerItem: !coversAll)
             : TokenSource.Refused(ItemError.KeyState);
     }

@@ -68,7 +68,7 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
     /// <exception cref="Refusal">KEY_STATE.</exception>
     public static void DemandProcessing(KeyVersion version)
     {
-        if (!KeyStates.MayProcess(version.Row.State))
+        if (!version.Row.MayProcess)
         {
             throw ItemErrors.ToRefusal(ItemError.KeyState);
         }
@@ -99,7 +99,7 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
             return (null, ItemError.AccessDenied);
         }
 
-        if (!KeyStates.MayProcess(version.Row.State))
+        if (!version.Row.MayProcess)
         {
             return (null, ItemError.KeyState);
         }

@@ -53,7 +53,7 @@ internal sealed class LeaseJudge(KeyRing keys, AccessRegister access, TimeProvid
     public async ValueTask<LeaseStanding> JudgeAsync(Principal principal, HeldLease lease, CancellationToken cancellationToken)
     {
         var standing = new LeaseStanding();
-        if (await keys.FindVersionAsync(lease.Version, cancellationToken) is not { } version || !KeyStates.MayProcess(version.Row.State))
+        if (await keys.FindVersionAsync(lease.Version, cancellationToken) is not { } version || !version.Row.MayProcess)
         {
             return standing;
         }

@@ -5,6 +5,7 @@ using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
+using KeyService.Server.Rotation;
 using KeyService.Server.Storage;
 using KeyService.Server.SystemStatus;
 using KeyService.Server.Trust;
@@ -26,6 +27,7 @@ internal static class Capabilities
         services.AddTrust();
         services.AddSystemStatus();
         services.AddKeys();
+        services.AddRotation();
         services.AddDataKeys();
         services.AddCiphering();
         return services;
@@ -38,6 +40,7 @@ internal static class Capabilities
         endpoints.MapRpc<StoreService>();
         endpoints.MapSystemStatus();
         endpoints.MapRpc<KeysService>();
+        endpoints.MapRpc<RotationService>();
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
     }

@@ -19,6 +19,7 @@ internal sealed class KeyMaker(HsmToken token, RowAuthenticator rows)
 
     private readonly KeyTables _keys = new(rows);
     private readonly KeyMaterialTables _material = new(rows);
+    private readonly KeyTransitionTable _transitions = new(rows);
 
     /// <summary>
     /// Makes a version in the HSM. The token has unwrapped the KEK from its blob and the check value has matched, before anything is
@@ -38,19 +39,20 @@ internal sealed class KeyMaker(HsmToken token, RowAuthenticator rows)
 
     public ValueTask DiscardAsync(NewKeyVersion version) => token.UnloadAsync(version.Id, CancellationToken.None);
 
-    /// <summary>Stores the version as active, with its first block of wraps reserved for this server.</summary>
-    /// <returns>Its row, and the wraps that are left of the block.</returns>
-    public async Task<(KeyVersionRow Row, long WrapsLeft)> StoreAsync(IStoreTransaction transaction, string keyName, NewKeyVersion version)
+    /// <summary>Stores the version, active at once or waiting for its activation.</summary>
+    /// <returns>Its row. Of its wraps only those of its making are reserved.</returns>
+    public async Task<KeyVersionRow> StoreAsync(IStoreTransaction transaction, string keyName, NewKeyVersion version, KeyState state, StateChange change)
     {
         var row = new KeyVersionRow(
-            version.Id, keyName, KeyState.Active, transaction.Time, transaction.Time, DeactivateTime: null, version.Kek.CheckValue,
-            Revision: 1);
+            version.Id, keyName, state, transaction.Time, state == KeyState.Active ? transaction.Time : null, DeactivateTime: null,
+            version.Kek.CheckValue, change, Revision: 1) { TransitionCount = 1 };
         await _keys.InsertVersionAsync(transaction, row);
+        await _transitions.InsertAsync(transaction, row.Id, new KeyTransition(1, null, state, change));
         await _material.InsertBlobAsync(transaction, new KeyBlobRow(version.Id, version.Kek.TokenId, version.Kek.RootBlob, Revision: 1));
         await _material.InsertBlobAsync(
             transaction, new KeyBlobRow(version.Id, KeyBlobRow.BackupOf(version.Kek.BackupKeyId), version.Kek.BackupBlob, Revision: 1));
         await _material.InsertBulkKeyAsync(transaction, new BulkKeyRow(version.Id, version.WrappedBulkKey, Revision: 1));
-        await _material.PutWrapCountAsync(transaction, new WrapCountRow(version.Id, WrapBudget.Block, Revision: 1));
-        return (row, WrapBudget.Block - WrapsOfMaking);
+        await _material.PutWrapCountAsync(transaction, new WrapCountRow(version.Id, WrapsOfMaking, Revision: 1));
+        return row;
     }
 }

@@ -14,6 +14,8 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
 {
     private readonly KeyTables _keys = new(rows);
     private readonly KeyMaterialTables _material = new(rows);
+    private readonly KeyTransitionTable _transitions = new(rows);
+    private readonly KeyUseTable _uses = new(rows);
 
     /// <summary>A key; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">A row of it was changed outside the service.</exception>
@@ -33,6 +35,31 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
             return new KeyFacts(key, new KeyVersionFacts(primary, wraps.Reserved));
         },
         cancellationToken);
+
+    /// <summary>A version's row with what stands beside it, inside the change that writes it.</summary>
+    public async Task<KeyVersionFacts> FactsOfAsync(IStoreTransaction transaction, KeyVersionRow row)
+    {
+        var wraps = await _material.GetWrapCountAsync(transaction.Connection, transaction.Transaction, row.Id, CancellationToken.None);
+        return new KeyVersionFacts(row, wraps.Reserved);
+    }
+
+    /// <summary>A version that a row names, inside a change.</summary>
+    /// <exception cref="StoreTamperedException">It is missing, or was changed outside the service.</exception>
+    public async Task<KeyVersionRow> RequireVersionAsync(IStoreTransaction transaction, Crypto.KeyVersionId id) =>
+        await _keys.FindVersionAsync(transaction.Connection, transaction.Transaction, id, CancellationToken.None)
+        ?? throw new StoreTamperedException("key_versions", id.ToString(), "the active version of a key is missing");
+
+    /// <summary>All changes of a version's state; null when the key has no such version.</summary>
+    public Task<IReadOnlyList<KeyTransition>?> ListTransitionsAsync(string keyName, Crypto.KeyVersionId id, CancellationToken cancellationToken) =>
+        store.ReadAsync(
+            async connection => await _keys.FindVersionAsync(connection, null, id, cancellationToken) is { } version && version.KeyName == keyName
+                ? await _transitions.ListAsync(connection, version, cancellationToken)
+                : null,
+            cancellationToken);
+
+    /// <summary>Who did what with the versions of a key, the last user first.</summary>
+    public Task<IReadOnlyList<KeyUseRow>> ListUsesAsync(string keyName, int limit, CancellationToken cancellationToken) =>
+        store.ReadAsync(connection => _uses.ListAsync(connection, keyName, limit, cancellationToken), cancellationToken);
 
     /// <summary>Names after a place, in byte order: where to look, not yet verified.</summary>
     public Task<IReadOnlyList<string>> ListNamesAsync(string prefix, string after, int limit, CancellationToken cancellationToken) =>

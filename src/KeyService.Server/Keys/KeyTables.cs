@@ -16,13 +16,17 @@ internal sealed class KeyTables(RowAuthenticator rows)
         """
         k.name AS Name, k.purpose AS Purpose, k.rotation_period_seconds AS PeriodSeconds, k.created_at AS CreatedAt,
         k.primary_version AS PrimaryVersion, k.version_count AS VersionCount, k.version_change_count AS VersionChangeCount,
-        k.revision AS Revision, k.mac AS Mac
+        k.limit_seconds AS LimitSeconds, k.warn_seconds AS WarnSeconds, k.rotate_at AS RotateAt, k.warn_at AS WarnAt,
+        k.waiting_versions AS WaitingVersions, k.revision AS Revision, k.mac AS Mac
         """;
 
     private const string VersionColumns =
         """
         v.id AS Id, v.key_name AS KeyName, v.state AS State, v.created_at AS CreatedAt, v.activated_at AS ActivatedAt,
-        v.deactivated_at AS DeactivatedAt, v.check_value AS CheckValue, v.revision AS Revision, v.mac AS Mac
+        v.deactivated_at AS DeactivatedAt, v.check_value AS CheckValue, v.state_changed_at AS StateChangedAt,
+        v.state_changed_by AS StateChangedBy, v.state_reason AS StateReason, v.processing_stopped AS ProcessingStopped,
+        v.suspected_since AS SuspectedSince, v.compromise_processed_at AS CompromiseProcessedAt, v.transition_count AS TransitionCount,
+        v.revision AS Revision, v.mac AS Mac
         """;
 
     /// <summary>How the scrub reads the tables.</summary>
@@ -48,7 +52,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
         var key = await VerifyAsync(raw, cancellationToken);
         var versions = await connection.QuerySingleAsync<RawVersionSum>(
-            "SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM key_versions WHERE key_name = @name", new { name },
+            "SELECT COUNT(*) AS Count, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS Changes FROM key_versions WHERE key_name = @name", new { name },
             transaction);
         return versions.Count == key.VersionCount && versions.Changes == key.VersionChangeCount
             ? key
@@ -70,25 +74,31 @@ internal sealed class KeyTables(RowAuthenticator rows)
     public static async Task<(long Count, long RevisionSum)> SumKeysAsync(DbConnection connection)
     {
         var sum = await connection.QuerySingleAsync<RawVersionSum>(
-            "SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM keys");
+            "SELECT COUNT(*) AS Count, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS Changes FROM keys");
         return (sum.Count, sum.Changes);
     }
 
     public async Task InsertKeyAsync(IStoreTransaction transaction, KeyRow key) => await transaction.Connection.ExecuteAsync(
         """
         INSERT INTO keys
-            (name, purpose, rotation_period_seconds, created_at, primary_version, version_count, version_change_count, revision, mac)
-        VALUES (@Name, @Purpose, @PeriodSeconds, @CreatedAt, @PrimaryVersion, @VersionCount, @VersionChangeCount, @Revision, @Mac)
+            (name, purpose, rotation_period_seconds, created_at, primary_version, version_count, version_change_count, limit_seconds,
+             warn_seconds, rotate_at, warn_at, waiting_versions, revision, mac)
+        VALUES (@Name, @Purpose, @PeriodSeconds, @CreatedAt, @PrimaryVersion, @VersionCount, @VersionChangeCount, @LimitSeconds,
+             @WarnSeconds, @RotateAt, @WarnAt, @WaitingVersions, @Revision, @Mac)
         """,
         await RawAsync(transaction, key), transaction.Transaction);
 
-    public async Task UpdateKeyAsync(IStoreTransaction transaction, KeyRow key) => await transaction.Connection.ExecuteAsync(
-        """
-        UPDATE keys SET primary_version = @PrimaryVersion, version_count = @VersionCount, version_change_count = @VersionChangeCount,
-            revision = @Revision, mac = @Mac
-        WHERE name = @Name
-        """,
-        await RawAsync(transaction, key), transaction.Transaction);
+    /// <summary>Writes a state with a revision one higher than the row's.</summary>
+    public async Task UpdateKeyAsync(IStoreTransaction transaction, KeyRow key) => Expect(
+        await transaction.Connection.ExecuteAsync(
+            """
+            UPDATE keys SET rotation_period_seconds = @PeriodSeconds, primary_version = @PrimaryVersion, version_count = @VersionCount,
+                version_change_count = @VersionChangeCount, limit_seconds = @LimitSeconds, warn_seconds = @WarnSeconds, rotate_at = @RotateAt,
+                warn_at = @WarnAt, waiting_versions = @WaitingVersions, revision = @Revision, mac = @Mac
+            WHERE name = @Name AND revision = @Revision - 1
+            """,
+            await RawAsync(transaction, key), transaction.Transaction),
+        "keys", key.Name);
 
     /// <summary>A version by id; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed.</exception>
@@ -121,25 +131,51 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     public async Task InsertVersionAsync(IStoreTransaction transaction, KeyVersionRow version) => await transaction.Connection.ExecuteAsync(
         """
-        INSERT INTO key_versions (id, key_name, state, created_at, activated_at, deactivated_at, check_value, revision, mac)
-        VALUES (@Id, @KeyName, @State, @CreatedAt, @ActivatedAt, @DeactivatedAt, @CheckValue, @Revision, @Mac)
+        INSERT INTO key_versions
+            (id, key_name, state, created_at, activated_at, deactivated_at, check_value, state_changed_at, state_changed_by, state_reason,
+             processing_stopped, suspected_since, compromise_processed_at, transition_count, revision, mac)
+        VALUES (@Id, @KeyName, @State, @CreatedAt, @ActivatedAt, @DeactivatedAt, @CheckValue, @StateChangedAt, @StateChangedBy, @StateReason,
+             @ProcessingStopped, @SuspectedSince, @CompromiseProcessedAt, @TransitionCount, @Revision, @Mac)
         """,
         await RawAsync(transaction, version), transaction.Transaction);
 
-    public async Task UpdateVersionAsync(IStoreTransaction transaction, KeyVersionRow version) => await transaction.Connection.ExecuteAsync(
-        """
-        UPDATE key_versions SET state = @State, activated_at = @ActivatedAt, deactivated_at = @DeactivatedAt,
-            revision = @Revision, mac = @Mac
-        WHERE id = @Id
-        """,
-        await RawAsync(transaction, version), transaction.Transaction);
+    /// <summary>Writes a state with a revision one higher than the row's.</summary>
+    public async Task UpdateVersionAsync(IStoreTransaction transaction, KeyVersionRow version) => Expect(
+        await transaction.Connection.ExecuteAsync(
+            """
+            UPDATE key_versions SET state = @State, activated_at = @ActivatedAt, deactivated_at = @DeactivatedAt,
+                state_changed_at = @StateChangedAt, state_changed_by = @StateChangedBy, state_reason = @StateReason,
+                processing_stopped = @ProcessingStopped, suspected_since = @SuspectedSince,
+                compromise_processed_at = @CompromiseProcessedAt, transition_count = @TransitionCount, revision = @Revision, mac = @Mac
+            WHERE id = @Id AND revision = @Revision - 1
+            """,
+            await RawAsync(transaction, version), transaction.Transaction),
+        "key_versions", version.Id.ToString());
+
+    /// <summary>Versions of a key that wait for their activation, the oldest first.</summary>
+    public async Task<IReadOnlyList<KeyVersionRow>> ListWaitingAsync(
+        DbConnection connection, DbTransaction? transaction, string keyName, CancellationToken cancellationToken)
+    {
+        var list = new List<KeyVersionRow>();
+        foreach (var raw in await connection.QueryAsync<RawVersion>(
+            $"SELECT {VersionColumns} FROM key_versions v WHERE v.key_name = @keyName AND v.state = 1 ORDER BY v.created_at, v.id",
+            new { keyName }, transaction))
+        {
+            list.Add(await VerifyAsync(raw, cancellationToken));
+        }
+
+        return list;
+    }
 
     private async Task<KeyRow> VerifyAsync(RawKey raw, CancellationToken cancellationToken)
     {
         await rows.VerifyAsync(raw.Canonical(), raw.Mac, "keys", raw.Name, raw.Revision, cancellationToken);
+        var rotation = new RotationPolicy(
+            TimeSpan.FromSeconds(raw.PeriodSeconds), Seconds(raw.LimitSeconds) ?? RotationPolicy.Default.Limit,
+            Seconds(raw.WarnSeconds) ?? RotationPolicy.Default.WarnBefore);
         return new KeyRow(
-            raw.Name, (KeyPurpose)raw.Purpose, new RotationPolicy(TimeSpan.FromSeconds(raw.PeriodSeconds)),
-            UnixTime.FromNanoseconds(raw.CreatedAt), Unsigned(raw.PrimaryVersion), raw.VersionCount, raw.VersionChangeCount, raw.Revision);
+            raw.Name, (KeyPurpose)raw.Purpose, rotation, UnixTime.FromNanoseconds(raw.CreatedAt), Unsigned(raw.PrimaryVersion), raw.VersionCount,
+            raw.VersionChangeCount, raw.WaitingVersions ?? 0, Time(raw.RotateAt), raw.Revision);
     }
 
     private async Task<KeyVersionRow> VerifyAsync(RawVersion raw, CancellationToken cancellationToken)
@@ -147,14 +183,26 @@ internal sealed class KeyTables(RowAuthenticator rows)
         await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_versions", Unsigned(raw.Id).ToString(), raw.Revision, cancellationToken);
         return new KeyVersionRow(
             Unsigned(raw.Id), raw.KeyName, (KeyState)raw.State, UnixTime.FromNanoseconds(raw.CreatedAt), Time(raw.ActivatedAt),
-            Time(raw.DeactivatedAt), raw.CheckValue, raw.Revision);
+            Time(raw.DeactivatedAt), raw.CheckValue,
+            raw.StateChangedAt is { } changedAt
+                ? new StateChange(UnixTime.FromNanoseconds(changedAt), raw.StateChangedBy ?? "", raw.StateReason ?? "")
+                : null,
+            raw.Revision)
+        {
+            ProcessingStopped = raw.ProcessingStopped == 1,
+            SuspectedSince = Time(raw.SuspectedSince),
+            CompromiseProcessedTime = Time(raw.CompromiseProcessedAt),
+            TransitionCount = raw.TransitionCount ?? 0,
+        };
     }
 
     private async Task<RawKey> RawAsync(IStoreTransaction transaction, KeyRow key)
     {
         var raw = new RawKey(
             key.Name, (long)key.Purpose, (long)key.Rotation.Period.TotalSeconds, UnixTime.Nanoseconds(key.CreateTime),
-            Signed(key.PrimaryVersion), key.VersionCount, key.VersionChangeCount, key.Revision, []);
+            Signed(key.PrimaryVersion), key.VersionCount, key.VersionChangeCount, (long)key.Rotation.Limit.TotalSeconds,
+            (long)key.Rotation.WarnBefore.TotalSeconds, Nanoseconds(key.RotateTime), Nanoseconds(key.WarnTime), key.WaitingVersions,
+            key.Revision, []);
         return raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "keys", key.Name, raw.Revision) };
     }
 
@@ -162,9 +210,21 @@ internal sealed class KeyTables(RowAuthenticator rows)
     {
         var raw = new RawVersion(
             Signed(version.Id), version.KeyName, (long)version.State, UnixTime.Nanoseconds(version.CreateTime),
-            Nanoseconds(version.ActivateTime), Nanoseconds(version.DeactivateTime), version.CheckValue, version.Revision, []);
+            Nanoseconds(version.ActivateTime), Nanoseconds(version.DeactivateTime), version.CheckValue,
+            Nanoseconds(version.LastChange?.Time), version.LastChange?.By, version.LastChange?.Reason, version.ProcessingStopped ? 1 : 0,
+            Nanoseconds(version.SuspectedSince), Nanoseconds(version.CompromiseProcessedTime), version.TransitionCount, version.Revision, []);
         return raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "key_versions", version.Id.ToString(), raw.Revision) };
     }
+
+    private static void Expect(int changed, string table, string rowId)
+    {
+        if (changed != 1)
+        {
+            throw new StoreTamperedException(table, rowId, "the row is not at the revision that the service wrote");
+        }
+    }
+
+    private static TimeSpan? Seconds(long? seconds) => seconds is { } value ? TimeSpan.FromSeconds(value) : null;
 
     private static long? Nanoseconds(DateTimeOffset? time) => time is { } value ? UnixTime.Nanoseconds(value) : null;
 
@@ -175,20 +235,44 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
     internal static KeyVersionId Unsigned(long id) => new(unchecked((ulong)id));
 
+    // A row of before the lifecycle has no limit and is MACed as it was then. Taking the new columns out of a newer row does not make it one:
+    // its MAC is over more.
     private sealed record RawKey(
         string Name, long Purpose, long PeriodSeconds, long CreatedAt, long PrimaryVersion, long VersionCount, long VersionChangeCount,
-        long Revision, byte[] Mac)
+        long? LimitSeconds, long? WarnSeconds, long? RotateAt, long? WarnAt, long? WaitingVersions, long Revision, byte[] Mac)
     {
-        public byte[] Canonical() => RowMac.Row("keys").AddString(Name).AddInt64(Purpose).AddInt64(PeriodSeconds).AddInt64(CreatedAt)
-            .AddInt64(PrimaryVersion).AddInt64(VersionCount).AddInt64(VersionChangeCount).AddInt64(Revision).ToArray();
+        public byte[] Canonical()
+        {
+            var row = RowMac.Row("keys").AddString(Name).AddInt64(Purpose).AddInt64(PeriodSeconds).AddInt64(CreatedAt)
+                .AddInt64(PrimaryVersion).AddInt64(VersionCount).AddInt64(VersionChangeCount);
+            if (LimitSeconds is not null || WarnSeconds is not null || RotateAt is not null || WarnAt is not null || WaitingVersions is not null)
+            {
+                row = row.AddInt64(LimitSeconds).AddInt64(WarnSeconds).AddInt64(RotateAt).AddInt64(WarnAt).AddInt64(WaitingVersions);
+            }
+
+            return row.AddInt64(Revision).ToArray();
+        }
     }
 
+    // As with keys: a row of before the lifecycle counts no transitions.
     private sealed record RawVersion(
-        long Id, string KeyName, long State, long CreatedAt, long? ActivatedAt, long? DeactivatedAt, byte[] CheckValue, long Revision,
-        byte[] Mac)
+        long Id, string KeyName, long State, long CreatedAt, long? ActivatedAt, long? DeactivatedAt, byte[] CheckValue, long? StateChangedAt,
+        string? StateChangedBy, string? StateReason, long? ProcessingStopped, long? SuspectedSince, long? CompromiseProcessedAt,
+        long? TransitionCount, long Revision, byte[] Mac)
     {
-        public byte[] Canonical() => RowMac.Row("key_versions").AddInt64(Id).AddString(KeyName).AddInt64(State).AddInt64(CreatedAt)
-            .AddInt64(ActivatedAt).AddInt64(DeactivatedAt).AddBytes(CheckValue).AddInt64(Revision).ToArray();
+        public byte[] Canonical()
+        {
+            var row = RowMac.Row("key_versions").AddInt64(Id).AddString(KeyName).AddInt64(State).AddInt64(CreatedAt)
+                .AddInt64(ActivatedAt).AddInt64(DeactivatedAt).AddBytes(CheckValue);
+            if (StateChangedAt is not null || StateChangedBy is not null || StateReason is not null || ProcessingStopped is not null
+                || SuspectedSince is not null || CompromiseProcessedAt is not null || TransitionCount is not null)
+            {
+                row = row.AddInt64(StateChangedAt).AddString(StateChangedBy).AddString(StateReason).AddInt64(ProcessingStopped)
+                    .AddInt64(SuspectedSince).AddInt64(CompromiseProcessedAt).AddInt64(TransitionCount);
+            }
+
+            return row.AddInt64(Revision).ToArray();
+        }
     }
 
     private sealed record RawVersionSum(long Count, long Changes);

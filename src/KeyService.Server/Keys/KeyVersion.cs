@@ -9,6 +9,7 @@ internal sealed class KeyVersion : IDisposable
     private readonly SemaphoreSlim _opening = new(1);
     private volatile FieldCipher? _cipher;
     private volatile KeyVersionRow _row;
+    private long _lastUse;
 
     public KeyVersion(KeyVersionRow row, WrapBudget wraps, Func<KeyVersionId, CancellationToken, Task<FieldCipher>> openCipher)
     {
@@ -26,10 +27,42 @@ internal sealed class KeyVersion : IDisposable
     public string KeyName => _row.KeyName;
 
     /// <summary>The row as last committed or read.</summary>
-    public KeyVersionRow Row
+    public KeyVersionRow Row => _row;
+
+    /// <summary>True when the row may have been changed by another server and has to be read again before it is used.</summary>
+    public bool IsStale { get; private set; }
+
+    /// <summary>Milliseconds of the ring's clock at the last use, for eviction.</summary>
+    public long LastUse => Volatile.Read(ref _lastUse);
+
+    /// <summary>Takes a newer row over; an older one is left aside.</summary>
+    public void TakeOver(KeyVersionRow row)
     {
-        get => _row;
-        set => _row = value;
+        lock (_opening)
+        {
+            if (row.Revision >= _row.Revision)
+            {
+                _row = row;
+                IsStale = false;
+            }
+        }
+    }
+
+    public void MarkStale()
+    {
+        lock (_opening)
+        {
+            IsStale = true;
+        }
+    }
+
+    public void Touch(long milliseconds)
+    {
+        // Written once a second at most: a cache line that every call writes would be fought over.
+        if (milliseconds - Volatile.Read(ref _lastUse) > 1000)
+        {
+            Volatile.Write(ref _lastUse, milliseconds);
+        }
     }
 
     public WrapBudget Wraps { get; }

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Grpc.Core.Interceptors;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
+using KeyService.Server.Keys;
 
 namespace KeyService.Server.Pipeline;
 
@@ -10,7 +11,8 @@ namespace KeyService.Server.Pipeline;
 /// kinds of call; what goes wrong becomes a status with a reason and is recorded as well.
 /// </summary>
 internal sealed class CallPipeline(
-    CallRecorder recorder, LimitsConfiguration limits, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log) : Interceptor
+    CallRecorder recorder, LimitsConfiguration limits, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log,
+    KeyUseMeter? uses = null) : Interceptor
 {
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
@@ -106,6 +108,7 @@ internal sealed class CallPipeline(
         try
         {
             await recorder.RecordAsync(call.Record, call.Started);
+            uses?.Count(call.Record);
         }
         catch (Refusal unrecorded)
         {

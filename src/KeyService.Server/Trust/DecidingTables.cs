@@ -12,6 +12,7 @@ internal static class DecidingTables
         .. AccessRows.Deciding,
         .. KeyTables.Deciding,
         .. KeyMaterialTables.Deciding,
+        .. KeyTransitionTable.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];
@@ -23,6 +24,7 @@ internal static class DecidingTables
         ["register_state"] = "follows from the rows that it counts, which are compared themselves",
         ["requests"] = "answers kept for 24 hours and then deleted; an old one is refused by its time",
         ["audit_slots"] = "marks of the log itself: the log and each server's own mark outside the database tell an old one",
+        ["key_uses"] = "sums over calls that each stand in the log, thousands a minute; they inform, and what decides on destruction is asked of the log and the holdings too",
         ["approvals"] = "laid and not yet used: nothing writes it",
     };
 }

@@ -32,6 +32,7 @@ internal static class TrustCapability
             provider.GetRequiredService<StoreWatch>(), provider.GetRequiredService<AlarmOutlet>(), provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ChangeFollower>>()));
         services.AddHostedService(provider => provider.GetRequiredService<ChangeFollower>());
+        services.AddHostedService<RestoreRotation>();
         services.AddSingleton<ScrubWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<ScrubWorker>());
         return services;

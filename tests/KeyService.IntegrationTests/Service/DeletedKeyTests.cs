@@ -13,13 +13,14 @@ public sealed class DeletedKeyTests(ServiceFixture service) : IClassFixture<Serv
 {
     private const string PutBack =
         """
-        UPDATE key_versions SET (state, deactivated_at, revision, mac) =
-            (SELECT e.state, e.deactivated_at, e.revision, e.mac FROM earlier.key_versions e WHERE e.id = key_versions.id) WHERE key_name = @name AND state = 4;
+        UPDATE key_versions SET (state, deactivated_at, state_changed_at, state_changed_by, state_reason, transition_count, revision, mac) =
+            (SELECT e.state, e.deactivated_at, e.state_changed_at, e.state_changed_by, e.state_reason, e.transition_count, e.revision, e.mac
+             FROM earlier.key_versions e WHERE e.id = key_versions.id) WHERE key_name = @name AND state = 4;
         """;
 
     [Theory]
     [InlineData("DELETE FROM keys WHERE name = @name", Refused.AnyKey)]
-    [InlineData("UPDATE keys SET (primary_version, version_count, version_change_count, revision, mac) = (SELECT e.primary_version, e.version_count, e.version_change_count, e.revision, e.mac FROM earlier.keys e WHERE e.name = keys.name) WHERE name = @name", Refused.AnyKey)]
+    [InlineData("UPDATE keys SET (primary_version, version_count, version_change_count, rotate_at, warn_at, waiting_versions, revision, mac) = (SELECT e.primary_version, e.version_count, e.version_change_count, e.rotate_at, e.warn_at, e.waiting_versions, e.revision, e.mac FROM earlier.keys e WHERE e.name = keys.name) WHERE name = @name", Refused.AnyKey)]
     [InlineData("DELETE FROM key_versions WHERE key_name = @name AND state = 4", Refused.ThisKey)]
     [InlineData(PutBack, Refused.ThisKey)]
     public async Task Nothing_new_is_protected_and_the_neighbours_stay_readable(string edit, Refused refused)

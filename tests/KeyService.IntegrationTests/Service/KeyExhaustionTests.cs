@@ -22,7 +22,7 @@ public sealed class KeyExhaustionTests(SoftHsmDirectory softHsm) : IClassFixture
         await keys.Store.CommitAsync(
             new AuditRecordDraft(AuditEvent.KeyWrapsReserved),
             transaction => new KeyMaterialTables(keys.Rows).PutWrapCountAsync(transaction,
-                new WrapCountRow(id, WrapBudget.Limit - 10, Revision: 7)),
+                new WrapCountRow(id, WrapBudget.Limit - 10, Revision: 2)),
             default);
 
         // The next start of the server finds ten wraps left.

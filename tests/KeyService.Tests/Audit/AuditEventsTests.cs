@@ -37,6 +37,14 @@ public sealed class AuditEventsTests
             303 key-rotated Administer
             304 key-versions-listed Read
             305 key-wraps-reserved Administer
+            306 key-versions-prepared Administer
+            307 key-policy-changed Administer
+            308 key-version-state-changed Administer
+            309 key-transitions-listed Read
+            310 key-impact-read Read
+            311 key-ages-listed Read
+            312 rotation-status-read Read
+            313 key-use-metered Administer
             400 data-key-generated Modify
             401 data-keys-generated Modify
             402 data-key-unwrapped Read

@@ -10,7 +10,7 @@ public class KeyStateTests
     [Theory]
     [InlineData(1, "PreActivation", false, false)]
     [InlineData(2, "Active", true, true)]
-    [InlineData(3, "Suspended", false, true)]
+    [InlineData(3, "Suspended", false, true)] // unless its suspension said otherwise
     [InlineData(4, "Deactivated", false, true)]
     [InlineData(5, "Compromised", false, true)]
     [InlineData(6, "Destroyed", false, false)]
@@ -19,7 +19,35 @@ public class KeyStateTests
         var state = (Domain.KeyState)number;
         Assert.Equal(name, state.ToString());
         Assert.Equal(name, ((KeyState)number).ToString());
-        Assert.Equal((protects, processes), (Domain.KeyStates.MayProtect(state), Domain.KeyStates.MayProcess(state)));
+        Assert.Equal((protects, processes), (Domain.KeyStates.MayProtect(state), Row(state).MayProcess));
+    }
+
+    [Fact]
+    public void A_suspension_can_stop_decryption_too_and_only_a_suspension()
+    {
+        foreach (var state in System.Enum.GetValues<Domain.KeyState>())
+        {
+            var stopped = Row(state) with { ProcessingStopped = true };
+            Assert.Equal(state != Domain.KeyState.Suspended && Row(state).MayProcess, stopped.MayProcess);
+        }
+    }
+
+    /// <summary>NIST SP 800-57 part 1, section 7, as far as this service goes; every pair that is not here is refused.</summary>
+    [Fact]
+    public void The_transitions_are_these_and_no_others()
+    {
+        string[] expected =
+        [
+            "PreActivation Active", "PreActivation Compromised", "PreActivation Destroyed",
+            "Active Suspended", "Active Deactivated", "Active Compromised",
+            "Suspended Active", "Suspended Deactivated", "Suspended Compromised",
+            "Deactivated Compromised", "Deactivated Destroyed",
+            "Compromised Destroyed",
+        ];
+        var states = System.Enum.GetValues<Domain.KeyState>();
+        Assert.Equal(
+            expected.Order(StringComparer.Ordinal),
+            states.SelectMany(from => states.Where(to => Domain.KeyStates.MayFollow(from, to)).Select(to => $"{from} {to}")).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -29,13 +57,13 @@ public class KeyStateTests
     [InlineData(90)]
     [InlineData(180)]
     public void A_period_of_90_to_180_days_is_taken(int days) =>
-        Assert.Equal(TimeSpan.FromDays(days), Domain.RotationPolicy.Require(Policy(days * 86400L), "rotation").Period);
+        Assert.Equal(TimeSpan.FromDays(days), Require(Policy(days * 86400L)).Period);
 
     [Fact]
     public void No_period_is_90_days()
     {
-        Assert.Equal(TimeSpan.FromDays(90), Domain.RotationPolicy.Require(null, "rotation").Period);
-        Assert.Equal(TimeSpan.FromDays(90), Domain.RotationPolicy.Require(new RotationPolicy(), "rotation").Period);
+        Assert.Equal(TimeSpan.FromDays(90), Require(null).Period);
+        Assert.Equal(TimeSpan.FromDays(90), Require(new RotationPolicy()).Period);
     }
 
     [Theory]
@@ -48,7 +76,7 @@ public class KeyStateTests
     {
         var policy = Policy(seconds);
         policy.Period.Nanos = nanos;
-        Assert.Equal(Reason.InvalidArgument, Assert.Throws<Refusal>(() => Domain.RotationPolicy.Require(policy, "rotation")).Reason);
+        Assert.Equal(Reason.InvalidArgument, Assert.Throws<Refusal>(() => Require(policy)).Reason);
     }
 
     [Theory]
@@ -61,10 +89,10 @@ public class KeyStateTests
         var now = new DateTimeOffset(2026, 11, 22, 0, 0, 0, TimeSpan.Zero);
         var made = now.AddDays(-ageDays);
         var id = new KeyService.Crypto.KeyVersionId(1);
-        var row = new Domain.KeyVersionRow(id, "k", (Domain.KeyState)state, made, made, null, [], 1);
-        using var version = new Domain.KeyVersion(row, new Domain.WrapBudget(_ => Task.FromResult(0L), 0), (_, _) =>
+        var row = new Domain.KeyVersionRow(id, "k", (Domain.KeyState)state, made, made, null, [], null, 1);
+        using var version = new Domain.KeyVersion(row, new Domain.WrapBudget((_, _) => Task.FromResult(0L)), (_, _) =>
             throw new InvalidOperationException());
-        var key = new Domain.Key(new Domain.KeyRow("k", Domain.KeyPurpose.EncryptDecrypt, Domain.RotationPolicy.Default, made, id, 1, 1, 1),
+        var key = new Domain.Key(new Domain.KeyRow("k", Domain.KeyPurpose.EncryptDecrypt, Domain.RotationPolicy.Default, made, id, 1, 1, 0, made, 1),
             version);
         if (refused is null)
         {
@@ -75,6 +103,44 @@ public class KeyStateTests
             Assert.Equal(refused, Assert.Throws<Refusal>(() => key.ForProtection(now)).Reason);
         }
     }
+
+    [Theory]
+    [InlineData(89 * 86400L, "limit")]
+    [InlineData(119 * 86400L, "limit")]
+    [InlineData(181 * 86400L, "limit")]
+    [InlineData(86399L, "warn_before")]
+    [InlineData(60 * 86400L + 1, "warn_before")]
+    public void A_limit_before_the_rotation_or_past_180_days_and_a_warning_outside_1_to_60_days_are_refused(long seconds, string field)
+    {
+        var policy = Policy(120 * 86400L);
+        var value = new Duration { Seconds = seconds };
+        _ = field == "limit" ? policy.Limit = value : policy.WarnBefore = value;
+        var refusal = Assert.Throws<Refusal>(() => Require(policy));
+        Assert.Contains(field, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_longer_period_takes_the_limit_along_that_was_not_asked_for()
+    {
+        var before = new Domain.RotationPolicy(TimeSpan.FromDays(90), TimeSpan.FromDays(100), TimeSpan.FromDays(14));
+        var after = Domain.RotationPolicy.Require(Policy(150 * 86400L), before, "rotation");
+        Assert.Equal((150, 150), (after.Period.TotalDays, after.Limit.TotalDays));
+    }
+
+    [Fact]
+    public void A_version_is_replaced_before_its_limit_even_where_both_are_the_same()
+    {
+        var activated = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var policy = new Domain.RotationPolicy(TimeSpan.FromDays(180), TimeSpan.FromDays(180), TimeSpan.FromDays(14));
+        Assert.Equal(TimeSpan.FromHours(1), policy.LimitAt(activated) - policy.RotateAt(activated));
+        Assert.Equal(TimeSpan.FromDays(90), Domain.RotationPolicy.Default.RotateAt(activated) - activated);
+    }
+
+    private static Domain.RotationPolicy Require(RotationPolicy? policy) =>
+        Domain.RotationPolicy.Require(policy, Domain.RotationPolicy.Default, "rotation");
+
+    private static Domain.KeyVersionRow Row(Domain.KeyState state) =>
+        new(new KeyService.Crypto.KeyVersionId(1), "k", state, DateTimeOffset.UnixEpoch, null, null, [], null, 1);
 
     private static RotationPolicy Policy(long seconds) => new() { Period = new Duration { Seconds = seconds } };
 }

@@ -10,29 +10,38 @@ public class WrapBudgetTests
     public async Task Wraps_are_reserved_before_they_are_made_and_in_blocks()
     {
         var counter = new Counter(0);
-        using var budget = new WrapBudget(counter.ReserveAsync, reserved: 0);
+        using var budget = new WrapBudget(counter.ReserveAsync);
         await budget.TakeAsync(1, default);
         Assert.Equal(1, counter.Reservations);
-        await budget.TakeAsync((int)WrapBudget.Block - 1, default);
+        await budget.TakeAsync((int)WrapBudget.FirstBlock - 1, default);
         Assert.Equal(1, counter.Reservations);
         await budget.TakeAsync(1, default);
         Assert.Equal(2, counter.Reservations);
     }
 
     [Fact]
-    public async Task What_was_reserved_at_the_making_is_used_first()
+    public async Task Blocks_grow_from_a_small_first_one_up_to_the_full_one()
     {
         var counter = new Counter(0);
-        using var budget = new WrapBudget(counter.ReserveAsync, reserved: 10);
-        await budget.TakeAsync(10, default);
-        Assert.Equal(0, counter.Reservations);
+        using var budget = new WrapBudget(counter.ReserveAsync);
+        var seen = new List<long>();
+        while (seen.Count < 4)
+        {
+            await budget.TakeAsync(1000, default);
+            if (counter.Reservations > seen.Count)
+            {
+                seen.Add(counter.Reserved - seen.Sum());
+            }
+        }
+
+        Assert.Equal([WrapBudget.FirstBlock, WrapBudget.FirstBlock * 8, WrapBudget.Block, WrapBudget.Block], seen);
     }
 
     [Fact]
     public async Task The_last_wrap_is_the_2_to_the_32nd_and_no_further_one_is_made()
     {
         var counter = new Counter(WrapBudget.Limit - 5);
-        using var budget = new WrapBudget(counter.ReserveAsync, reserved: 0);
+        using var budget = new WrapBudget(counter.ReserveAsync);
         await budget.TakeAsync(3, default);
         Assert.Equal(WrapBudget.Limit, counter.Reserved);
         var refusal = await Assert.ThrowsAsync<Refusal>(() => budget.TakeAsync(3, default).AsTask());
@@ -48,7 +57,7 @@ public class WrapBudgetTests
     public async Task Many_at_a_time_never_take_more_than_was_reserved()
     {
         var counter = new Counter(WrapBudget.Limit - 200_000);
-        using var budget = new WrapBudget(counter.ReserveAsync, reserved: 0);
+        using var budget = new WrapBudget(counter.ReserveAsync);
         long taken = 0;
         await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(async () =>
         {
@@ -73,8 +82,7 @@ public class WrapBudgetTests
     public async Task A_reservation_that_fails_gives_nothing()
     {
         var fail = true;
-        using var budget = new WrapBudget(_ => fail ? throw new InvalidOperationException("the store is away") : Task.FromResult(5L),
-            reserved: 0);
+        using var budget = new WrapBudget((_, _) => fail ? throw new InvalidOperationException("the store is away") : Task.FromResult(5L));
         await Assert.ThrowsAsync<InvalidOperationException>(() => budget.TakeAsync(1, default).AsTask());
         fail = false;
         await budget.TakeAsync(5, default);
@@ -91,11 +99,11 @@ public class WrapBudgetTests
 
         public int AtATime { get; private set; }
 
-        public async Task<long> ReserveAsync(CancellationToken cancellationToken)
+        public async Task<long> ReserveAsync(long wanted, CancellationToken cancellationToken)
         {
             AtATime = Math.Max(AtATime, Interlocked.Increment(ref _inside));
             await Task.Yield();
-            var granted = Math.Min(WrapBudget.Block, WrapBudget.Limit - Reserved);
+            var granted = Math.Min(wanted, WrapBudget.Limit - Reserved);
             Reserved += granted;
             Reservations++;
             Interlocked.Decrement(ref _inside);

@@ -19,7 +19,7 @@ public sealed class MigrationTests : IDisposable
         Assert.Equal(
             [
                 "1 initial ab76cddbf3c61c7d1f776aee469c182671443e0e84ab3c64f37085a2c5d09dac",
-                "2 lifecycle 4d40308b10323a1ac17263a36e90ea383db429be6f5e9597327fa2c0ff838ca6",
+                "2 lifecycle 020b588ba5c63954be2b882b22b4e432465d0e541e520a4d35e11aa443466776",
                 "3 alarms 5fe8b5ac190e49c83b3750a8cd00330254f0ae1a5ecf495db9ab2a0b092121c7",
                 "4 backups c039dbaf523c26bda6b568e73683b4317f736d9bcc6a1a7cd9907294c8261c09",
                 "5 holdings 36acade0f549b4c0f19f10eeacc026cd92f69dc3c618603c3a8dacacac1293cd",

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using KeyService.Hsm;
+using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 
 namespace KeyService.Server.Hosting;
@@ -91,6 +92,7 @@ internal static class ConfigurationFile
             Postgres = postgres,
             Telemetry = ReadTelemetry(root.Section("telemetry")),
             Limits = ReadLimits(root.Section("limits")),
+            Rotation = ReadRotation(root.Section("rotation")),
         };
     }
 
@@ -173,6 +175,18 @@ internal static class ConfigurationFile
         return telemetry;
     }
 
+    private static RotationConfiguration ReadRotation(ConfigurationSection section)
+    {
+        var defaults = new RotationConfiguration();
+        var rotation = new RotationConfiguration
+        {
+            PerMinute = section.Whole("perMinute", 1, 100_000, defaults.PerMinute),
+            LookSeconds = section.Whole("lookSeconds", 1, 3600, defaults.LookSeconds),
+        };
+        section.Finish();
+        return rotation;
+    }
+
     private static LimitsConfiguration ReadLimits(ConfigurationSection section)
     {
         var defaults = new LimitsConfiguration();
@@ -181,6 +195,7 @@ internal static class ConfigurationFile
             ConcurrentCalls = section.Whole("concurrentCalls", 1, 100_000, defaults.ConcurrentCalls),
             ConcurrentStreams = section.Whole("concurrentStreams", 1, 10_000, defaults.ConcurrentStreams),
             ConcurrentListeners = section.Whole("concurrentListeners", 1, 100_000, defaults.ConcurrentListeners),
+            CachedKeyVersions = section.Whole("cachedKeyVersions", 100, 1_000_000, defaults.CachedKeyVersions),
             Connections = section.Whole("connections", 1, 1_000_000, defaults.Connections),
             Handshakes = section.Whole("handshakes", 1, 100_000, defaults.Handshakes),
             StreamIdleSeconds = section.Whole("streamIdleSeconds", 1, 86_400, defaults.StreamIdleSeconds),

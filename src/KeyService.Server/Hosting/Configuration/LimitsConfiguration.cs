@@ -12,6 +12,9 @@ internal sealed record LimitsConfiguration
     /// <summary>Clients that may listen to their leases at once, 1 to 100,000. Each costs some tens of KiB.</summary>
     public int ConcurrentListeners { get; init; } = 4096;
 
+    /// <summary>Key versions kept in memory, 100 to 1,000,000; about 1 KiB each, and 10 KiB a thread where fields are encrypted under it.</summary>
+    public int CachedKeyVersions { get; init; } = 10_000;
+
     /// <summary>Connections open at once, 1 to 1,000,000, over all listeners.</summary>
     public int Connections { get; init; } = 12_000;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using KeyService.Hsm;
+using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 
 namespace KeyService.Server.Hosting;
@@ -37,6 +38,8 @@ internal sealed record ServerConfiguration
     public required TelemetryConfiguration Telemetry { get; init; }
 
     public required LimitsConfiguration Limits { get; init; }
+
+    public required RotationConfiguration Rotation { get; init; }
 
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.

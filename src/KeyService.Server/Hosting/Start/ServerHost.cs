@@ -22,6 +22,7 @@ internal static class ServerHost
         services.AddSingleton(time);
         services.AddSingleton(configuration);
         services.AddSingleton(configuration.Limits);
+        services.AddSingleton(configuration.Rotation);
         services.AddSingleton(core.Hsm);
         services.AddSingleton(configuration.Telemetry.OtlpEndpoint is null ? core.Store : new ObservedStore(core.Store));
         services.AddSingleton(core.Rows);

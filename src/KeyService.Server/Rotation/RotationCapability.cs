@@ -1,0 +1,15 @@
+using KeyService.Server.Backups;
+
+namespace KeyService.Server.Rotation;
+
+/// <summary>What the capability adds to the services.</summary>
+internal static class RotationCapability
+{
+    public static IServiceCollection AddRotation(this IServiceCollection services) => services
+        .AddSingleton(new BackupGate(isOpen: null))
+        .AddSingleton<RotationLedger>()
+        .AddSingleton<KeyRotation>()
+        .AddSingleton<RotationWorker>()
+        .AddHostedService(provider => provider.GetRequiredService<RotationWorker>())
+        .AddSingleton<RotationService>();
+}

@@ -1,0 +1,74 @@
+using KeyService.Crypto;
+using KeyService.IntegrationTests.Hsm;
+using KeyService.IntegrationTests.Service;
+using KeyService.Server.Alarms;
+using KeyService.Server.Backups;
+using KeyService.Server.Rotation;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KeyService.IntegrationTests.Rotation;
+
+/// <summary>The rotation over a real store and token in this process, with a clock and a backup gate that a test moves.</summary>
+internal sealed class RotationInProcess : IAsyncDisposable
+{
+    private RotationInProcess(KeyRingInProcess keys, StandingTime time, BackupGate gate)
+    {
+        Keys = keys;
+        Time = time;
+        Ledger = new RotationLedger(keys.Store);
+        Rotation = new KeyRotation(keys.Store, keys.Rows, keys.Maker, keys.Changes, gate, new AlarmOutlet(NullLogger<AlarmOutlet>.Instance), time);
+        Worker = NewWorker();
+    }
+
+    public KeyRingInProcess Keys { get; }
+
+    public StandingTime Time { get; }
+
+    public RotationLedger Ledger { get; }
+
+    public KeyRotation Rotation { get; }
+
+    public RotationWorker Worker { get; private set; }
+
+    /// <param name="gate">Whether a version stands in enough verified bundles; null where no backup is demanded.</param>
+    public static async Task<RotationInProcess> StartAsync(SoftHsmDirectory softHsm, Func<KeyVersionId, bool>? gate = null)
+    {
+        var time = new StandingTime();
+        return new RotationInProcess(await KeyRingInProcess.StartAsync(softHsm, time), time, new BackupGate(gate));
+    }
+
+    /// <summary>Looks until nothing is left to do.</summary>
+    public async Task SettleAsync()
+    {
+        while (await Worker.LookAsync(1000, default) > 0)
+        {
+        }
+    }
+
+    /// <summary>What a restart of the server does: nothing is in memory.</summary>
+    public void Restart()
+    {
+        Keys.Restart();
+        Worker.Dispose();
+        Worker = NewWorker();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Worker.Dispose();
+        await Keys.DisposeAsync();
+    }
+
+    private RotationWorker NewWorker() => new(
+        Keys.Store, Keys.Ring, Rotation, Keys.Changes, Ledger, new RotationConfiguration(), Time, NullLogger<RotationWorker>.Instance);
+}
+
+/// <summary>A clock that stands until a test moves it.</summary>
+internal sealed class StandingTime : TimeProvider
+{
+    private DateTimeOffset _now = new(2026, 11, 28, 12, 0, 0, TimeSpan.Zero);
+
+    public override DateTimeOffset GetUtcNow() => _now;
+
+    public void Pass(TimeSpan by) => _now += by;
+}
