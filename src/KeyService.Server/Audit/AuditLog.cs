@@ -36,15 +36,14 @@ internal sealed class AuditLog(IStore store, int? slot = null)
         async connection =>
         {
             // One look into the index for each slot; a DISTINCT would read every record.
-            var slots = (await connection.QueryAsync<long>("SELECT slot FROM audit_slots")).Select(slot => (int)slot).ToHashSet();
-            long after = -1;
-            while (await connection.ExecuteScalarAsync<long?>("SELECT min(slot) FROM audit_records WHERE slot > @after", new { after }) is { } slot)
+            var slots = (await connection.QueryAsync<long>("SELECT slot FROM audit_slots")).ToHashSet();
+            for (var after = -1L; await connection.ExecuteScalarAsync<long?>("SELECT min(slot) FROM audit_records WHERE slot > @after", new { after }) is { } slot;)
             {
-                slots.Add((int)slot);
+                slots.Add(slot);
                 after = slot;
             }
 
-            return slots.Order().ToList();
+            return slots.Order().Select(each => (int)each).ToList();
         },
         cancellationToken);
 

@@ -11,7 +11,7 @@ using Wire = KeyService.Protocol.V1;
 namespace KeyService.Server.Audit;
 
 /// <summary>The RPC of audit.proto.</summary>
-internal sealed class AuditService(AuditLog current) : Wire.Audit.AuditBase
+internal sealed class AuditService(AuditLog current, AccessRegister access) : Wire.Audit.AuditBase
 {
     [Rpc(Permission.ReadAudit, AuditEvent.AuditTailClosed, Opened = AuditEvent.AuditTailOpened)]
     public override async Task Tail(TailRequest request, IServerStreamWriter<TailResponse> responseStream, ServerCallContext context)
@@ -25,8 +25,7 @@ internal sealed class AuditService(AuditLog current) : Wire.Audit.AuditBase
         {
             while (next <= last)
             {
-                // Asked again for each page: who loses the permission while following reads no further. Losing it is itself a record, so a
-                // quiet stream wakes to it.
+                // Asked again for each page: who loses the permission while following reads no further.
                 call.Authorize(keyName: null, context: null);
                 next = await SendPageAsync(log, next, last, responseStream, call);
             }
@@ -36,7 +35,25 @@ internal sealed class AuditService(AuditLog current) : Wire.Audit.AuditBase
                 return;
             }
 
-            last = await log.WaitForMoreAsync(Math.Max(last, next - 1), call.CancellationToken);
+            last = await WaitForMoreAsync(log, Math.Max(last, next - 1), call);
+        }
+    }
+
+    // A quiet stream asks again too when access changes, on this server or another.
+    private async Task<long> WaitForMoreAsync(AuditLog log, long sequence, Call call)
+    {
+        while (true)
+        {
+            var changed = access.WaitForChangeAsync();
+            call.Authorize(keyName: null, context: null);
+            using var enough = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken);
+            var more = log.WaitForMoreAsync(sequence, enough.Token).AsTask();
+            if (await Task.WhenAny(more, changed) == more)
+            {
+                return await more;
+            }
+
+            await enough.CancelAsync();
         }
     }
 

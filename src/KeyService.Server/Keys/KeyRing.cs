@@ -29,6 +29,7 @@ internal sealed class KeyRing : IDisposable
     private readonly KeyTables _keys;
     private readonly KeyMaterialTables _material;
     private readonly RegisterState _registers;
+    private readonly RevisionsSeen _seen;
     private readonly HsmToken _token;
     private readonly TimeProvider _time;
     private readonly int _capacity;
@@ -47,6 +48,7 @@ internal sealed class KeyRing : IDisposable
         _keys = new KeyTables(rows);
         _material = new KeyMaterialTables(rows);
         _registers = new RegisterState(rows);
+        _seen = rows.Seen;
         _token = token;
         _time = time;
         _capacity = capacity;
@@ -201,7 +203,8 @@ internal sealed class KeyRing : IDisposable
     private async Task<Key?> ReadKeyAsync(string name, CancellationToken cancellationToken)
     {
         var forgotten = Volatile.Read(ref _forgotten);
-        var row = await _store.ReadAsync(connection => _keys.FindKeyAsync(connection, null, name, cancellationToken), cancellationToken);
+        var row = await _store.ReadAsync(
+            async connection => await _keys.FindKeyAsync(connection, null, name, cancellationToken) ?? Absent<KeyRow>("keys", name), cancellationToken);
         if (row is null)
         {
             return null;
@@ -229,7 +232,9 @@ internal sealed class KeyRing : IDisposable
     private async Task<KeyVersion?> ReadVersionAsync(KeyVersionId id, CancellationToken cancellationToken)
     {
         var forgotten = Volatile.Read(ref _forgotten);
-        var row = await _store.ReadAsync(connection => _keys.FindVersionAsync(connection, null, id, cancellationToken), cancellationToken);
+        var row = await _store.ReadAsync(
+            async connection => await _keys.FindVersionAsync(connection, null, id, cancellationToken) ?? Absent<KeyVersionRow>("key_versions", id.ToString()),
+            cancellationToken);
         if (row is null)
         {
             return null;
@@ -242,6 +247,14 @@ internal sealed class KeyRing : IDisposable
         }
 
         return version;
+    }
+
+    // No row, which is right only when this server never saw one.
+    private T? Absent<T>(string table, string rowId)
+        where T : class
+    {
+        _seen.Demand(table, rowId, 0);
+        return null;
     }
 
     private KeyVersion Keep(KeyVersionRow row)

@@ -14,17 +14,14 @@ internal sealed class KeyTransitionTable(RowAuthenticator rows)
 
     private const string Columns =
         """
-        version_id AS VersionId, number AS Number, from_state AS FromState, to_state AS ToState, changed_at AS ChangedAt, changed_by AS ChangedBy,
-        reason AS Reason, mac AS Mac
+        SELECT version_id AS VersionId, number AS Number, from_state AS FromState, to_state AS ToState, changed_at AS ChangedAt,
+            changed_by AS ChangedBy, reason AS Reason, mac AS Mac
+        FROM key_transitions
         """;
 
     /// <summary>How the scrub reads the table.</summary>
     internal static readonly IReadOnlyList<DecidingTable> Deciding =
-    [
-        DecidingTable.Of<Raw>(
-            Table, $"SELECT {Columns} FROM key_transitions", "version_id, number", "@VersionId, @Number",
-            raw => new DecidingRow(raw.RowId, 1, raw.Canonical())),
-    ];
+        [DecidingTable.Of<Raw>(Table, Columns, "version_id, number", "@VersionId, @Number", raw => new DecidingRow(raw.RowId, 1, raw.Canonical()))];
 
     public async Task InsertAsync(IStoreTransaction transaction, KeyVersionId versionId, KeyTransition transition)
     {
@@ -46,7 +43,7 @@ internal sealed class KeyTransitionTable(RowAuthenticator rows)
     {
         var list = new List<KeyTransition>();
         foreach (var raw in await connection.QueryAsync<Raw>(
-            $"SELECT {Columns} FROM key_transitions WHERE version_id = @id ORDER BY number",
+            $"{Columns} WHERE version_id = @id ORDER BY number",
             new { id = KeyTables.Signed(version.Id) }))
         {
             await rows.VerifyAsync(raw.Canonical(), raw.Mac, Table, raw.RowId, 1, cancellationToken);

@@ -23,19 +23,36 @@ internal static class ChangeFeed
     /// <summary>Every so many positions, what is older than <see cref="Retention"/> is dropped.</summary>
     private const int DropEvery = 256;
 
+    /// <summary>Rows in one statement.</summary>
+    private const int RowsAtOnce = 32;
+
     /// <summary>Part of each change that wrote deciding rows, where several servers share the store.</summary>
     public static async Task AppendAsync(IStoreTransaction transaction, IReadOnlyList<RowChange> changes)
     {
-        var position = await ReadPositionAsync(transaction.Connection, transaction.Transaction);
-        var committedAt = UnixTime.Nanoseconds(transaction.Time);
-        await transaction.Connection.ExecuteAsync(
-            """
-            INSERT INTO row_changes (position, slot, table_name, row_id, revision, digest, committed_at)
-            VALUES (@Position, @Slot, @Table, @RowId, @Revision, @Digest, @committedAt)
-            """,
-            changes.Select(change => new { Position = ++position, transaction.Slot, change.Table, change.RowId, change.Revision, change.Digest, committedAt }).ToList(),
-            transaction.Transaction);
-        await transaction.Connection.ExecuteAsync("UPDATE change_position SET position = @position WHERE id = 1", new { position }, transaction.Transaction);
+        var position = await transaction.Connection.ExecuteScalarAsync<long>(
+            "UPDATE change_position SET position = position + @count WHERE id = 1 RETURNING position", new { count = (long)changes.Count }, transaction.Transaction);
+        var next = position - changes.Count;
+        foreach (var rows in changes.Chunk(RowsAtOnce))
+        {
+            var parameters = new DynamicParameters();
+            parameters.Add("slot", (long)transaction.Slot);
+            parameters.Add("committedAt", UnixTime.Nanoseconds(transaction.Time));
+            var values = new List<string>(rows.Length);
+            foreach (var (index, row) in rows.Index())
+            {
+                parameters.Add($"position{index}", ++next);
+                parameters.Add($"table{index}", row.Table);
+                parameters.Add($"rowId{index}", row.RowId);
+                parameters.Add($"revision{index}", row.Revision);
+                parameters.Add($"digest{index}", row.Digest);
+                values.Add($"(@position{index}, @slot, @table{index}, @rowId{index}, @revision{index}, @digest{index}, @committedAt)");
+            }
+
+            await transaction.Connection.ExecuteAsync(
+                $"INSERT INTO row_changes (position, slot, table_name, row_id, revision, digest, committed_at) VALUES {string.Join(", ", values)}",
+                parameters, transaction.Transaction);
+        }
+
         if (position / DropEvery != (position - changes.Count) / DropEvery)
         {
             await transaction.Connection.ExecuteAsync(

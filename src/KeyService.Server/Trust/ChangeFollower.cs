@@ -16,6 +16,7 @@ internal sealed class ChangeFollower(
     /// <summary>Between two looks when nobody wakes it.</summary>
     public static readonly TimeSpan Every = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan ListenAgain = TimeSpan.FromSeconds(1);
     private const string Subject = "row_changes";
 
     private readonly Dictionary<string, FollowedTable> _tables = tables.ToDictionary(each => each.Table, StringComparer.Ordinal);
@@ -24,6 +25,9 @@ internal sealed class ChangeFollower(
     private long _position = -1;
     private long _followedAt = time.GetTimestamp();
     private string? _finding;
+
+    /// <summary>Tells of each commit of anybody, until its connection is lost; null where one server has the whole store.</summary>
+    public Func<Action, CancellationToken, Task>? Listen { get; set; }
 
     /// <summary>Up to where this server has followed; -1 before it began.</summary>
     public long Position => Volatile.Read(ref _position);
@@ -139,7 +143,30 @@ internal sealed class ChangeFollower(
         _followedAt = time.GetTimestamp();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(FollowUntilStoppedAsync(stoppingToken), ListenUntilStoppedAsync(stoppingToken));
+
+    // A connection that was lost is opened again; until then the looks every two seconds do.
+    private async Task ListenUntilStoppedAsync(CancellationToken stoppingToken)
+    {
+        while (Listen is { } listen && !stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await listen(Wake, stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                TrustLog.FollowFailed(logger, e);
+                await Task.Delay(ListenAgain, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task FollowUntilStoppedAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
         {

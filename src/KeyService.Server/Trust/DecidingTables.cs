@@ -31,7 +31,7 @@ internal static class DecidingTables
         ["register_state"] = "follows from the rows that it counts, which are compared themselves",
         ["requests"] = "answers kept for 24 hours and then deleted; an old one is refused by its time",
         ["audit_slots"] = "marks of the log itself: the log and each server's own mark outside the database tell an old one",
-        ["key_uses"] = "sums that are written about once a minute; each call they add up stands in the log itself",
+        ["key_uses"] = "sums over calls that each stand in the log, thousands a minute; they inform, and what decides on destruction is asked of the log and the holdings too",
         ["approvals"] = "laid and not yet used: nothing writes it",
     };
 }

@@ -12,6 +12,7 @@ namespace KeyService.Server.Trust;
 internal sealed class RowAccount
 {
     private const string FilesName = "account";
+    private const string NoFiles = "none";
     private const string ListName = "account-list";
     private const byte Format = 1;
 
@@ -107,8 +108,8 @@ internal sealed class RowAccount
         }
     }
 
-    // Files that nobody makes: what stands there of an account that is not trusted is not read.
-    private static RowAccount Empty(string directory) => new(new RowBuckets(directory, "none"), [], false);
+    /// <summary>One that knows nothing, whatever stands in the directory.</summary>
+    public static RowAccount Empty(string directory) => new(new RowBuckets(directory, NoFiles), [], false);
 
     private static SealedFile ListFile(string directory, RowAuthenticator rows) => new(Path.Combine(directory, ListName), "scrub-account", rows);
 

@@ -18,19 +18,21 @@ internal sealed class Scrub(IStore store, RowAuthenticator rows, IReadOnlyList<D
     public const int MaxFindings = 100;
 
     private const string WorkPrefix = "work-";
+    private const string LookPrefix = "look-";
 
     private readonly HashSet<string> _tableNames = tables.Select(table => table.Name).ToHashSet(StringComparer.Ordinal);
 
     /// <param name="keep">Whether what was read of the log is kept for the next scrub.</param>
+    /// <param name="anew">Whether the whole log is read, also where an earlier scrub had read it.</param>
     /// <exception cref="StoreUnavailableException">The store cannot be read now.</exception>
     /// <exception cref="IOException">The directory cannot be written, or its disk is full.</exception>
-    public async Task<ScrubReport> RunAsync(bool keep, CancellationToken cancellationToken)
+    public async Task<ScrubReport> RunAsync(bool keep, CancellationToken cancellationToken, bool anew = false)
     {
         var started = time.GetTimestamp();
         var work = MakeWorkDirectory(keep);
         try
         {
-            return await RunAsync(work, keep, started, cancellationToken);
+            return await RunAsync(work, keep, anew, started, cancellationToken);
         }
         finally
         {
@@ -38,9 +40,9 @@ internal sealed class Scrub(IStore store, RowAuthenticator rows, IReadOnlyList<D
         }
     }
 
-    private async Task<ScrubReport> RunAsync(string work, bool keep, long started, CancellationToken cancellationToken)
+    private async Task<ScrubReport> RunAsync(string work, bool keep, bool anew, long started, CancellationToken cancellationToken)
     {
-        var account = await RowAccount.ReadAsync(directory, rows, cancellationToken);
+        var account = anew ? RowAccount.Empty(directory) : await RowAccount.ReadAsync(directory, rows, cancellationToken);
         using var before = new RowBuckets(work, "before");
         using var since = new RowBuckets(work, "since");
         using var standing = new RowBuckets(work, "rows");
@@ -179,7 +181,7 @@ internal sealed class Scrub(IStore store, RowAuthenticator rows, IReadOnlyList<D
             }
         }
 
-        return MakePrivate(Path.Combine(directory, WorkPrefix + RandomNumberGenerator.GetHexString(12, lowercase: true)));
+        return MakePrivate(Path.Combine(directory, (keep ? WorkPrefix : LookPrefix) + RandomNumberGenerator.GetHexString(12, lowercase: true)));
     }
 
     private static string MakePrivate(string path)

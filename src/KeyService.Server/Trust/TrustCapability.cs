@@ -3,6 +3,7 @@ using KeyService.Server.Alarms;
 using KeyService.Server.Hosting;
 using KeyService.Server.Keys;
 using KeyService.Server.Storage;
+using KeyService.Server.Storage.Postgres;
 
 namespace KeyService.Server.Trust;
 
@@ -31,11 +32,22 @@ internal static class TrustCapability
             provider.GetRequiredService<StoreWatch>(), provider.GetRequiredService<AlarmOutlet>(), provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<ChangeFollower>>()));
         services.AddHostedService(provider => provider.GetRequiredService<ChangeFollower>());
+        services.AddHostedService<RestoreRotation>();
         services.AddSingleton<ScrubWorker>();
         services.AddHostedService(provider => provider.GetRequiredService<ScrubWorker>());
         return services;
     }
 
     /// <summary>Connects what stands below with what watches over it; before the server serves.</summary>
-    public static void ConnectTrust(this IServiceProvider services) => services.GetRequiredService<KeyRing>().Gate = services.GetRequiredService<ProtectionGate>();
+    /// <param name="store">The store itself, not what observes it.</param>
+    public static void ConnectTrust(this IServiceProvider services, IStore store)
+    {
+        services.GetRequiredService<KeyRing>().Gate = services.GetRequiredService<ProtectionGate>();
+        if (store is PostgresStore shared)
+        {
+            var follower = services.GetRequiredService<ChangeFollower>();
+            shared.Hooks.BeforeChanges = connection => follower.CatchUpAsync(connection, CancellationToken.None);
+            follower.Listen = shared.ListenAsync;
+        }
+    }
 }

@@ -41,4 +41,10 @@ internal static partial class TrustLog
 
     [LoggerMessage(6912, LogLevel.Error, "The changes of rows are not in order: {Finding}. Everything is read anew")]
     public static partial void OutOfOrder(ILogger logger, string finding);
+
+    [LoggerMessage(6913, LogLevel.Warning, "Because the database was restored, the rotation of {Keys} keys was asked for")]
+    public static partial void RotationsRequested(ILogger logger, long keys);
+
+    [LoggerMessage(6914, LogLevel.Warning, "Rotations that a restored database calls for could not be asked for; it is tried again")]
+    public static partial void RotationsFailed(ILogger logger, Exception exception);
 }

@@ -10,8 +10,9 @@ namespace KeyService.Tests.Trust;
 /// <summary>A store with an administrator, two more principals and three grants, one of them revoked; all of it on record.</summary>
 internal sealed class TrustedStore : IAsyncDisposable
 {
-    private TrustedStore(StoreFile file, SqliteStore store, AccessRegister register)
+    private TrustedStore(StoreFile file, SqliteStore store, AccessRegister register, TestTime time)
     {
+        Time = time;
         File = file;
         Store = store;
         Register = register;
@@ -26,7 +27,7 @@ internal sealed class TrustedStore : IAsyncDisposable
 
     public AccessAdministration Administration { get; private set; }
 
-    public TestTime Time { get; } = new();
+    public TestTime Time { get; }
 
     public RowAuthenticator Rows { get; private set; } = SoftwareRows.Of();
 
@@ -40,9 +41,10 @@ internal sealed class TrustedStore : IAsyncDisposable
     public static async Task<TrustedStore> MakeAsync(bool rememberOld = true)
     {
         var file = new StoreFile();
-        var store = file.Open(new TestTime());
+        var time = new TestTime();
+        var store = file.Open(time);
         await SoftwareRows.InstallAsync(store, SoftwareRows.Of());
-        var made = new TrustedStore(file, store, await AccessRegister.LoadAsync(store, SoftwareRows.Of(), new TestTime(), CancellationToken.None));
+        var made = new TrustedStore(file, store, await AccessRegister.LoadAsync(store, SoftwareRows.Of(), time, CancellationToken.None), time);
         await made.CreatePrincipalAsync("ehr-database", 2000);
         await made.CreatePrincipalAsync("backup", 2001);
         await made.ChangeAsync(transaction => made.Administration.CreateGrantAsync(transaction, Request("ehr-database", "ehr/*")));

@@ -6,6 +6,7 @@ using KeyService.Server.Audit;
 using KeyService.Server.Storage;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Storage.Sqlite;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.Hosting;
 
@@ -17,6 +18,7 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
 {
     private static readonly TimeSpan Soon = TimeSpan.FromDays(30);
     private readonly List<Finding> _findings = [];
+    private readonly TrustFiles _files = new(configuration.DataDirectory);
 
     /// <summary>Time of the newest audit record, once the store was read.</summary>
     public DateTimeOffset? NewestRecord { get; private set; }
@@ -117,8 +119,8 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
             var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
             _findings.Add(Finding.Good("store", $"{configuration.StoreName} can be read and its rows verify."));
             LookAtGrants(access.Current);
-            foreach (var slot in await AuditLog.ReadSlotsAsync(store, cancellation))
-                LookAtLog(await new AuditVerification(new AuditLog(store, slot), store, rows).RunAsync(cancellation));
+            await LookAtWhatWasSeenAsync(store, rows, cancellation);
+            await ScrubAsync(store, rows, cancellation);
         }
         catch (StoreTamperedException exception)
         {
@@ -132,6 +134,42 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
         {
             _findings.Add(Finding.Problem("hsm", exception.Message, FixOf(exception.Fault)));
         }
+    }
+
+    private async Task LookAtWhatWasSeenAsync(IStore store, RowAuthenticator rows, CancellationToken cancellation)
+    {
+        if (await StoreSeen.ReadAsync(StoreSeen.File(_files, rows), cancellation) is not { } seen)
+            return;
+        if (NewestRecord is null || seen.NewestTime > NewestRecord)
+            NewestRecord = seen.NewestTime;
+        var difference = await store.ReadAsync(
+            async connection => await seen.DifferenceAsync(connection, null) is { } found
+                && await seen.NewAcceptanceAsync(connection, await StoreAcceptance.ReadAsync(connection, null, rows, cancellation)) is null ? found : null,
+            cancellation);
+        if (difference is not null)
+            _findings.Add(Finding.Problem("store", $"The database was put back to an earlier day: {difference}. Nothing is encrypted until an officer accepts it.",
+                "If it was you who restored it: keyservice store accept --reason …. If not, find out who did."));
+    }
+
+    private async Task ScrubAsync(IStore store, RowAuthenticator rows, CancellationToken cancellation)
+    {
+        ScrubReport report;
+        try
+        {
+            report = await new Scrub(store, rows, DecidingTables.All, _files.ScrubDirectory, time).RunAsync(keep: false, cancellation, anew: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _findings.Add(Finding.Warning("store", $"Rows could not be compared with the log: {exception.Message}", $"Give room in {configuration.DataDirectory}."));
+            return;
+        }
+        foreach (var log in report.Logs)
+            LookAtLog(log);
+        if (report.FindingCount == 0)
+            _findings.Add(Finding.Good("store", $"{report.Summary}."));
+        foreach (var found in report.Findings)
+            _findings.Add(Finding.Problem("store", $"Table {found.Table}, row {found.RowId}: {found.Finding}.",
+                "Find out who changed the database; restore what is missing from a backup, and accept it: docs/operations.md."));
     }
 
     private void LookAtGrants(AccessSnapshot access)

@@ -58,7 +58,7 @@ internal static class ServerHost
         services.UseSocketBlocks();
         var application = builder.Build();
         TransportHosting.VerifySocketBlocks(application.Services);
-        application.Services.ConnectTrust();
+        application.Services.ConnectTrust(core.Store);
         application.UseRouting();
         application.UsePipeline();
         application.MapCapabilities();

@@ -12,6 +12,7 @@ internal sealed class PostgresConnections : IAsyncDisposable
     public const string Schema = "keyservice";
 
     private const int ConnectSeconds = 5;
+    private const int KeepAliveSeconds = 10;
 
     private readonly PostgresStoreOptions _options;
 
@@ -33,6 +34,8 @@ internal sealed class PostgresConnections : IAsyncDisposable
             settings.CancellationTimeout = -1;
         });
         Roles = Source("role", settings => settings.CommandTimeout = ConnectSeconds);
+        // Silence is the rule here: without a question now and then a lost connection would look like it.
+        Listeners = Source("listener", settings => settings.KeepAlive = KeepAliveSeconds);
     }
 
     /// <summary>Tells this store's sessions from those of other servers.</summary>
@@ -45,6 +48,8 @@ internal sealed class PostgresConnections : IAsyncDisposable
     public NpgsqlDataSource Sessions { get; }
 
     public NpgsqlDataSource Roles { get; }
+
+    public NpgsqlDataSource Listeners { get; }
 
     /// <summary>The application name of the writer's session, in full.</summary>
     public string WriterApplication => Application(WriterName);
@@ -67,6 +72,7 @@ internal sealed class PostgresConnections : IAsyncDisposable
         await Readers.DisposeAsync();
         await Sessions.DisposeAsync();
         await Roles.DisposeAsync();
+        await Listeners.DisposeAsync();
     }
 
     private NpgsqlDataSource Source(string name, Action<NpgsqlConnectionStringBuilder> adjust)

@@ -14,7 +14,7 @@ internal static class PostgresGrants
 
     /// <summary>Tables whose rows change and never go (docs/spec/store.md, rules 1 and 3).</summary>
     private static readonly HashSet<string> NeverDeleted =
-        ["audit_heads", "audit_slots", "grants", "integrity_key_blobs", "key_versions", "keys", "principals", "register_state"];
+        ["audit_heads", "audit_slots", "change_position", "clock_mark", "grants", "integrity_key_blobs", "key_versions", "keys", "principals", "register_state", "store_acceptances"];
 
     /// <param name="role">An existing role that is not the schema's owner.</param>
     public static void Apply(NpgsqlConnection connection, string role)

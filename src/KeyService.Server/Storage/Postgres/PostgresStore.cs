@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Diagnostics;
 using Dapper;
 using KeyService.Server.Audit;
+using KeyService.Server.Trust;
 using Npgsql;
 
 namespace KeyService.Server.Storage.Postgres;
@@ -65,7 +66,7 @@ internal sealed class PostgresStore : IStore
             connections = new PostgresConnections(options);
             var position = new StorePosition(slot: -1);
             var queue = new CommitQueue(options.QueueCapacity);
-            var hooks = new PostgresHooks();
+            var hooks = new PostgresHooks { RowsChanged = ChangeFeed.AppendAsync };
             if (options.Mode == StoreMode.ReadOnly)
             {
                 return new PostgresStore(connections, queue, null, position, hooks, warnings);
@@ -107,7 +108,8 @@ internal sealed class PostgresStore : IStore
     }
 
     /// <inheritdoc/>
-    public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) => _readers.ReadAsync(read, cancellationToken);
+    public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) =>
+        ReadScope.RunAsync(() => _readers.ReadAsync(read, cancellationToken));
 
     /// <inheritdoc/>
     public Task<CommitReceipt> CommitAsync(AuditRecordDraft record, Func<IStoreTransaction, Task>? change, CancellationToken cancellationToken)
@@ -129,6 +131,28 @@ internal sealed class PostgresStore : IStore
         catch (NpgsqlException e)
         {
             throw PostgresErrors.Unavailable($"Taking the role {role}", e);
+        }
+    }
+
+    /// <summary>Calls <paramref name="noticed"/> whenever a transaction with changed rows was committed by anybody, on a connection of its own.</summary>
+    /// <exception cref="StoreUnavailableException">The connection was lost; what was committed meanwhile was not told.</exception>
+    public async Task ListenAsync(Action noticed, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await _connections.Listeners.OpenConnectionAsync(cancellationToken);
+            await connection.ExecuteAsync($"LISTEN {PostgresHooks.Channel}");
+            // What was committed before it listened.
+            noticed();
+            while (true)
+            {
+                await connection.WaitAsync(cancellationToken);
+                noticed();
+            }
+        }
+        catch (NpgsqlException e)
+        {
+            throw PostgresErrors.Unavailable("Listening for changes", e);
         }
     }
 
