@@ -1,4 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
+using KeyService.Server.Access;
+using KeyService.Server.Holdings;
 using Wire = KeyService.Protocol.V1;
 
 namespace KeyService.Server.Keys;
@@ -66,6 +68,13 @@ internal static class KeyMessages
         ProcessedBytes = (ulong)use.ProcessedBytes,
         FirstTime = ToWire(use.FirstTime),
         LastTime = ToWire(use.LastTime),
+    };
+
+    public static Wire.KeyDependency ToWire(Crypto.KeyVersionId version, Dependency dependency) => new()
+    {
+        Version = version.ToString(),
+        What = $"{KebabName.Of(dependency.Kind.ToString())} {dependency.Subject}".TrimEnd(),
+        Detail = dependency.Until is { } until ? $"{dependency.Detail}, until {until:u}" : dependency.Detail,
     };
 
     private static Timestamp? ToWire(DateTimeOffset? time) => time is { } value ? Timestamp.FromDateTimeOffset(value) : null;

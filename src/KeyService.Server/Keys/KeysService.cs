@@ -3,6 +3,7 @@ using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
+using KeyService.Server.Holdings;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage;
@@ -13,10 +14,11 @@ namespace KeyService.Server.Keys;
 /// <summary>RPCs of keys.proto.</summary>
 internal sealed class KeysService(
     KeyRing ring, KeyMaker maker, KeyChanges changes, KeyQueries queries, KeyRotation rotation, RotationWorker worker, ActivationGate gate,
-    AlarmOutlet alarms, PageTokens pages) : Wire.Keys.KeysBase
+    AlarmOutlet alarms, Dependencies dependencies, PageTokens pages) : Wire.Keys.KeysBase
 {
     private const int MaxReasonLength = 256;
     private const int MaxUses = 1000;
+    private const int MaxVersions = 100;
 
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1000;
@@ -45,6 +47,7 @@ internal sealed class KeysService(
             call.Record.KeyVersion = version.Id;
             return new CreateKeyResponse { Key = KeyMessages.ToWire(key, await queries.FactsOfAsync(transaction, primary)) };
         }), answer => answer.Key);
+        gate.VersionsMade();
         worker.Wake();
         return response;
     }
@@ -189,6 +192,12 @@ internal sealed class KeysService(
         _ = await queries.FindAsync(name.Value, call.CancellationToken) ?? throw Refusal.AccessDenied();
         var response = new GetKeyImpactResponse { Name = name.Value };
         response.Uses.AddRange((await queries.ListUsesAsync(name.Value, MaxUses, call.CancellationToken)).Select(KeyMessages.ToWire));
+        foreach (var version in await queries.ListVersionsAsync(name.Value, KeyVersionPlace.Start, MaxVersions, call.CancellationToken))
+        {
+            var needed = await dependencies.OfVersionAsync(version.Row.Id, call.CancellationToken);
+            response.Dependencies.AddRange(needed.Select(each => KeyMessages.ToWire(version.Row.Id, each)));
+        }
+
         return response;
     }
 

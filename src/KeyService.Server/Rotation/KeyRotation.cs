@@ -43,12 +43,11 @@ internal sealed class KeyRotation(
     }
 
     /// <summary>Rotates a key whose time has come.</summary>
-    /// <param name="restored">When the database was put back and accepted: what was active then is due, whatever the calendar says.</param>
-    public async Task<RotationOutcome> RotateAsync(string name, CancellationToken cancellationToken, DateTimeOffset? restored = null)
+    public async Task<RotationOutcome> RotateAsync(string name, CancellationToken cancellationToken)
     {
         var key = await FindAsync(name, cancellationToken);
         var now = time.GetUtcNow();
-        if (key?.RotateTime is not { } planned || (planned > now && !await WasActiveAsync(key, restored, cancellationToken)))
+        if (key?.RotateTime is not { } planned || planned > now)
         {
             return RotationOutcome.NotDue;
         }
@@ -112,6 +111,7 @@ internal sealed class KeyRotation(
             await store.CommitAsync(
                 new AuditRecordDraft(AuditEvent.KeyVersionsPrepared) { Key = name, Automated = true, ItemCount = versions.Count },
                 transaction => changes.PrepareAsync(transaction, name, versions), cancellationToken);
+            gate.VersionsMade();
             return versions.Count;
         }
         finally
@@ -123,12 +123,6 @@ internal sealed class KeyRotation(
             }
         }
     }
-
-    private async Task<bool> WasActiveAsync(KeyRow key, DateTimeOffset? time, CancellationToken cancellationToken) => time is not null
-        && await FindPrimaryAsync(key, cancellationToken) is { State: KeyState.Active, ActivateTime: { } activated } && activated < time;
-
-    private Task<KeyVersionRow?> FindPrimaryAsync(KeyRow key, CancellationToken cancellationToken) =>
-        store.ReadAsync(connection => _tables.FindVersionAsync(connection, null, key.PrimaryVersion, cancellationToken), cancellationToken);
 
     private Task<KeyRow?> FindAsync(string name, CancellationToken cancellationToken) =>
         store.ReadAsync(connection => _tables.FindKeyAsync(connection, null, name, cancellationToken), cancellationToken);
@@ -167,7 +161,9 @@ internal sealed class KeyRotation(
             $"No version of the key {key.Name} that waits stands in enough verified bundles; its rotation is planned for {key.RotateTime:u}. "
             + "See keyservice backup list, and the destinations it names.",
             cancellationToken);
-        if (await FindPrimaryAsync(key, cancellationToken) is { State: KeyState.Active, ActivateTime: { } activated }
+        var primary = await store.ReadAsync(
+            connection => _tables.FindVersionAsync(connection, null, key.PrimaryVersion, cancellationToken), cancellationToken);
+        if (primary is { State: KeyState.Active, ActivateTime: { } activated }
             && key.Rotation.LimitAt(activated) is var limit && time.GetUtcNow() >= limit - key.Rotation.WarnBefore)
         {
             await alarms.RaiseAsync(
@@ -180,8 +176,7 @@ internal sealed class KeyRotation(
         Key = key.Name,
         KeyVersion = version,
         Automated = true,
-        Detail = key.RotateTime is not { } planned || planned > now ? "the database was put back"
-            : now - planned > TimeSpan.FromMinutes(1) ? $"planned for {planned:u}" : "on time",
+        Detail = key.RotateTime is { } planned && now - planned > TimeSpan.FromMinutes(1) ? $"planned for {planned:u}" : "on time",
     };
 
     private static StateChange Change(IStoreTransaction transaction, AuditRecordDraft record) =>

@@ -9,7 +9,7 @@ internal static class RotationCapability
         .AddSingleton(provider =>
         {
             var backups = provider.GetRequiredService<BackupGate>();
-            return new ActivationGate(backups.Required, backups.IsOpenAsync);
+            return new ActivationGate(backups.Required, backups.IsOpenAsync, provider.GetRequiredService<BackupWriter>().Wake);
         })
         .AddSingleton<RotationLedger>()
         .AddSingleton<KeyRotation>()

@@ -54,15 +54,6 @@ internal sealed class RotationLedger(IStore store)
     public Task<IReadOnlyList<string>> ListToPrepareAsync(string after, int limit, CancellationToken cancellationToken) => NamesAsync(
         "SELECT name FROM keys WHERE waiting_versions < 2 AND name > @after ORDER BY name LIMIT @limit", new { after, limit }, cancellationToken);
 
-    /// <summary>Names of keys whose active version was activated before a time and is not due yet, after a name. Reads every key.</summary>
-    public Task<IReadOnlyList<string>> ListActiveBeforeAsync(
-        DateTimeOffset time, DateTimeOffset now, string after, int limit, CancellationToken cancellationToken) => NamesAsync(
-        """
-        SELECT k.name FROM keys k JOIN key_versions v ON v.id = k.primary_version
-        WHERE v.state = 2 AND v.activated_at < @time AND k.rotate_at > @now AND k.name > @after ORDER BY k.name LIMIT @limit
-        """,
-        new { time = UnixTime.Nanoseconds(time), now = UnixTime.Nanoseconds(now), after, limit }, cancellationToken);
-
     /// <summary>Names of keys of before the lifecycle, which have no times yet.</summary>
     public Task<IReadOnlyList<string>> ListToAdoptAsync(int limit, CancellationToken cancellationToken) => NamesAsync(
         "SELECT name FROM keys WHERE waiting_versions IS NULL ORDER BY name LIMIT @limit", new { limit }, cancellationToken);

@@ -3,7 +3,6 @@ using KeyService.Server.Audit;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
-using KeyService.Server.Trust;
 
 namespace KeyService.Server.Rotation;
 
@@ -28,16 +27,13 @@ internal sealed partial class RotationWorker : BackgroundService
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly KeyRing _ring;
-    private readonly RowAuthenticator _rows;
     private DateTimeOffset _lookedAhead = DateTimeOffset.MinValue;
-    private DateTimeOffset _restored = DateTimeOffset.MinValue;
 
     public RotationWorker(
-        IStore store, RowAuthenticator rows, KeyRing ring, KeyRotation rotation, KeyChanges changes, RotationLedger ledger, RotationConfiguration configuration,
+        IStore store, KeyRing ring, KeyRotation rotation, KeyChanges changes, RotationLedger ledger, RotationConfiguration configuration,
         TimeProvider time, ILogger<RotationWorker> logger)
     {
         _store = store;
-        _rows = rows;
         _ring = ring;
         _rotation = rotation;
         _changes = changes;
@@ -86,7 +82,6 @@ internal sealed partial class RotationWorker : BackgroundService
         var now = _time.GetUtcNow();
         var done = await AdoptAsync(limit, cancellationToken);
         done += await RotateDueAsync(now, limit - done, cancellationToken);
-        done += await RotateRestoredAsync(now, limit - done, cancellationToken);
         done += await PrepareAsync(limit - done, cancellationToken);
         if (now - _lookedAhead >= LookAheadEvery || now < _lookedAhead)
         {
@@ -186,38 +181,6 @@ internal sealed partial class RotationWorker : BackgroundService
             {
                 place = due;
                 rotated += await TryAsync(due.Name, async () => await _rotation.RotateAsync(due.Name, cancellationToken) == RotationOutcome.Rotated);
-            }
-        }
-
-        return rotated;
-    }
-
-    // A database of an earlier day may have held, or given away, more than it says now: whatever was active when it was accepted is replaced.
-    private async Task<int> RotateRestoredAsync(DateTimeOffset now, int limit, CancellationToken cancellationToken)
-    {
-        var restored = await _store.ReadAsync(connection => StoreAcceptance.LastRestoreAsync(connection, _rows, cancellationToken), cancellationToken);
-        if (restored is null || restored <= _restored)
-        {
-            return 0;
-        }
-
-        var rotated = 0;
-        var after = "";
-        while (rotated < limit)
-        {
-            var page = await _ledger.ListActiveBeforeAsync(restored.Value, now, after, PageSize, cancellationToken);
-            if (page.Count == 0)
-            {
-                // Those that could not be rotated now have their alarms and are due by the calendar at the latest; a restart looks again.
-                _restored = restored.Value;
-                break;
-            }
-
-            foreach (var name in page.TakeWhile(_ => rotated < limit))
-            {
-                after = name;
-                rotated += await TryAsync(
-                    name, async () => await _rotation.RotateAsync(name, cancellationToken, restored) == RotationOutcome.Rotated);
             }
         }
 

@@ -33,7 +33,7 @@ internal sealed class RotationInProcess : IAsyncDisposable
     public static async Task<RotationInProcess> StartAsync(SoftHsmDirectory softHsm, Func<KeyVersionId, bool>? gate = null)
     {
         var time = new StandingTime();
-        return new RotationInProcess(await KeyRingInProcess.StartAsync(softHsm, time), time, new ActivationGate(gate is not null, (version, _) => Task.FromResult(gate?.Invoke(version) ?? true)));
+        return new RotationInProcess(await KeyRingInProcess.StartAsync(softHsm, time), time, new ActivationGate(gate is not null, (version, _) => Task.FromResult(gate?.Invoke(version) ?? true), () => { }));
     }
 
     /// <summary>Looks until nothing is left to do.</summary>
@@ -59,7 +59,7 @@ internal sealed class RotationInProcess : IAsyncDisposable
     }
 
     private RotationWorker NewWorker() => new(
-        Keys.Store, Keys.Rows, Keys.Ring, Rotation, Keys.Changes, Ledger, new RotationConfiguration(), Time, NullLogger<RotationWorker>.Instance);
+        Keys.Store, Keys.Ring, Rotation, Keys.Changes, Ledger, new RotationConfiguration(), Time, NullLogger<RotationWorker>.Instance);
 }
 
 /// <summary>A clock that stands until a test moves it.</summary>
