@@ -24,6 +24,7 @@ public sealed class KeyServiceClient : IDisposable
         Audit = new AuditCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
         Holdings = new HoldingCalls(invoker, runner);
+        Destructions = new DestructionCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
         Leases = new LeaseWatch(DataKeys, options.TimeProvider);
     }
@@ -48,6 +49,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Where wrapped keys and tokens live, and campaigns over them.</summary>
     public HoldingCalls Holdings { get; }
+
+    /// <summary>Key versions that are to be destroyed.</summary>
+    public DestructionCalls Destructions { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

@@ -6,6 +6,7 @@ using KeyService.Cli.Audit;
 using KeyService.Cli.Campaigns;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
+using KeyService.Cli.Destruction;
 using KeyService.Cli.Doctor;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
@@ -54,6 +55,7 @@ internal static class CommandTree
         ("key", KeyCommands.Create),
         ("holding", HoldingCommands.Create),
         ("campaign", CampaignCommands.Create),
+        ("destruction", DestructionCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),

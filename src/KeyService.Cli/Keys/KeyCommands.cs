@@ -1,5 +1,6 @@
 using System.CommandLine;
 using KeyService.Cli.CommandLine;
+using KeyService.Cli.Destruction;
 using KeyService.Cli.Output;
 using KeyService.Protocol.V1;
 
@@ -14,7 +15,7 @@ internal static class KeyCommands
         ["blind-index"] = KeyPurpose.BlindIndex,
     };
 
-    public static Command Create() => new("key", "Create, list and rotate keys") { New(), Get(), List(), Rotate(), Versions() };
+    public static Command Create() => new("key", "Create, list and rotate keys") { New(), Get(), List(), Rotate(), Versions(), DestructionCommands.Destroy() };
 
     private static Command New()
     {

@@ -3,6 +3,7 @@ using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
+using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
@@ -28,6 +29,7 @@ internal static class Capabilities
         services.AddDataKeys();
         services.AddCiphering();
         services.AddHoldings();
+        services.AddDestruction();
         return services;
     }
 
@@ -40,5 +42,6 @@ internal static class Capabilities
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
         endpoints.MapRpc<HoldingsService>();
+        endpoints.MapRpc<DestructionsService>();
     }
 }

@@ -36,6 +36,9 @@ internal sealed class KeyRing : IDisposable
     /// <summary>Register of the table <c>keys</c>: deleted and put-back rows show.</summary>
     public const string Register = "keys";
 
+    /// <summary>Calls that do something with versions whose destruction waits; told where a call is about to.</summary>
+    public VersionUses Uses { get; } = new();
+
     /// <summary>A key by name; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">A row of it was changed outside the service.</exception>
     public ValueTask<Key?> FindAsync(string name, CancellationToken cancellationToken) =>
