@@ -28,6 +28,7 @@ public sealed class KeyServiceClient : IDisposable
         Service = new ServiceCalls(invoker, runner);
         Store = new StoreCalls(invoker, runner);
         Holdings = new HoldingCalls(invoker, runner);
+        Destructions = new DestructionCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
         Leases = new LeaseWatch(DataKeys, options.TimeProvider);
     }
@@ -61,6 +62,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Backup bundles of the service's keys.</summary>
     public BackupCalls Backups { get; }
+
+    /// <summary>Key versions that are to be destroyed.</summary>
+    public DestructionCalls Destructions { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

@@ -36,7 +36,7 @@ internal static class CampaignCommands
             Description = "rewrap, or reencrypt for a compromised version", HelpName = "KIND", DefaultValueFactory = _ => Kinds.Keys.First(),
         };
         kind.AcceptOnlyFromAmong([.. Kinds.Keys]);
-        var versions = new Option<string[]>("--version-id")
+        var versions = new Option<string[]>("--version")
         {
             Description = "A version to leave behind, once for each; all but the active one when absent", HelpName = "ID", DefaultValueFactory = _ => [],
         };

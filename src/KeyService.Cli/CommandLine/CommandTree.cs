@@ -9,6 +9,7 @@ using KeyService.Cli.Backups;
 using KeyService.Cli.Campaigns;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
+using KeyService.Cli.Destruction;
 using KeyService.Cli.Doctor;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
@@ -60,6 +61,7 @@ internal static class CommandTree
         ("rotation", RotationCommands.Create),
         ("holding", HoldingCommands.Create),
         ("campaign", CampaignCommands.Create),
+        ("destruction", DestructionCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using KeyService.Cli.CommandLine;
+using KeyService.Cli.Destruction;
 using KeyService.Cli.Output;
 using KeyService.Protocol.V1;
 
@@ -18,6 +19,7 @@ internal static class KeyCommands
     {
         New(), Get(), List(), Rotate(), Policy(), Versions(), KeyStateCommands.Suspend(), KeyStateCommands.Resume(), KeyStateCommands.Deactivate(),
         KeyStateCommands.Compromise(), KeyStateCommands.History(), KeyImpactCommand.Create(),
+        DestructionCommands.Destroy(),
     };
 
     private static Command New()

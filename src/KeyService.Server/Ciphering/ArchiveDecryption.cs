@@ -160,6 +160,7 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
         }
 
         DataKeyRewrapping.DemandProcessing(version);
+        keys.Uses.Note(version.Id);
         return version;
     }
 }

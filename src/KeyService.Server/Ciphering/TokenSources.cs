@@ -82,6 +82,7 @@ internal sealed class TokenSources
             return TokenSource.Refused(ItemError.AccessDenied);
         }
 
+        keys.Uses.Note(id);
         return version.Row.MayProcess
             ? TokenSource.Of(version, await version.CipherAsync(call.CancellationToken), asksPerItem: !coversAll)
             : TokenSource.Refused(ItemError.KeyState);

@@ -104,6 +104,7 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
             return (null, ItemError.KeyState);
         }
 
+        keys.Uses.Note(version.Id);
         var result = await RewrapAsync(version, binding, item.Wrapped, call.CancellationToken);
         return (result, result is null ? ItemError.DecryptionFailed : ItemError.None);
     }

@@ -146,6 +146,7 @@ internal sealed class DataKeysService(
         call.Record.KeyVersion = version.Id;
         call.Authorize(version.KeyName, binding.Context);
         DataKeyRewrapping.DemandProcessing(version);
+        keys.Uses.Note(version.Id);
         return version;
     }
 

@@ -30,6 +30,7 @@ internal sealed class UseReports(KeyRing keys, AccessRegister access)
 
         call.Authorize(version.KeyName, context: null);
         call.Record.KeyVersion = id;
+        keys.Uses.Note(id);
         return () => Enter(request, call.Record);
     }
 

@@ -5,6 +5,7 @@ using KeyService.Server.Certificates;
 using KeyService.Server.Backups;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
+using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
@@ -36,6 +37,7 @@ internal static class Capabilities
         services.AddDataKeys();
         services.AddCiphering();
         services.AddHoldings();
+        services.AddDestruction();
         return services;
     }
 
@@ -52,5 +54,6 @@ internal static class Capabilities
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
         endpoints.MapRpc<HoldingsService>();
+        endpoints.MapRpc<DestructionsService>();
     }
 }

@@ -64,6 +64,9 @@ internal sealed class KeyRing : IDisposable
     /// <summary>What may stop protection on the whole server; none in tests of less than that.</summary>
     public ProtectionGate? Gate { get; set; }
 
+    /// <summary>Calls that do something with versions whose destruction waits; told where a call is about to.</summary>
+    public VersionUses Uses { get; } = new();
+
     /// <summary>A key by name; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">A row of it was changed outside the service.</exception>
     public ValueTask<Key?> FindAsync(string name, CancellationToken cancellationToken)

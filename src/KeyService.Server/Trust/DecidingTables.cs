@@ -1,6 +1,7 @@
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Backups;
+using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 
@@ -20,6 +21,7 @@ internal static class DecidingTables
         .. BackupTables.Deciding,
         .. HoldingTables.Deciding,
         .. CampaignTables.Deciding,
+        .. DestructionTable.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];

@@ -3,6 +3,7 @@ using KeyService.Protocol.V1;
 using KeyService.Server.Holdings;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
+using DependencyKind = KeyService.Server.Holdings.DependencyKind;
 
 namespace KeyService.Tests.Holdings;
 
