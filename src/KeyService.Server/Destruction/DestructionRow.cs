@@ -35,7 +35,9 @@ internal sealed record DestructionRow(
     byte[] Certificate,
     long Revision)
 {
-    public string IdText => Id.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
+    public string IdText => TextOf(Id);
+
+    public static string TextOf(ulong id) => id.ToString("x16", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>Whether it waits, for time or for approval.</summary>
     public bool IsOpen => State is DestructionState.Waiting or DestructionState.PendingApproval;

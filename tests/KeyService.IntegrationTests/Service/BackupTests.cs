@@ -1,0 +1,168 @@
+using System.Text.Json;
+using Grpc.Core;
+using KeyService.IntegrationTests.BadDays;
+using KeyService.IntegrationTests.Interop;
+using KeyService.Protocol.V1;
+
+namespace KeyService.IntegrationTests.Service;
+
+/// <summary>Backup bundles over the real service, its token and the real command; each test has a service of its own.</summary>
+public sealed class BackupTests : IAsyncLifetime
+{
+    private readonly ServiceFixture _service = new();
+
+    public ValueTask InitializeAsync()
+    {
+        _service.Configure = configuration => configuration["backup"] = new Dictionary<string, object?>
+        {
+            ["destinations"] = new[]
+            {
+                new Dictionary<string, object?> { ["name"] = "vault", ["directory"] = "bundles/vault" },
+                new Dictionary<string, object?> { ["name"] = "offsite", ["directory"] = "bundles/offsite" },
+            },
+        };
+        Directory.CreateDirectory(Destination("vault"));
+        Directory.CreateDirectory(Destination("offsite"));
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask DisposeAsync() => _service.DisposeAsync();
+
+    [Fact]
+    public async Task A_bundle_and_the_backup_key_alone_open_what_was_encrypted()
+    {
+        await PythonImplementation.RequireAsync();
+        using var python = new PythonImplementation();
+        await _service.InitializeAsync();
+        await _service.CreateKeyAsync("ehr/fields");
+        await _service.CreateKeyAsync("ehr/other");
+        var token = (await _service.RunCliAsync(_service.Database, "Simpson, Homer"u8.ToArray(), "field", "encrypt", "--key", "ehr/fields", "-c", "tenant=st-mary"))
+            .ExpectExit(0).Text.Trim();
+
+        using var exported = JsonDocument.Parse((await _service.RunCliAsync(_service.Administrator, "backup", "export", "--json")).ExpectExit(0).Text);
+        Assert.Equal(["vault: verified", "offsite: verified"], exported.RootElement.GetProperty("copies").EnumerateArray().Select(copy => copy.GetString()).Reverse());
+        var bundle = Path.Combine(Destination("offsite"), exported.RootElement.GetProperty("file_name").GetString()!);
+
+        var signer = Path.Combine(_service.Directory, "signer.pem");
+        await File.WriteAllTextAsync(signer, (await _service.RunCliAsync(_service.Administrator, "backup", "signing-key")).ExpectExit(0).Text, Cancellation);
+        var verified = (await _service.RunCliAsync(_service.Administrator, "backup", "verify", "--json", "--quiet", "--signing-key", signer, bundle)).ExpectExit(0).Text;
+        Assert.Contains("\"kind\":\"full\"", verified, StringComparison.Ordinal);
+        Assert.Contains("\"keys\":2,\"versions\":2,\"left_out\":0", verified, StringComparison.Ordinal);
+        Assert.Contains("\"pinned\":true", verified, StringComparison.Ordinal);
+
+        // What follows has neither the service nor its token: the second implementation, the bundle, the backup key.
+        await _service.StopAsync();
+        var backupKey = python.PathOf("backup-key");
+        await File.WriteAllTextAsync(backupKey, (await File.ReadAllLinesAsync(Path.Combine(_service.Directory, "backup-key.DEVELOPMENT-ONLY"), Cancellation))[1], Cancellation);
+        var opened = (await PythonImplementation.RunAsync([], "bundle", "open", "--key-hex-file", backupKey, "--show-keys", bundle)).ExpectExit(0).Text
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal(["ehr/fields", "ehr/other"], opened.Select(version => version.GetProperty("key").GetString()));
+        var bulkKey = python.StoreHex("bulk-key", Convert.FromHexString(opened[0].GetProperty("bulkKey").GetString()!));
+        var plaintext = (await PythonImplementation.RunAsync(
+            System.Text.Encoding.ASCII.GetBytes(token), "field", "open", "--key-hex-file", bulkKey, "--context", "tenant=st-mary", "--text")).ExpectExit(0).Text;
+        Assert.Equal("Simpson, Homer", plaintext);
+    }
+
+    [Fact]
+    public async Task Copies_are_listed_checked_and_mended_and_who_may_not_ask_is_refused()
+    {
+        await _service.InitializeAsync();
+        await _service.CreateKeyAsync("ehr/checked");
+        var request = Guid.NewGuid().ToString();
+        using var channel = _service.ConnectAs("administrator");
+        var backups = new Backups.BackupsClient(channel);
+        var bundle = (await backups.ExportBundleAsync(new ExportBundleRequest { RequestId = request }, cancellationToken: Cancellation)).Bundle;
+        Assert.Equal(bundle.Sequence, (await backups.ExportBundleAsync(new ExportBundleRequest { RequestId = request }, cancellationToken: Cancellation)).Bundle.Sequence);
+
+        var copy = Path.Combine(Destination("vault"), bundle.FileName);
+        var whole = await File.ReadAllBytesAsync(copy, Cancellation);
+        var damaged = (byte[])whole.Clone();
+        damaged[damaged.Length / 2] ^= 1;
+        await File.WriteAllBytesAsync(copy, damaged, Cancellation);
+        (await _service.RunCliAsync(_service.Administrator, "backup", "verify", copy)).ExpectExit(4);
+        (await _service.RunCliAsync(_service.Administrator, "backup", "check")).ExpectExit(0);
+        Assert.Equal(whole, await File.ReadAllBytesAsync(copy, Cancellation));
+
+        Directory.Move(Destination("offsite"), Destination("away"));
+        var checkedAway = (await _service.RunCliAsync(_service.Administrator, "backup", "check", "--json")).ExpectExit(4);
+        Assert.Contains("offsite: missing", checkedAway.Text, StringComparison.Ordinal);
+        Assert.Contains("destination offsite fails: The directory", checkedAway.Error, StringComparison.Ordinal);
+        Directory.Move(Destination("away"), Destination("offsite"));
+        (await _service.RunCliAsync(_service.Administrator, "backup", "check")).ExpectExit(0);
+        var listed = (await _service.RunCliAsync(_service.Administrator, "backup", "list", "--json", "--all")).ExpectExit(0).Text;
+        Assert.Contains("\"offsite: verified\"", listed, StringComparison.Ordinal);
+
+        (await _service.RunCliAsync(_service.Database, "backup", "list")).ExpectExit(3);
+        (await _service.RunCliAsync(_service.Database, "backup", "export")).ExpectExit(3);
+        var log = (await _service.RunCliAsync(_service.Administrator, "audit", "tail", "-n", "200")).ExpectExit(0).Text;
+        Assert.Contains("backup-bundle-recorded", log, StringComparison.Ordinal);
+        Assert.Contains("backup-copy-recorded", log, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_full_or_broken_disk_leaves_nothing_under_a_final_name_and_is_used_again_when_it_is_well()
+    {
+        using var disk = await DiskFaults.UnderAsync(_service);
+        _service.Environment["KEYSERVICE_TEST_DISK_FILES"] = Destination("vault");
+        await _service.InitializeAsync();
+        await _service.CreateKeyAsync("ehr/full");
+        (await _service.RunCliAsync(_service.Administrator, "backup", "export")).ExpectExit(0);
+        var before = Directory.GetFiles(Destination("vault")).Length;
+        foreach (var begin in new Action[] { () => disk.Full = true, () => disk.WriteError = DiskFaults.InputOutputError, () => disk.SyncError = DiskFaults.InputOutputError })
+        {
+            begin();
+            var answer = await _service.RunCliAsync(_service.Administrator, "backup", "export", "--json");
+            (disk.Full, disk.WriteError, disk.SyncError) = (false, 0, 0);
+            Assert.Contains("\"copies\":[\"offsite: verified\"]", answer.ExpectExit(0).Text, StringComparison.Ordinal);
+            Assert.Equal(before, Directory.GetFileSystemEntries(Destination("vault")).Length);
+        }
+
+        (await _service.RunCliAsync(_service.Administrator, "backup", "check")).ExpectExit(0);
+        string[] files = Directory.GetFiles(Destination("vault"), "*.ksb");
+        Assert.True(files.Length > before);
+        (await _service.RunCliAsync(_service.Administrator, ["backup", "verify", "--quiet", .. files])).ExpectExit(0);
+    }
+
+    [Fact]
+    public async Task Whenever_the_server_is_killed_every_bundle_under_a_final_name_is_whole()
+    {
+        await _service.InitializeAsync();
+        using (var channel = _service.ConnectAs("administrator"))
+        {
+            var keys = new Keys.KeysClient(channel);
+            await Parallel.ForAsync(0, 300, Cancellation, async (i, cancellation) => await keys.CreateKeyAsync(
+                new CreateKeyRequest { RequestId = Guid.NewGuid().ToString(), Name = $"killed/{i}", Purpose = KeyPurpose.EncryptDecrypt },
+                cancellationToken: cancellation));
+        }
+
+        var random = new Random(20261128);
+        for (var round = 0; round < 5; round++)
+        {
+            using var channel = _service.ConnectAs("administrator");
+            var exporting = new Backups.BackupsClient(channel).ExportBundleAsync(new ExportBundleRequest { RequestId = Guid.NewGuid().ToString() });
+            await Task.Delay(random.Next(0, 300), Cancellation);
+            await _service.CrashAsync();
+            await Assert.ThrowsAnyAsync<RpcException>(async () =>
+            {
+                await exporting;
+                throw new RpcException(Status.DefaultSuccess, "answered before the kill");
+            });
+            string[] files = [.. Directory.GetFiles(Destination("vault"), "*.ksb"), .. Directory.GetFiles(Destination("offsite"), "*.ksb")];
+            if (files.Length > 0)
+            {
+                (await _service.RunCliAsync(_service.Administrator, ["backup", "verify", "--quiet", .. files])).ExpectExit(0);
+            }
+
+            await _service.StartAsync();
+        }
+
+        (await _service.RunCliAsync(_service.Administrator, "backup", "export")).ExpectExit(0);
+        (await _service.RunCliAsync(_service.Administrator, "backup", "check")).ExpectExit(0);
+        Assert.All(Directory.GetFileSystemEntries(Destination("vault")), file => Assert.EndsWith(".ksb", file, StringComparison.Ordinal));
+        Assert.All(Directory.GetFileSystemEntries(Destination("offsite")), file => Assert.EndsWith(".ksb", file, StringComparison.Ordinal));
+    }
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private string Destination(string name) => Path.Combine(_service.Directory, "bundles", name);
+}
