@@ -54,8 +54,11 @@ internal static class KeyImpactCommand
 
     private static Record Of(KeyDependency dependency) => new()
     {
-        ["version"] = dependency.Version,
-        ["what"] = dependency.What,
+        ["version"] = dependency.KeyVersion,
+        ["kind"] = EnumNames.Of(dependency.Kind),
+        ["subject"] = dependency.Subject,
+        ["items"] = dependency.Items,
+        ["until_time"] = Times.Of(dependency.UntilTime),
         ["detail"] = dependency.Detail,
     };
 }

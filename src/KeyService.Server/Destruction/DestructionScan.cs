@@ -44,7 +44,7 @@ internal sealed class DestructionScan(
             Complete = false,
             Statement = StatementOf(destruction.State),
         };
-        certificate.Dependencies.AddRange(found.Select(each => ToWire(each.Version, each.Dependency)));
+        certificate.Dependencies.AddRange(found.Select(each => KeyMessages.ToWire(each.Version, each.Dependency)));
         foreach (var version in destruction.Versions)
         {
             certificate.Versions.Add(await store.ReadAsync(
@@ -85,16 +85,6 @@ internal sealed class DestructionScan(
         places.Add("every dump, replica and file backup of this store");
         return places;
     }
-
-    private static Wire.KeyDependency ToWire(KeyVersionId version, Dependency dependency) => new()
-    {
-        KeyVersion = version.ToString(),
-        Kind = (Wire.DependencyKind)dependency.Kind,
-        Subject = dependency.Subject,
-        Detail = dependency.Detail,
-        Items = dependency.Items,
-        UntilTime = HoldingMessages.Time(dependency.Until),
-    };
 
     private static Wire.DestroyedVersion ToWire(KeyVersionRow version) => new()
     {

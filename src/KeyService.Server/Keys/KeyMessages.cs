@@ -1,5 +1,4 @@
 using Google.Protobuf.WellKnownTypes;
-using KeyService.Server.Access;
 using KeyService.Server.Holdings;
 using Wire = KeyService.Protocol.V1;
 
@@ -72,9 +71,12 @@ internal static class KeyMessages
 
     public static Wire.KeyDependency ToWire(Crypto.KeyVersionId version, Dependency dependency) => new()
     {
-        Version = version.ToString(),
-        What = $"{KebabName.Of(dependency.Kind.ToString())} {dependency.Subject}".TrimEnd(),
-        Detail = dependency.Until is { } until ? $"{dependency.Detail}, until {until:u}" : dependency.Detail,
+        KeyVersion = version.ToString(),
+        Kind = (Wire.DependencyKind)dependency.Kind,
+        Subject = dependency.Subject,
+        Detail = dependency.Detail,
+        Items = dependency.Items,
+        UntilTime = ToWire(dependency.Until),
     };
 
     private static Timestamp? ToWire(DateTimeOffset? time) => time is { } value ? Timestamp.FromDateTimeOffset(value) : null;
