@@ -38,7 +38,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
 
         var key = await VerifyAsync(raw, cancellationToken);
         var versions = await connection.QuerySingleAsync<RawVersionSum>(
-            "SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM key_versions WHERE key_name = @name", new { name },
+            "SELECT COUNT(*) AS Count, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS Changes FROM key_versions WHERE key_name = @name", new { name },
             transaction);
         return versions.Count == key.VersionCount && versions.Changes == key.VersionChangeCount
             ? key
@@ -60,7 +60,7 @@ internal sealed class KeyTables(RowAuthenticator rows)
     public static async Task<(long Count, long RevisionSum)> SumKeysAsync(DbConnection connection)
     {
         var sum = await connection.QuerySingleAsync<RawVersionSum>(
-            "SELECT COUNT(*) AS Count, COALESCE(SUM(revision), 0) AS Changes FROM keys");
+            "SELECT COUNT(*) AS Count, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS Changes FROM keys");
         return (sum.Count, sum.Changes);
     }
 
