@@ -79,13 +79,13 @@ public sealed partial class PostgresFixture : IAsyncLifetime
         Directory.Delete(directory, recursive: true);
     }
 
-    private static bool AsRoot => Environment.UserName == "root";
+    internal static bool AsRoot => Environment.UserName == "root";
 
     // PostgreSQL refuses to run as root; Debian's package makes this user, and any other would do.
-    private static string ServerUser => File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal))
+    internal static string ServerUser => File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal))
         ? "postgres" : "nobody";
 
-    private static (string File, IReadOnlyList<string> Arguments) AsServerUser(string file, params string[] arguments) =>
+    internal static (string File, IReadOnlyList<string> Arguments) AsServerUser(string file, params string[] arguments) =>
         AsRoot ? ("setpriv", ["--reuid", ServerUser, "--clear-groups", "--", file, .. arguments]) : (file, arguments);
 
     /// <summary>Starts it, the first time or again on the same data, and returns when it answers.</summary>
