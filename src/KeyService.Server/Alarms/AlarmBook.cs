@@ -71,6 +71,7 @@ internal sealed class AlarmBook(IStore store, RowAuthenticator rows, TimeProvide
             if (_unwritten.TryGetValue(key, out var before) && before.Condition is not null)
             {
                 before.Condition = condition;
+                before.Over = false;
                 return;
             }
 
@@ -265,17 +266,18 @@ internal sealed class AlarmBook(IStore store, RowAuthenticator rows, TimeProvide
             return;
         }
 
+        // Once, and for all callers together: when it fails, the keeper's rounds go on trying and nobody waits any more.
         Task loading;
         lock (_gate)
         {
-            loading = _loading is { IsCompleted: false } ? _loading : _loading = RefreshAsync(CancellationToken.None);
+            loading = _loading ??= RefreshAsync(CancellationToken.None).WaitAsync(Patience, time, CancellationToken.None);
         }
 
         try
         {
-            await loading.WaitAsync(Patience, time, cancellationToken);
+            await loading.WaitAsync(cancellationToken);
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        catch (Exception)
         {
             // The store does not answer: what is raised is told now and compared with the table when it does.
         }
@@ -318,9 +320,17 @@ internal sealed class AlarmBook(IStore store, RowAuthenticator rows, TimeProvide
         var over = waiting.Over;
         Alarm? raised = null;
         Alarm? cleared = null;
+        Alarm? before = null;
         if (condition is not null)
         {
-            raised = await ChangeAsync(AuditEvent.AlarmRaised, transaction => RaiseAsync(transaction, condition, waiting.Id), cancellationToken);
+            raised = await ChangeAsync(
+                AuditEvent.AlarmRaised,
+                async transaction =>
+                {
+                    before = await _table.FindOpenAsync(transaction, waiting.Kind, waiting.Subject);
+                    return Raised(before, condition, waiting.Id, transaction.Time);
+                },
+                cancellationToken);
         }
 
         if (condition is null || over)
@@ -339,7 +349,8 @@ internal sealed class AlarmBook(IStore store, RowAuthenticator rows, TimeProvide
             }
         }
 
-        if (raised is not null && !told && raised.LastRaiseTime >= waiting.Since)
+        // A new wording alone is no news.
+        if (raised is not null && !told && raised.Repeats != before?.Repeats)
         {
             teller.Tell(AlarmNews.Raised, raised);
         }
@@ -352,15 +363,10 @@ internal sealed class AlarmBook(IStore store, RowAuthenticator rows, TimeProvide
 
     private bool IsWaiting(Unwritten waiting) => _unwritten.TryGetValue((waiting.Kind, waiting.Subject), out var now) && now == waiting;
 
-    private async Task<Alarm> RaiseAsync(IStoreTransaction transaction, AlarmCondition condition, ulong id)
+    private static Alarm Raised(Alarm? open, AlarmCondition condition, ulong id, DateTimeOffset now)
     {
-        if (await _table.FindOpenAsync(transaction, condition.Kind, condition.Subject) is not { } open)
-        {
-            return Alarm.New(id, condition, transaction.Time);
-        }
-
-        var again = open.RaisedAgain(condition, transaction.Time);
-        return again == open ? throw new NothingNewException(open) : again;
+        var raised = open?.RaisedAgain(condition, now) ?? Alarm.New(id, condition, now);
+        return raised == open ? throw new NothingNewException(open) : raised;
     }
 
     private async Task<Alarm> ClearAsync(IStoreTransaction transaction, AlarmKind kind, string subject)

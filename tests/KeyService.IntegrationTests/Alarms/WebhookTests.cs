@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using KeyService.IntegrationTests.BadDays;
 using KeyService.Protocol.V1;
@@ -91,8 +92,8 @@ public sealed class WebhookTests : IDisposable
         Assert.True(Assert.Single(receiver.Posts).IsSignedBy(WebhookReceiver.Secret, TimeProvider.System.GetUtcNow()));
         Assert.Equal("the receiver's certificate is not accepted", await PostAsync(receiver.Url, Path.Combine(directory, "other/ca.crt")));
         Assert.Equal("the receiver's certificate is not accepted", await PostAsync(receiver.Url, ca: null));
-        // Of the right authority, and somebody else's: a client's.
-        await using var impostor = await WebhookReceiver.StartAsync(Pem("database"));
+        // Of the right authority, and somebody else's.
+        await using var impostor = await WebhookReceiver.StartAsync(OfAnotherHost());
         Assert.Equal("the receiver's certificate is not accepted", await PostAsync(impostor.Url, Path.Combine(directory, "ca.crt")));
         Assert.Empty(impostor.Posts);
         Assert.Contains("alarms.webhook.ca cannot be read", await PostAsync(receiver.Url, Path.Combine(directory, "absent.crt")), StringComparison.Ordinal);
@@ -136,6 +137,19 @@ public sealed class WebhookTests : IDisposable
 
     private X509Certificate2 Pem(string name) =>
         X509Certificate2.CreateFromPemFile(Path.Combine(directory, $"{name}.crt"), Path.Combine(directory, $"{name}.key"));
+
+    private X509Certificate2 OfAnotherHost()
+    {
+        using var ca = Pem("ca");
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=elsewhere", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], critical: false));
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddDnsName("elsewhere.example.org");
+        request.CertificateExtensions.Add(names.Build());
+        using var certificate = request.Create(ca, TimeProvider.System.GetUtcNow().AddMinutes(-1), TimeProvider.System.GetUtcNow().AddDays(1), [0x2B]);
+        return certificate.CopyWithPrivateKey(key);
+    }
 
     private static Task PostedAsync(WebhookReceiver receiver, string news) =>
         Until.TrueAsync(() => receiver.Posts.Any(post => post.Event == news), $"a post of an alarm that was {news}");

@@ -200,6 +200,20 @@ public sealed class AlarmBookTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_came_back_before_it_could_be_written_stands()
+    {
+        await _server.LookAsync();
+        _store.Broken = true;
+        await _server.RaiseAsync();
+        await _server.ClearAsync();
+        await _server.RaiseAsync();
+        _store.Broken = false;
+        await _server.LookAsync();
+        Assert.True(Assert.Single(await AllAsync()).Stands);
+        Assert.Equal((1, 0), (_server.Told.Raised, _server.Told.Cleared));
+    }
+
+    [Fact]
     public async Task A_store_that_hangs_does_not_keep_who_raises_an_alarm()
     {
         await _server.LookAsync();

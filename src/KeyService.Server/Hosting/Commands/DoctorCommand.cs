@@ -33,6 +33,8 @@ internal static class DoctorCommand
         var findings = new List<Finding> { Finding.Good("config", $"{configuration.FilePath} is good.") };
         if (configuration.Tls is { } tls)
             findings.AddRange(TlsCheck.Run(tls, configuration.Profile, time.GetUtcNow()));
+        if (configuration.Alarms.Webhook is { } webhook)
+            findings.AddRange(WebhookCheck.Run(webhook, time.GetUtcNow()));
         var installation = new InstallationCheck(configuration, time);
         findings.AddRange(await installation.RunAsync(cancellation));
         findings.AddRange(ClockCheck.Run(time.GetUtcNow(), installation.NewestRecord));
