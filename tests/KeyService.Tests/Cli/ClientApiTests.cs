@@ -28,6 +28,7 @@ public sealed class ClientApiTests
             Protocol.V1.DataKeys.Descriptor, Protocol.V1.Cipher.Descriptor, Protocol.V1.Keys.Descriptor,
             Protocol.V1.Rotation.Descriptor,
             Protocol.V1.Access.Descriptor, Protocol.V1.Audit.Descriptor, Protocol.V1.System.Descriptor,
+            Protocol.V1.Store.Descriptor,
         }.Sum(service => service.Methods.Count);
         // Archives are made of the calls of the others.
         var methods = typeof(KeyServiceClient).GetProperties().Where(property => property.Name != nameof(KeyServiceClient.Archives))
