@@ -175,6 +175,26 @@ internal sealed class KeyRing : IDisposable
         }
     }
 
+    /// <summary>The store is another one than was seen, and was accepted: nothing of before counts, also where it was newer.</summary>
+    public void BeginAnew()
+    {
+        Interlocked.Increment(ref _forgotten);
+        lock (_eviction)
+        {
+            _byName.Clear();
+            foreach (var version in _byVersion.Values)
+            {
+                if (_byVersion.TryRemove(version.Id, out _))
+                {
+                    Interlocked.Decrement(ref _versions);
+                    _retired.Enqueue((Now, version));
+                }
+            }
+        }
+
+        _registerVerified = false;
+    }
+
     public void Dispose()
     {
         foreach (var version in _byVersion.Values)

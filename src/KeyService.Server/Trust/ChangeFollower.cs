@@ -24,6 +24,7 @@ internal sealed class ChangeFollower(
     private readonly SemaphoreSlim _woken = new(0, 1);
     private long _position = -1;
     private long _followedAt = time.GetTimestamp();
+    private volatile bool _anew;
     private string? _finding;
 
     /// <summary>Tells of each commit of anybody, until its connection is lost; null where one server has the whole store.</summary>
@@ -43,6 +44,13 @@ internal sealed class ChangeFollower(
         {
             // It is on its way.
         }
+    }
+
+    /// <summary>Everything is read anew at the next look, which is soon.</summary>
+    public void BeginAnew()
+    {
+        _anew = true;
+        Wake();
     }
 
     /// <summary>The position first, then everything: what changes in between is read twice.</summary>
@@ -90,13 +98,15 @@ internal sealed class ChangeFollower(
         try
         {
             var end = await ChangeFeed.ReadPositionAsync(connection);
-            if (_position < 0 || end < _position)
+            if (_position < 0 || _anew || end < _position)
             {
-                if (_position >= 0)
+                // Before the reading: what is asked for meanwhile is done the next time.
+                if (_position >= 0 && !_anew)
                 {
                     _finding = $"position {_position} had been given, and the last one is {end}";
                 }
 
+                _anew = false;
                 await ReadEverythingAsync(connection, end, cancellationToken);
                 return;
             }

@@ -33,6 +33,8 @@ internal sealed class ClockGuard(TimeProvider time, TimeSpan tolerance, Func<Tim
     /// <summary>How long after a jump work that was overdue at once is to be taken slowly.</summary>
     public static readonly TimeSpan PacedAfterJump = TimeSpan.FromHours(24);
 
+    private static readonly TimeSpan Grain = TimeSpan.FromMilliseconds(100);
+
     private readonly Lock _gate = new();
     private long _newestTicks = DateTimeOffset.MinValue.UtcTicks;
     private DateTimeOffset _lookedAt = time.GetUtcNow();
@@ -94,7 +96,11 @@ internal sealed class ClockGuard(TimeProvider time, TimeSpan tolerance, Func<Tim
                 + "again; decryption goes on. Set the clock (NTP). If it was wrong before and is right now, an officer accepts it: keyservice store accept --clock.");
         }
 
-        Saw(now);
+        // Not at each call: many cores would hand one cache line around.
+        if (-behind > Grain)
+        {
+            Saw(now);
+        }
     }
 
     /// <summary>Compares the clock with what passed since the last look. Call it every second or so.</summary>

@@ -30,7 +30,14 @@ internal sealed class StoreTrust
 
     public void Differs(string difference) => _difference = difference;
 
-    public void Accepted() => _difference = null;
+    /// <summary>Told when the store is accepted as it stands: what is held in memory of it may be newer than it. Quick, and does not throw.</summary>
+    public Action? WhenAccepted { get; set; }
+
+    public void Accepted()
+    {
+        _difference = null;
+        WhenAccepted?.Invoke();
+    }
 
     public void Scrubbed(ScrubReport report, DateTimeOffset at) => _scrub = new LastScrub(report, at);
 

@@ -32,6 +32,7 @@ internal sealed class StoreWatch(
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
+        Directory.CreateDirectory(files.DataDirectory);
         await ReadFileAsync(cancellationToken);
         await ReadClockAsync(cancellationToken);
         await LookAtStoreAsync(cancellationToken);

@@ -42,10 +42,16 @@ internal static class TrustCapability
     /// <param name="store">The store itself, not what observes it.</param>
     public static void ConnectTrust(this IServiceProvider services, IStore store)
     {
-        services.GetRequiredService<KeyRing>().Gate = services.GetRequiredService<ProtectionGate>();
+        var keys = services.GetRequiredService<KeyRing>();
+        var follower = services.GetRequiredService<ChangeFollower>();
+        keys.Gate = services.GetRequiredService<ProtectionGate>();
+        services.GetRequiredService<StoreTrust>().WhenAccepted = () =>
+        {
+            keys.BeginAnew();
+            follower.BeginAnew();
+        };
         if (store is PostgresStore shared)
         {
-            var follower = services.GetRequiredService<ChangeFollower>();
             shared.Hooks.BeforeChanges = connection => follower.CatchUpAsync(connection, CancellationToken.None);
             follower.Listen = shared.ListenAsync;
         }

@@ -85,7 +85,7 @@ public sealed class LifetimeTests(ServiceFixture service) : IClassFixture<Servic
         var system = new KeyService.Protocol.V1.System.SystemClient(channel);
         var status = await system.GetStatusAsync(new GetStatusRequest());
         Assert.Equal("development", status.Profile);
-        Assert.Equal(["hsm", "store", "audit", "tls", "memory"], status.Components.Select(component => component.Name));
+        Assert.Equal(["hsm", "store", "audit", "tls", "memory", "store-trust", "clock"], status.Components.Select(component => component.Name));
         Assert.All(status.Components, component => Assert.True(component.Healthy, component.Detail));
         Assert.True(status.CertificateExpireTime.ToDateTimeOffset() > status.ServerTime.ToDateTimeOffset());
         var guarantees = await system.GetHsmGuaranteesAsync(new GetHsmGuaranteesRequest());

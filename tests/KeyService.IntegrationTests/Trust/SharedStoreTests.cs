@@ -60,6 +60,7 @@ public sealed class SharedStoreTests(PostgresFixture postgres) : IClassFixture<P
     [Fact]
     public async Task A_server_decides_on_what_the_others_decided_although_nobody_told_it()
     {
+        await _other.Follower.FollowAsync(CancellationToken.None);
         await _one.ChangeAsync(transaction => _one.Administration.DisablePrincipalAsync(transaction, "ehr"));
         Assert.False(_other.Register.Current.Principals["ehr"].Disabled);
         var refusal = await Assert.ThrowsAsync<KeyService.Server.Pipeline.Refusal>(
