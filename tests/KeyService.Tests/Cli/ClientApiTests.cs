@@ -26,7 +26,7 @@ public sealed class ClientApiTests
         var rpcs = new[]
         {
             Protocol.V1.DataKeys.Descriptor, Protocol.V1.Cipher.Descriptor, Protocol.V1.Keys.Descriptor,
-            Protocol.V1.Access.Descriptor, Protocol.V1.Audit.Descriptor, Protocol.V1.System.Descriptor,
+            Protocol.V1.Access.Descriptor, Protocol.V1.Audit.Descriptor, Protocol.V1.Backups.Descriptor, Protocol.V1.System.Descriptor,
         }.Sum(service => service.Methods.Count);
         // Archives are made of the calls of the others.
         var methods = typeof(KeyServiceClient).GetProperties().Where(property => property.Name != nameof(KeyServiceClient.Archives))
