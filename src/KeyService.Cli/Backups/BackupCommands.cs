@@ -35,11 +35,23 @@ internal static class BackupCommands
             """).Runs(async run =>
         {
             using var client = run.Connect();
-            await run.Report.WriteListAsync(
-                client.Backups.ListAsync(!run.Get(all), run.Cancellation).Select(BundleRecords.Of), "No bundles.", run.Cancellation).ConfigureAwait(false);
+            ListBundlesResponse? last = null;
+            await run.Report.WriteListAsync(BundlesAsync(), "No bundles.", run.Cancellation).ConfigureAwait(false);
             if (!run.Quiet)
             {
-                await TellAsync((await client.Backups.GetOverviewAsync(run.Cancellation).ConfigureAwait(false)).Destinations).ConfigureAwait(false);
+                await TellAsync(last!.Destinations).ConfigureAwait(false);
+            }
+
+            async IAsyncEnumerable<Record> BundlesAsync()
+            {
+                await foreach (var page in client.Backups.ListPagesAsync(!run.Get(all), run.Cancellation).ConfigureAwait(false))
+                {
+                    last = page;
+                    foreach (var bundle in page.Bundles)
+                    {
+                        yield return BundleRecords.Of(bundle);
+                    }
+                }
             }
         });
     }
@@ -59,8 +71,8 @@ internal static class BackupCommands
         new Command("signing-key", "Write the public key that signs this installation's bundles (PEM), to keep apart from them").Runs(async run =>
         {
             using var client = run.Connect();
-            var key = (await client.Backups.GetOverviewAsync(run.Cancellation).ConfigureAwait(false)).SigningKey;
-            run.Report.WriteText(PemEncoding.WriteString("PUBLIC KEY", key.Span) + "\n");
+            var page = await client.Backups.ListPagesAsync(inForceOnly: true, run.Cancellation).FirstAsync(run.Cancellation).ConfigureAwait(false);
+            run.Report.WriteText(PemEncoding.WriteString("PUBLIC KEY", page.SigningKey.Span) + "\n");
         });
 
     private static async Task TellAsync(IEnumerable<BackupDestination> destinations)

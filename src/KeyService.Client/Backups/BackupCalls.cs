@@ -27,25 +27,22 @@ public sealed class BackupCalls
         return (await runner.UnaryAsync(o => backups.ExportBundleAsync(request, o), cancellation, LongWork).ConfigureAwait(false)).Bundle;
     }
 
-    /// <summary>Bundles, newest first, fetched page by page as they are read.</summary>
-    public async IAsyncEnumerable<Bundle> ListAsync(bool inForceOnly = false, [EnumeratorCancellation] CancellationToken cancellation = default)
+    /// <summary>
+    /// Bundles, newest first, fetched page by page as they are read; each page also says how the destinations are, what is being written, and which key
+    /// signs bundles. There is one page at least.
+    /// </summary>
+    public async IAsyncEnumerable<ListBundlesResponse> ListPagesAsync(
+        bool inForceOnly = false, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         var request = new ListBundlesRequest { InForceOnly = inForceOnly, PageSize = Paging.Size };
         do
         {
             var page = await runner.UnaryAsync(o => backups.ListBundlesAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var bundle in page.Bundles)
-            {
-                yield return bundle;
-            }
+            yield return page;
             request.PageToken = page.NextPageToken;
         }
         while (request.PageToken.Length > 0);
     }
-
-    /// <summary>The newest bundle, the destinations, what is being written, and the key that signs bundles.</summary>
-    public Task<ListBundlesResponse> GetOverviewAsync(CancellationToken cancellation = default) =>
-        runner.UnaryAsync(o => backups.ListBundlesAsync(new ListBundlesRequest { PageSize = 1 }, o), cancellation);
 
     /// <summary>Has every copy in force read again, and what can be mended mended.</summary>
     public Task<VerifyCopiesResponse> VerifyCopiesAsync(CancellationToken cancellation = default) =>

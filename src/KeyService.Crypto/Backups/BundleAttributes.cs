@@ -23,7 +23,7 @@ public enum BundleAttributeId : byte
     /// <summary>Seconds from activation after which a version protects nothing more.</summary>
     RotationLimitSeconds = 5,
 
-    /// <summary>Seconds before the limit at which it is warned.</summary>
+    /// <summary>Seconds before the rotation at which it is looked at whether it can be done.</summary>
     WarnBeforeSeconds = 6,
 
     /// <summary>When the key is to be rotated next.</summary>
@@ -44,7 +44,7 @@ public enum BundleAttributeId : byte
     /// <summary>Since when it is suspected to be known to somebody else.</summary>
     SuspectedSince = 20,
 
-    /// <summary>When what was protected by a compromised version had been dealt with.</summary>
+    /// <summary>When it was declared compromised.</summary>
     ProcessedAt = 21,
 
     /// <summary>When it is to be destroyed.</summary>

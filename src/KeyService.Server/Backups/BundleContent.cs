@@ -137,13 +137,20 @@ internal sealed class BundleContent(IStore store, RowAuthenticator rows)
         }
     }
 
-    private static BundleAttribute[] AttributesOf(KeyRow key) =>
-    [
-        new(BundleAttributeId.CreatedAt, UnixTime.Nanoseconds(key.CreateTime)),
-        new(BundleAttributeId.Purpose, (long)key.Purpose),
-        new(BundleAttributeId.PrimaryVersion, KeyTables.Signed(key.PrimaryVersion)),
-        new(BundleAttributeId.RotationPeriodSeconds, (long)key.Rotation.Period.TotalSeconds),
-    ];
+    private static BundleAttribute[] AttributesOf(KeyRow key)
+    {
+        List<BundleAttribute> attributes =
+        [
+            new(BundleAttributeId.CreatedAt, UnixTime.Nanoseconds(key.CreateTime)),
+            new(BundleAttributeId.Purpose, (long)key.Purpose),
+            new(BundleAttributeId.PrimaryVersion, KeyTables.Signed(key.PrimaryVersion)),
+            new(BundleAttributeId.RotationPeriodSeconds, (long)key.Rotation.Period.TotalSeconds),
+            new(BundleAttributeId.RotationLimitSeconds, (long)key.Rotation.Limit.TotalSeconds),
+            new(BundleAttributeId.WarnBeforeSeconds, (long)key.Rotation.WarnBefore.TotalSeconds),
+        ];
+        Add(attributes, BundleAttributeId.RotateAt, key.RotateTime);
+        return [.. attributes];
+    }
 
     private static BundleAttribute[] AttributesOf(VersionOfBundle version)
     {
@@ -152,17 +159,20 @@ internal sealed class BundleContent(IStore store, RowAuthenticator rows)
             new(BundleAttributeId.CreatedAt, UnixTime.Nanoseconds(version.Row.CreateTime)),
             new(BundleAttributeId.State, (long)version.Row.State),
         ];
-        Add(BundleAttributeId.ActivatedAt, version.Row.ActivateTime);
-        Add(BundleAttributeId.DeactivatedAt, version.Row.DeactivateTime);
+        Add(attributes, BundleAttributeId.ActivatedAt, version.Row.ActivateTime);
+        Add(attributes, BundleAttributeId.DeactivatedAt, version.Row.DeactivateTime);
+        Add(attributes, BundleAttributeId.StateChangedAt, version.Row.LastChange?.Time);
+        Add(attributes, BundleAttributeId.SuspectedSince, version.Row.SuspectedSince);
+        Add(attributes, BundleAttributeId.ProcessedAt, version.Row.CompromiseProcessedTime);
         attributes.Add(new(BundleAttributeId.WrapsReserved, version.WrapsReserved));
         return [.. attributes];
+    }
 
-        void Add(BundleAttributeId id, DateTimeOffset? time)
+    private static void Add(List<BundleAttribute> attributes, BundleAttributeId id, DateTimeOffset? time)
+    {
+        if (time is { } value)
         {
-            if (time is { } value)
-            {
-                attributes.Add(new(id, UnixTime.Nanoseconds(value)));
-            }
+            attributes.Add(new(id, UnixTime.Nanoseconds(value)));
         }
     }
 

@@ -121,7 +121,8 @@ internal sealed class BackupBed : IAsyncDisposable
                         var version = versions[i] = KeyVersionId.NewRandom();
                         var name = $"{prefix}/{i:000000}";
                         await _keys.InsertKeyAsync(transaction, new KeyRow(
-                            name, KeyPurpose.EncryptDecrypt, RotationPolicy.Default, transaction.Time, version, VersionCount: 1, VersionChangeCount: 1, Revision: 1));
+                            name, KeyPurpose.EncryptDecrypt, RotationPolicy.Default, transaction.Time, version, VersionCount: 1, VersionChangeCount: 1,
+                            WaitingVersions: 0, RotationPolicy.Default.RotateAt(transaction.Time), Revision: 1));
                         await _registers.AddedAsync(transaction, KeyRing.Register);
                         await StoreVersionAsync(transaction, name, version);
                     }
@@ -153,7 +154,7 @@ internal sealed class BackupBed : IAsyncDisposable
         WrappedDataKey.Write(wrapped, id, new byte[12], new byte[48]);
         var kek = new NewKek(id, [1, .. new byte[40]], [1, .. new byte[40]], wrapped, "token", BackupKeyId);
         await _keys.InsertVersionAsync(transaction, new KeyVersionRow(
-            id, name, KeyState.Active, transaction.Time, transaction.Time, DeactivateTime: null, kek.CheckValue, Revision: 1));
+            id, name, KeyState.Active, transaction.Time, transaction.Time, DeactivateTime: null, kek.CheckValue, LastChange: null, Revision: 1));
         await _material.InsertBlobAsync(transaction, new KeyBlobRow(id, kek.TokenId, kek.RootBlob, Revision: 1));
         await _material.InsertBlobAsync(transaction, new KeyBlobRow(id, KeyBlobRow.BackupOf(BackupKeyId), kek.BackupBlob, Revision: 1));
         await _material.InsertBulkKeyAsync(transaction, new BulkKeyRow(id, wrapped, Revision: 1));

@@ -103,7 +103,7 @@ public sealed class MigrationTests : IDisposable
             without.Add(reader.GetString(0));
         }
 
-        // Records have their hashes and marks; blobs authenticate themselves; a register's state counts revisions and has its MAC.
-        Assert.Equal(["audit_records", "integrity_key_blobs", "register_state", "schema_version", "store_probe"], without);
+        // Records have their hashes and marks; what bundle_versions says, segments prove; blobs authenticate themselves; a register's state counts revisions and has its MAC.
+        Assert.Equal(["audit_records", "bundle_versions", "integrity_key_blobs", "register_state", "schema_version", "store_probe"], without);
     }
 }
