@@ -78,8 +78,8 @@ internal sealed class HoldingsStore : IAsyncDisposable
             await keys.InsertKeyAsync(
                 transaction, new KeyRow(Key, KeyPurpose.EncryptDecrypt, RotationPolicy.Default, now, opened.Active, VersionCount: 2, VersionChangeCount: 2, Revision: 1));
             await keys.InsertVersionAsync(
-                transaction, new KeyVersionRow(opened.Old, Key, KeyState.Deactivated, now.AddDays(-90), now.AddDays(-90), now, new byte[60], Revision: 1));
-            await keys.InsertVersionAsync(transaction, new KeyVersionRow(opened.Active, Key, KeyState.Active, now, now, null, new byte[60], Revision: 1));
+                transaction, new KeyVersionRow(opened.Old, Key, KeyState.Deactivated, now.AddDays(-90), now.AddDays(-90), now, new byte[60], null, Revision: 1));
+            await keys.InsertVersionAsync(transaction, new KeyVersionRow(opened.Active, Key, KeyState.Active, now, now, null, new byte[60], null, Revision: 1));
             return true;
         });
         time.Advance(TimeSpan.FromMinutes(1));
