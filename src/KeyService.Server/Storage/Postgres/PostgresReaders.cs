@@ -7,9 +7,27 @@ namespace KeyService.Server.Storage.Postgres;
 /// Reads over one snapshot each, on pooled connections that cannot write. A read that finds its connection broken is done once more on a
 /// new one: the pool notices only then that the database was restarted or switched over.
 /// </summary>
-internal sealed class PostgresReaders(NpgsqlDataSource source)
+/// <param name="count">Reads at once; further ones wait here, where waiting has no end but the caller's.</param>
+internal sealed class PostgresReaders(NpgsqlDataSource source, int count) : IDisposable
 {
+    private readonly SemaphoreSlim _free = new(count);
+
     public async Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
+    {
+        await _free.WaitAsync(cancellationToken);
+        try
+        {
+            return await ReadTwiceAsync(read, cancellationToken);
+        }
+        finally
+        {
+            _free.Release();
+        }
+    }
+
+    public void Dispose() => _free.Dispose();
+
+    private async Task<T> ReadTwiceAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
     {
         try
         {

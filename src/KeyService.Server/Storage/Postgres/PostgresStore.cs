@@ -22,11 +22,11 @@ internal sealed class PostgresStore : IStore
     private int _disposed;
 
     private PostgresStore(
-        PostgresConnections connections, CommitQueue queue, PostgresGroupCommit? writer, StorePosition position, PostgresHooks hooks,
-        IReadOnlyList<string> warnings)
+        PostgresStoreOptions options, PostgresConnections connections, CommitQueue queue, PostgresGroupCommit? writer, StorePosition position,
+        PostgresHooks hooks, IReadOnlyList<string> warnings)
     {
         _connections = connections;
-        _readers = new PostgresReaders(connections.Readers);
+        _readers = new PostgresReaders(connections.Readers, options.PoolSize);
         _queue = queue;
         _writer = writer;
         _position = position;
@@ -69,12 +69,12 @@ internal sealed class PostgresStore : IStore
             var hooks = new PostgresHooks { RowsChanged = ChangeFeed.AppendAsync };
             if (options.Mode == StoreMode.ReadOnly)
             {
-                return new PostgresStore(connections, queue, null, position, hooks, warnings);
+                return new PostgresStore(options, connections, queue, null, position, hooks, warnings);
             }
 
             writer = new PostgresGroupCommit(options, connections, time, queue, position, hooks);
             writer.Attach();
-            return new PostgresStore(connections, queue, writer, position, hooks, warnings);
+            return new PostgresStore(options, connections, queue, writer, position, hooks, warnings);
         }
         catch (Exception e)
         {
@@ -184,6 +184,7 @@ internal sealed class PostgresStore : IStore
             _queue.Close();
             _thread?.Join();
             _writer?.Dispose();
+            _readers.Dispose();
             await _connections.DisposeAsync();
         }
     }

@@ -44,7 +44,11 @@ internal sealed class SqliteImport(IStore source, NpgsqlConnection target)
                 copied[table.Name] = await CopyTableAsync(connection, table, cancellationToken);
             }
 
-            await target.ExecuteAsync("INSERT INTO audit_heads (slot, next_sequence) SELECT slot, max(sequence) + 1 FROM audit_records GROUP BY slot");
+            // A server that was started on the half-copied database has left a head at 0.
+            await target.ExecuteAsync("""
+                INSERT INTO audit_heads (slot, next_sequence) SELECT slot, max(sequence) + 1 FROM audit_records GROUP BY slot
+                ON CONFLICT (slot) DO UPDATE SET next_sequence = excluded.next_sequence
+                """);
             await transaction.CommitAsync(cancellationToken);
             return copied;
         },
