@@ -147,7 +147,7 @@ public sealed class WebhookTests : IDisposable
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName("elsewhere.example.org");
         request.CertificateExtensions.Add(names.Build());
-        using var certificate = request.Create(ca, TimeProvider.System.GetUtcNow().AddMinutes(-1), TimeProvider.System.GetUtcNow().AddDays(1), [0x2B]);
+        using var certificate = request.Create(ca, ca.NotBefore, TimeProvider.System.GetUtcNow().AddDays(1), [0x2B]);
         return certificate.CopyWithPrivateKey(key);
     }
 
