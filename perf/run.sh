@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measures the bars P1 to P7 and P10 on this machine, peers in the same run, prints one line a figure and at the end the table. About 20 minutes;
+# Measures the bars P1 to P8 and P10 on this machine, peers in the same run, prints one line a figure and at the end the table. About 20 minutes;
 # --quick for a look. What is printed is kept in artifacts/perf/DATE.txt.
 #
-#   perf/run.sh [--quick] [BAR]...      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P10
+#   perf/run.sh [--quick] [BAR]...      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P8 P10
 #
 # Starts the service by quickstart.sh, so nothing else may serve from this directory meanwhile. Beside what test.sh installs it needs, for P5,
 # Debian's g++ pkg-config libgrpc++-dev protobuf-compiler protobuf-compiler-grpc; a bar whose peer cannot be built is said to be missing.
@@ -19,7 +19,7 @@ for argument in "$@"; do
     *) echo "Unknown argument: $argument" >&2; exit 2 ;;
   esac
 done
-[ ${#bars[@]} -gt 0 ] || bars=(P1 P2 P3 P4 P5 P6 P7 P10)
+[ ${#bars[@]} -gt 0 ] || bars=(P1 P2 P3 P4 P5 P6 P7 P8 P10)
 wanted() { [[ " ${bars[*]} " == *" $1 "* ]]; }
 
 mkdir -p artifacts/perf
@@ -91,6 +91,11 @@ p7() {
   perf/pg-dump.sh "$server" "$pg_dir" "$pg_pid" "$pg_bin" dump $(((pairs + 1) / 2))
   load ehr --profile "$database" --postgres "Host=$pg_dir;Username=perf;Database=ehr" --postmaster-pid "$pg_pid" --server-pid "$server" --rounds "$pairs" --transactions "$transactions"
 }
+p8() {
+  [ -n "${pg_pid:-}" ] || pg_start || return
+  pg_sql postgres 'CREATE DATABASE audit' || return
+  benchmark postgres-audit "$pg_dir" perf audit "$rounds"
+}
 p10() { load memory --profile "$backup" --server-pid "$server" --seconds $((seconds * 4)); }
 
 bar P1 p1
@@ -100,6 +105,7 @@ bar P4 p4
 bar P5 p5
 bar P6 p6
 bar P7 p7
+bar P8 p8
 bar P10 p10
 echo "# $(date -u +%FT%TZ) load=$(cut -d' ' -f1 /proc/loadavg)"
 sleep 0.5

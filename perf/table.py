@@ -55,6 +55,9 @@ for name in ("pg_dump -Fc (compressed)", "pg_dump -Fp (plain text)", "EHR worklo
     if found:
         cpu, cpu_interval, wall, wall_interval = found.groups()
         add("P7", f"{name}: added CPU time; wall time", f"{cpu} % (95 %: {cpu_interval}); {wall} % ({wall_interval})", "<= 3 % of CPU", float(cpu) <= 3)
+found = first(r"^P8 group commit callers=2000: .*?ratio=([\d.]+)")
+at_least("P8", "audit records by group commit, against one session's COPY of the same bytes at the same batch", found, 0.7)
+at_least("P8", "verification of the log out of the database, against a bare loop hashing the same bytes", first(r"^P8 verification: .*?ratio=([\d.]+)"), 0.5)
 memory = first(r"^P10 .*?median=(\d+)MiB peak=(\d+)MiB", int)
 if memory:
     add("P10", f"resident memory of the server, 64 calls and 16 streams (peak {memory[1]} MiB)", f"{memory[0]} MiB", "< 286 MiB (300 MB)", memory[0] * 1.048576 < 300)

@@ -37,6 +37,11 @@ if (args is ["store", ..])
     await StoreThroughput.RunAsync(args.ElementAtOrDefault(1) ?? Path.GetTempPath(), int.Parse(args.ElementAtOrDefault(2) ?? "5", null));
     return;
 }
+if (args is ["postgres-audit", var host, var user, var database, ..])
+{
+    await PostgresAuditReport.RunAsync(host, user, database, int.Parse(args.ElementAtOrDefault(4) ?? "5", null));
+    return;
+}
 if (args is ["archive-file", ..])
 {
     FileReport.Run(args[1..]);

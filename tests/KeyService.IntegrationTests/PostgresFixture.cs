@@ -12,9 +12,11 @@ namespace KeyService.IntegrationTests;
 public sealed partial class PostgresFixture : IAsyncLifetime
 {
     private const int SigInt = 2;
+    private const int SigQuit = 3;
     private const string Role = "keyservice";
     private readonly string directory = Directory.CreateTempSubdirectory("keyservice-pg-").FullName;
     private Process? server;
+    private ProcessStartInfo? start;
 
     /// <summary>Directory of the socket, as <c>-h</c> and <c>Host=</c> take it.</summary>
     internal string SocketDirectory => directory;
@@ -34,7 +36,16 @@ public sealed partial class PostgresFixture : IAsyncLifetime
         (await Command.RunAsync(file, arguments, workingDirectory: "/")).ExpectExit(0);
         (file, arguments) = AsServerUser(
             postgres, "-D", data, "-k", directory, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=30");
-        await StartAsync(Command.StartInfo(file, arguments, environment: null, workingDirectory: "/"));
+        start = Command.StartInfo(file, arguments, environment: null, workingDirectory: "/");
+        await StartAsync();
+    }
+
+    /// <summary>Ends the server as a failing host would: nothing is written any more. Waits until its processes are gone.</summary>
+    internal async Task CrashAsync()
+    {
+        // SIGQUIT: the postmaster has every session end at once, without a checkpoint; recovery comes with the next start.
+        _ = Kill(server!.Id, SigQuit);
+        await server.WaitForExitAsync();
     }
 
     internal string ConnectionString(string database = "postgres") =>
@@ -68,18 +79,19 @@ public sealed partial class PostgresFixture : IAsyncLifetime
         Directory.Delete(directory, recursive: true);
     }
 
-    private static bool AsRoot => Environment.UserName == "root";
+    internal static bool AsRoot => Environment.UserName == "root";
 
     // PostgreSQL refuses to run as root; Debian's package makes this user, and any other would do.
-    private static string ServerUser => File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal))
+    internal static string ServerUser => File.ReadLines("/etc/passwd").Any(line => line.StartsWith("postgres:", StringComparison.Ordinal))
         ? "postgres" : "nobody";
 
-    private static (string File, IReadOnlyList<string> Arguments) AsServerUser(string file, params string[] arguments) =>
+    internal static (string File, IReadOnlyList<string> Arguments) AsServerUser(string file, params string[] arguments) =>
         AsRoot ? ("setpriv", ["--reuid", ServerUser, "--clear-groups", "--", file, .. arguments]) : (file, arguments);
 
-    private async Task StartAsync(ProcessStartInfo start)
+    /// <summary>Starts it, the first time or again on the same data, and returns when it answers.</summary>
+    internal async Task StartAsync()
     {
-        server = Process.Start(start) ?? throw new InvalidOperationException("PostgreSQL did not start.");
+        server = Process.Start(start!) ?? throw new InvalidOperationException("PostgreSQL did not start.");
         AppDomain.CurrentDomain.ProcessExit += (_, _) => KillIfAlive();
         var log = new StringBuilder();
         server.ErrorDataReceived += (_, line) =>

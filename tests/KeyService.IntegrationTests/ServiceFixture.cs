@@ -76,6 +76,9 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>What is different in the server's configuration, from <c>init</c> on.</summary>
     internal Action<Dictionary<string, object?>>? Configure { get; set; }
 
+    /// <summary>What <c>init</c> is told beside the first administrator.</summary>
+    internal IReadOnlyList<string> InitArguments { get; set; } = [];
+
     /// <summary>A program and its arguments that the server is started through, for example prlimit; it must exec the server.</summary>
     internal IReadOnlyList<string> Through { get; set; } = [];
 
@@ -105,6 +108,7 @@ public sealed class ServiceFixture : IAsyncLifetime
                 "init", "--config", ConfigPath,
                 "--admin-name", "administrator",
                 "--admin-certificate-uri", "keyservice:principal/administrator",
+                .. InitArguments,
             ],
             ServerEnvironment)).ExpectExit(0);
     }

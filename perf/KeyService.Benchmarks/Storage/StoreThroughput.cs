@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using KeyService.Crypto;
 using KeyService.Server.Audit;
+using KeyService.Server.Storage;
 using KeyService.Server.Storage.Sqlite;
 using Microsoft.Data.Sqlite;
 
@@ -119,7 +120,7 @@ internal static class StoreThroughput
         return (times[times.Length / 2], times[times.Length * 99 / 100]);
     }
 
-    private static AuditRecordDraft Draft() => new(AuditEvent.DataKeyGenerated)
+    internal static AuditRecordDraft Draft() => new(AuditEvent.DataKeyGenerated)
     {
         Principal = "ehr-database",
         Authentication = "mtls",

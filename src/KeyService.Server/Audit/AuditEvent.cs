@@ -34,6 +34,9 @@ internal enum AuditEvent : ushort
     /// <summary>The clock was found to be set back, or to have jumped; or it is right again.</summary>
     ClockFound = 112,
 
+    /// <summary>Somebody asked for a scrub; <see cref="StoreScrubbed"/> says what it found.</summary>
+    StoreScrubRequested = 113,
+
     PrincipalCreated = 200,
     PrincipalsListed = 201,
     PrincipalDisabled = 202,

@@ -19,7 +19,7 @@ internal static class BulkKeyReader
         var configuration = ConfigurationFile.Load(configurationPath);
         await using var token = HsmToken.Open(configuration.Hsm, TimeProvider.System);
         using var store = new SqliteConnection(
-            new SqliteConnectionStringBuilder { DataSource = configuration.SqlitePath, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString());
+            new SqliteConnectionStringBuilder { DataSource = configuration.SqlitePath!, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString());
         var wrapped = await store.QuerySingleAsync<byte[]>("SELECT wrapped FROM bulk_keys");
         var (blob, check) = await store.QuerySingleAsync<(byte[], byte[])>(
             "SELECT b.blob, v.check_value FROM key_blobs b JOIN key_versions v ON v.id = b.version_id WHERE b.token_id = @token",

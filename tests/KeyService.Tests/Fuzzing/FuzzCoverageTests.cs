@@ -21,6 +21,7 @@ public sealed class FuzzCoverageTests
     {
         ["KeyService.Hsm.Login.PinSource"] = "a PIN is taken as it is",
         ["KeyService.Hsm.TokenProvisioning"] = "a PIN is taken as it is",
+        ["KeyService.Server.Storage.Postgres.PasswordFile"] = "a password is taken as it is",
         ["KeyService.Hsm.Pkcs11.Pkcs11Module"] = "loads a module by its path",
         ["KeyService.Cli.CommandLine.ProfileLocation"] = "hands on to ClientProfile",
         ["KeyService.Hsm.Pkcs11.DynamicLoader"] = "loads a module by its path",

@@ -1,5 +1,6 @@
 using System.Net;
 using KeyService.Server.Hosting;
+using KeyService.Server.Storage.Postgres;
 
 namespace KeyService.Tests.Server;
 
@@ -42,7 +43,19 @@ public sealed class ConfigurationTests
     [InlineData("\"maxConcurrency\": 4", "\"maxConcurrency\": \"4\"", "\"hsm.maxConcurrency\" must be a whole number from 1 to 256")]
     [InlineData("\"tokenLabel\": \"one\",", "", "\"hsm.tokenLabel\" is missing")]
     [InlineData("\"pinFile\": \"pin\",", "", "\"hsm.pinFile\" or \"pinDescriptor\": give one of the two")]
-    [InlineData("\"sqlite\": \"keyservice.db\"", "", "\"store.sqlite\" is missing")]
+    [InlineData("\"sqlite\": \"keyservice.db\"", "", "\"store.sqlite\" or \"postgres\": give one of the two")]
+    [InlineData("\"sqlite\": \"keyservice.db\"", "\"sqlite\": \"a\", \"postgres\": { \"host\": \"/run\", \"database\": \"k\", \"user\": \"k\" }",
+        "\"store.sqlite\" or \"postgres\": give one of the two")]
+    [InlineData("\"sqlite\": \"keyservice.db\"", "\"postgres\": { \"host\": \"db.example\", \"database\": \"k\" }", "\"store.postgres.user\" is missing")]
+    [InlineData("\"sqlite\": \"keyservice.db\"", "\"postgres\": { \"host\": \"db.example\", \"database\": \"k\", \"user\": \"k\", \"password\": \"x\" }",
+        "\"store.postgres.password\" is not a key of this configuration: did you mean \"store.postgres.passwordFile\"?")]
+    [InlineData("\"sqlite\": \"keyservice.db\"", "\"postgres\": { \"host\": \"db.example\", \"database\": \"k\", \"user\": \"k\", \"sslMode\": \"disable\" }",
+        "\"store.postgres.sslMode\" can be \"disable\" only for a Unix socket or the loopback address")]
+    [InlineData("\"sqlite\": \"keyservice.db\"",
+        "\"postgres\": { \"host\": \"127.0.0.1,db.example\", \"database\": \"k\", \"user\": \"k\", \"sslMode\": \"disable\" }",
+        "\"store.postgres.sslMode\" can be \"disable\" only for a Unix socket or the loopback address")]
+    [InlineData("\"sqlite\": \"keyservice.db\"",
+        "\"postgres\": { \"host\": \"db.example\", \"database\": \"k\", \"user\": \"k\", \"clientKey\": \"k.pem\" }", "belong together")]
     [InlineData("\"development\"", "\"production\"", "needs PostgreSQL")]
     [InlineData("\"development\"", "\"staging\"", "\"profile\" must be one of \"development\", \"production\"")]
     [InlineData("\"profile\": \"development\",", "\"profile\": \"development\", \"profile\": \"development\",",
@@ -54,6 +67,24 @@ public sealed class ConfigurationTests
         var exception = Assert.Throws<ConfigurationException>(() =>
             ConfigurationFile.Parse("/srv/ks/server.json", Good.Replace(good, bad, StringComparison.Ordinal)));
         Assert.Contains(exception.Findings, found => found.Contains(finding, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("/run/postgresql", PostgresTls.None)]
+    [InlineData("localhost", PostgresTls.None)]
+    [InlineData("127.0.0.1:5433,[::1]:5432,::1", PostgresTls.None)]
+    [InlineData("db.example", PostgresTls.VerifyFull)]
+    [InlineData("10.0.0.7", PostgresTls.VerifyFull)]
+    [InlineData("db1.example,localhost", PostgresTls.VerifyFull)]
+    public void PostgreSQL_is_reached_by_verified_TLS_unless_it_is_on_this_host(string host, object tls)
+    {
+        var configuration = ConfigurationFile.Parse("/srv/ks/server.json", Good.Replace(
+            "\"sqlite\": \"keyservice.db\"",
+            $"\"postgres\": {{ \"host\": \"{host}\", \"database\": \"keys\", \"user\": \"keyservice\", \"passwordFile\": \"db-password\" }}", StringComparison.Ordinal));
+        Assert.Null(configuration.SqlitePath);
+        Assert.Equal((host, 5432, "keys", "keyservice"), (configuration.Postgres!.Host, configuration.Postgres.Port, configuration.Postgres.Database, configuration.Postgres.User));
+        Assert.Equal("/srv/ks/db-password", configuration.Postgres.PasswordFile);
+        Assert.Equal((PostgresTls)tls, configuration.Postgres.Tls);
     }
 
     [Fact]

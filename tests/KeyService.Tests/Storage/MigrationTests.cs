@@ -26,6 +26,13 @@ public sealed class MigrationTests : IDisposable
                 "6 changes 45970810e6957e54045a32a3a88ebad0d6fedf665d310e1fc72857c58d92ad86",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
+        string[] postgres =
+            [
+                "1 initial a80195db0a34e176ab7f10afaa22760d207fb8b1a99025249f67a48c48a7cc35",
+            ];
+        Assert.Equal(
+            postgres, Migrations.Postgres.Take(postgres.Length).Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
+        Assert.Equal(Migrations.Sqlite.Select(each => each.Name), Migrations.Postgres.Select(each => each.Name));
     }
 
     [Fact]
@@ -96,7 +103,9 @@ public sealed class MigrationTests : IDisposable
             without.Add(reader.GetString(0));
         }
 
-        // Records have their hashes and marks; blobs authenticate themselves; a register's state counts revisions and has its MAC.
-        Assert.Equal(["audit_records", "integrity_key_blobs", "register_state", "schema_version", "store_probe"], without);
+        // Records have their hashes and marks; blobs authenticate themselves; a register's state counts revisions and has its MAC; the feed of
+        // changes says only what to read again.
+        Assert.Equal(
+            ["audit_records", "change_position", "integrity_key_blobs", "register_state", "row_changes", "schema_version", "store_probe"], without);
     }
 }

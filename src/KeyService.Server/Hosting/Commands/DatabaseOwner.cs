@@ -16,6 +16,11 @@ internal sealed record DatabaseOwner(string User, string? PasswordFile)
         _ => new DatabaseOwner(user, passwordFile is null ? null : Path.GetFullPath(passwordFile)),
     };
 
+    /// <summary>The same database, as the owner.</summary>
+    public PostgresStoreOptions Of(PostgresStoreOptions service) => User == service.User
+        ? service
+        : service with { User = User, PasswordFile = PasswordFile, ClientCertificate = null, ClientKey = null };
+
     /// <summary>Makes the schema or brings it forward, and gives the service's role what it needs.</summary>
     /// <exception cref="StartUpException">The store is not PostgreSQL.</exception>
     /// <exception cref="StoreOpenException">The database cannot be reached or is not ours.</exception>
@@ -23,7 +28,7 @@ internal sealed record DatabaseOwner(string User, string? PasswordFile)
     {
         if (configuration.Postgres is not { } service)
             throw new StartUpException(ExitCode.Configuration, "--owner is for store.postgres; an embedded store has none.");
-        var options = service with { User = User, PasswordFile = PasswordFile, ClientCertificate = null, ClientKey = null };
+        var options = Of(service);
         try
         {
             using var connection = PostgresConnections.OpenForSchema(options);

@@ -75,10 +75,25 @@ internal static class ServerCommandLine
         var (owner, ownerPassword) = OwnerOptions();
         var migrate = new Command("migrate", "Bring the store's schema forward to this version, before the servers are.") { config, owner, ownerPassword };
         migrate.SetAction((parsed, _) => Run(parsed));
-        return new Command("store", "About the store, while no server needs to run.") { migrate };
+        return new Command("store", "About the store, while no server needs to run.") { migrate, Import() };
 
         async Task<int> Run(ParseResult parsed) => (int)await StoreMigrateCommand.RunAsync(
             parsed.GetRequiredValue(config), DatabaseOwner.Of(parsed.GetValue(owner), parsed.GetValue(ownerPassword)));
+    }
+
+    private static Command Import()
+    {
+        var config = ConfigOption();
+        var sqlite = new Option<string>("--sqlite") { Description = "The file of the stopped SQLite store.", Required = true };
+        var (owner, ownerPassword) = OwnerOptions();
+        var command = new Command("import", "Copy a stopped SQLite store into store.postgres, compare both, and keep servers from the file.")
+        {
+            config, sqlite, owner, ownerPassword,
+        };
+        command.SetAction(async (parsed, cancellation) => (int)await StoreImportCommand.RunAsync(
+            parsed.GetRequiredValue(config), parsed.GetRequiredValue(sqlite),
+            DatabaseOwner.Of(parsed.GetValue(owner), parsed.GetValue(ownerPassword)), cancellation));
+        return command;
     }
 
     private static (Option<string?> Owner, Option<string?> PasswordFile) OwnerOptions() =>

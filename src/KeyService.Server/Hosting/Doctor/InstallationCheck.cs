@@ -205,10 +205,16 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
 
     private static async Task<DateTimeOffset?> ReadNewestAsync(IStore store, CancellationToken cancellation)
     {
-        var bytes = await store.ReadAsync(connection => connection.QueryFirstOrDefaultAsync<byte[]>(
-            "SELECT record FROM audit_records ORDER BY sequence DESC LIMIT 1"), cancellation);
-        return bytes is not null && AuditRecord.TryParse(bytes, out var record) && record is not null
-            ? UnixTime.FromNanoseconds(record.TimeUnixNanoseconds) : null;
+        DateTimeOffset? newest = null;
+        foreach (var slot in await AuditLog.ReadSlotsAsync(store, cancellation))
+        {
+            var bytes = await store.ReadAsync(connection => connection.QueryFirstOrDefaultAsync<byte[]>(
+                "SELECT record FROM audit_records WHERE slot = @slot ORDER BY sequence DESC LIMIT 1", new { slot = (long)slot }), cancellation);
+            if (bytes is not null && AuditRecord.TryParse(bytes, out var record) && UnixTime.FromNanoseconds(record!.TimeUnixNanoseconds) is var time
+                && (newest is null || time > newest))
+                newest = time;
+        }
+        return newest;
     }
 
     private static string FixOf(HsmFault fault) => fault switch

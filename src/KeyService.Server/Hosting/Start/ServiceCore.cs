@@ -76,7 +76,7 @@ internal sealed class ServiceCore : IAsyncDisposable
         ? SqliteStore.Open(new SqliteStoreOptions { Path = path, Mode = mode }, time)
         : PostgresStore.Open(configuration.Postgres! with { Mode = mode }, time);
 
-    private static async Task<RowAuthenticator> LoadIntegrityKeyAsync(
+    internal static async Task<RowAuthenticator> LoadIntegrityKeyAsync(
         IStore store, HsmToken hsm, ServerConfiguration configuration, CancellationToken cancellation)
     {
         var installation = await Installation.ReadAsync(store, cancellation)

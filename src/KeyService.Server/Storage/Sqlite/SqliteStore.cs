@@ -51,6 +51,7 @@ internal sealed class SqliteStore : IStore
 
     internal static SqliteStore Open(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
     {
+        MovedMark.Refuse(options.Path);
         if (options.Mode != StoreMode.Create && !File.Exists(options.Path))
         {
             throw new StoreOpenException($"There is no store at {options.Path}. Make one with 'keyservice init', or correct store.sqlite in the configuration.");
