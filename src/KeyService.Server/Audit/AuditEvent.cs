@@ -37,6 +37,9 @@ internal enum AuditEvent : ushort
     /// <summary>A newer version began to count rows of tables that it brought.</summary>
     RegistersBegun = 129,
 
+    /// <summary>Somebody asked for a scrub; <see cref="StoreScrubbed"/> says what it found.</summary>
+    StoreScrubRequested = 113,
+
     PrincipalCreated = 200,
     PrincipalsListed = 201,
     PrincipalDisabled = 202,

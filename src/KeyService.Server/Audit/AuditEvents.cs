@@ -21,7 +21,7 @@ internal static class AuditEvents
         AuditEvent.StatusRead or AuditEvent.HsmGuaranteesRead or AuditEvent.UnknownMethodCalled => AuditEventType.Read,
         AuditEvent.StreamEndMissing or AuditEvent.RegistersBegun => AuditEventType.Administer,
         AuditEvent.StoreAccountTaken or AuditEvent.StoreScrubbed or AuditEvent.StoreRestoreFound or AuditEvent.StoreAccepted => AuditEventType.Administer,
-        AuditEvent.StoreTrustRead => AuditEventType.Read,
+        AuditEvent.StoreTrustRead or AuditEvent.StoreScrubRequested => AuditEventType.Read,
         AuditEvent.ClockFound => AuditEventType.Administer,
         AuditEvent.PrincipalCreated or AuditEvent.PrincipalDisabled => AuditEventType.Administer,
         AuditEvent.GrantCreated or AuditEvent.GrantRevoked => AuditEventType.Administer,

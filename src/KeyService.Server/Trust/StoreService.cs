@@ -37,7 +37,7 @@ internal sealed class StoreService(StoreTrust trust, ClockGuard clock, StoreWatc
         return Task.FromResult(response);
     }
 
-    [Rpc(Permission.ReadAudit, AuditEvent.StoreTrustRead)]
+    [Rpc(Permission.ReadAudit, AuditEvent.StoreScrubRequested)]
     public override async Task<ScrubStoreResponse> ScrubStore(ScrubStoreRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);

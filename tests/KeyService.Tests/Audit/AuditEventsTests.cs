@@ -23,6 +23,7 @@ public sealed class AuditEventsTests
             110 store-accepted Administer
             111 store-trust-read Read
             112 clock-found Administer
+            113 store-scrub-requested Read
             129 registers-begun Administer
             200 principal-created Administer
             201 principals-listed Read

@@ -76,7 +76,7 @@ internal sealed class HoldingsStore : IAsyncDisposable
         {
             var keys = new KeyTables(rows);
             await keys.InsertKeyAsync(
-                transaction, new KeyRow(Key, KeyPurpose.EncryptDecrypt, RotationPolicy.Default, now, opened.Active, VersionCount: 2, VersionChangeCount: 2, Revision: 1));
+                transaction, new KeyRow(Key, KeyPurpose.EncryptDecrypt, RotationPolicy.Default, now, opened.Active, VersionCount: 2, VersionChangeCount: 2, 0, now.AddDays(90), Revision: 1));
             await keys.InsertVersionAsync(
                 transaction, new KeyVersionRow(opened.Old, Key, KeyState.Deactivated, now.AddDays(-90), now.AddDays(-90), now, new byte[60], null, Revision: 1));
             await keys.InsertVersionAsync(transaction, new KeyVersionRow(opened.Active, Key, KeyState.Active, now, now, null, new byte[60], null, Revision: 1));

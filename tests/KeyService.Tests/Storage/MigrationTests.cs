@@ -103,7 +103,13 @@ public sealed class MigrationTests : IDisposable
             without.Add(reader.GetString(0));
         }
 
-        // Records have their hashes and marks; what bundle_versions says, segments prove; blobs authenticate themselves; a register's state counts revisions and has its MAC.
-        Assert.Equal(["audit_records", "bundle_versions", "integrity_key_blobs", "register_state", "schema_version", "store_probe"], without);
+        // Records have their hashes and marks; what bundle_versions says, segments prove; blobs authenticate themselves; a register's state counts
+        // revisions and has its MAC; the feed of changes says only what to read again.
+        Assert.Equal(
+            [
+                "audit_records", "bundle_versions", "change_position", "integrity_key_blobs", "register_state", "row_changes", "schema_version",
+                "store_probe",
+            ],
+            without);
     }
 }
