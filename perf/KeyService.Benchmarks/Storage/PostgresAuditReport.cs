@@ -91,7 +91,7 @@ internal static class PostgresAuditReport
             var walked = report.Records / Stopwatch.GetElapsedTime(start).TotalSeconds;
             if (report.Findings.Count > 0 || report.Records != log.Count)
             {
-                throw new InvalidOperationException(report.Findings.Count > 0 ? report.Findings[0].Finding : "records are missing");
+                throw new InvalidOperationException(report.Findings is [var finding, ..] ? finding.Finding : "records are missing");
             }
 
             start = Stopwatch.GetTimestamp();

@@ -109,9 +109,9 @@ internal sealed class BackupBed : IAsyncDisposable
     public async Task<KeyVersionId[]> AddKeysAsync(int count, string prefix = "key")
     {
         var versions = new KeyVersionId[count];
-        for (var begin = 0; begin < count; begin += 500)
+        for (var begin = 0; begin < count; begin += 50)
         {
-            var (from, to) = (begin, Math.Min(begin + 500, count));
+            var (from, to) = (begin, Math.Min(begin + 50, count));
             await Store.CommitAsync(
                 new AuditRecordDraft(AuditEvent.KeyCreated),
                 async transaction =>

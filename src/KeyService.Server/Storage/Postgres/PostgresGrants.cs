@@ -10,11 +10,10 @@ namespace KeyService.Server.Storage.Postgres;
 internal static class PostgresGrants
 {
     /// <summary>Tables whose rows are written once.</summary>
-    private static readonly HashSet<string> InsertOnly = ["audit_records", "installation"];
+    private static readonly HashSet<string> InsertOnly = ["audit_records", "bundle_segments", "bundles", "key_transitions", "store_acceptances"];
 
-    /// <summary>Tables whose rows change and never go (docs/spec/store.md, rules 1 and 3).</summary>
-    private static readonly HashSet<string> NeverDeleted =
-        ["audit_heads", "audit_slots", "change_position", "clock_mark", "grants", "integrity_key_blobs", "key_versions", "keys", "principals", "register_state", "store_acceptances"];
+    /// <summary>Tables whose rows pass by themselves; rows of all others change at most (docs/spec/store.md, rule 3).</summary>
+    private static readonly HashSet<string> Passing = ["requests", "row_changes"];
 
     /// <param name="role">An existing role that is not the schema's owner.</param>
     public static void Apply(NpgsqlConnection connection, string role)
@@ -43,7 +42,7 @@ internal static class PostgresGrants
     {
         "schema_version" => "SELECT",
         _ when InsertOnly.Contains(table) => "SELECT, INSERT",
-        _ when NeverDeleted.Contains(table) => "SELECT, INSERT, UPDATE",
-        _ => "SELECT, INSERT, UPDATE, DELETE",
+        _ when Passing.Contains(table) => "SELECT, INSERT, UPDATE, DELETE",
+        _ => "SELECT, INSERT, UPDATE",
     };
 }
