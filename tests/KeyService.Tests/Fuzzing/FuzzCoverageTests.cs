@@ -31,6 +31,8 @@ public sealed class FuzzCoverageTests
         ["KeyService.Client.FieldEncryption"] = "hands on to FieldToken",
         ["KeyService.Cli.Adopt.SourceForms"] = "one of a few words",
         ["KeyService.Cli.Doctor.ProfileCheck"] = "hands on to ClientProfile",
+        ["KeyService.Cli.Campaigns.HoldingColumn"] = "base64 of nine bytes, read by the base class library",
+        ["KeyService.Server.Holdings.VersionList"] = "a column of a verified row, handed on to KeyVersionId",
     };
 
     [Fact]
