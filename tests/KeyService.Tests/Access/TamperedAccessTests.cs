@@ -14,7 +14,8 @@ public sealed class TamperedAccessTests : IAsyncLifetime
 {
     private readonly StoreFile _file = new();
     private readonly TestTime _time = new();
-    private readonly RowAuthenticator _rows = SoftwareRows.Of();
+    // Each use is a process of its own, which has seen nothing of the rows: the service was stopped meanwhile.
+    private static RowAuthenticator Rows => SoftwareRows.Of();
 
     /// <summary>
     /// An administrator; a database with two grants, one revoked; a disabled backup. Rows as they were before revoking and disabling are
@@ -23,9 +24,9 @@ public sealed class TamperedAccessTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await using var store = _file.Open(_time);
-        await SoftwareRows.InstallAsync(store, _rows);
-        var register = await AccessRegister.LoadAsync(store, _rows, _time, CancellationToken.None);
-        using var administration = new AccessAdministration(register, _rows, _time);
+        await SoftwareRows.InstallAsync(store, Rows);
+        var register = await AccessRegister.LoadAsync(store, Rows, _time, CancellationToken.None);
+        using var administration = new AccessAdministration(register, Rows, _time);
         await ChangeAsync(store, transaction => administration.CreatePrincipalAsync(transaction, "ehr-database", PrincipalType.Service, Credential.OfUid(2000)));
         await ChangeAsync(store, transaction => administration.CreatePrincipalAsync(transaction, "backup", PrincipalType.Service, Credential.OfUid(2001)));
         await ChangeAsync(store, transaction => administration.CreateGrantAsync(transaction, Request("ehr/*")));
@@ -45,10 +46,10 @@ public sealed class TamperedAccessTests : IAsyncLifetime
     public async Task Untouched_it_loads()
     {
         await using var store = _file.Open(_time);
-        var register = await AccessRegister.LoadAsync(store, _rows, _time, CancellationToken.None);
+        var register = await AccessRegister.LoadAsync(store, Rows, _time, CancellationToken.None);
         Assert.Equal(3, register.Current.Principals.Count);
         Assert.Equal(3, register.Current.Grants.Count);
-        await Installation.VerifyAsync(store, _rows, CancellationToken.None);
+        await Installation.VerifyAsync(store, Rows, CancellationToken.None);
     }
 
     [Theory]
@@ -80,7 +81,7 @@ public sealed class TamperedAccessTests : IAsyncLifetime
     {
         _file.Edit("PRAGMA foreign_keys = OFF; " + sql);
         await using var store = _file.Open(_time);
-        var finding = await Assert.ThrowsAsync<StoreTamperedException>(() => AccessRegister.LoadAsync(store, _rows, _time, CancellationToken.None));
+        var finding = await Assert.ThrowsAsync<StoreTamperedException>(() => AccessRegister.LoadAsync(store, Rows, _time, CancellationToken.None));
         Assert.True(table == finding.Table, $"{attempt}: {finding.Message}");
         Assert.Contains(finding.RowId, finding.Message, StringComparison.Ordinal);
     }
@@ -89,8 +90,8 @@ public sealed class TamperedAccessTests : IAsyncLifetime
     public async Task A_running_service_does_not_write_over_a_row_that_was_changed_meanwhile()
     {
         await using var store = _file.Open(_time);
-        var register = await AccessRegister.LoadAsync(store, _rows, _time, CancellationToken.None);
-        using var administration = new AccessAdministration(register, _rows, _time);
+        var register = await AccessRegister.LoadAsync(store, Rows, _time, CancellationToken.None);
+        using var administration = new AccessAdministration(register, Rows, _time);
         _file.Edit("DELETE FROM grants WHERE principal = 'ehr-database'; DELETE FROM principals WHERE name = 'ehr-database'");
         var finding = await Assert.ThrowsAsync<StoreTamperedException>(
             () => ChangeAsync(store, transaction => administration.DisablePrincipalAsync(transaction, "ehr-database")));
@@ -113,7 +114,7 @@ public sealed class TamperedAccessTests : IAsyncLifetime
     {
         _file.Edit(sql);
         await using var store = _file.Open(_time);
-        var finding = await Assert.ThrowsAsync<StoreTamperedException>(() => Installation.VerifyAsync(store, _rows, CancellationToken.None));
+        var finding = await Assert.ThrowsAsync<StoreTamperedException>(() => Installation.VerifyAsync(store, Rows, CancellationToken.None));
         Assert.Equal("installation", finding.Table);
     }
 
