@@ -38,7 +38,7 @@ internal static class KeyStateCommands
     public static Command History()
     {
         var name = KeyCommands.Name();
-        var version = new Option<string?>("--version-id") { Description = "Which version (the newest that is in use)", HelpName = "ID" };
+        var version = new Option<string?>("--version") { Description = "Which version (the newest that is in use)", HelpName = "ID" };
         return new Command("history", "List every change of a version's state: when, by whom, why") { name, version }.Runs(async run =>
         {
             using var client = run.Connect();
@@ -53,7 +53,7 @@ internal static class KeyStateCommands
     private static Command Change(string verb, string description, KeyState state, Option<bool>? stop = null, Option<string?>? since = null)
     {
         var name = KeyCommands.Name();
-        var version = new Option<string?>("--version-id") { Description = "Which version (the newest that is in use)", HelpName = "ID" };
+        var version = new Option<string?>("--version") { Description = "Which version (the newest that is in use)", HelpName = "ID" };
         var reason = new Option<string>("--reason") { Description = "Why; goes into the record. No patient data", HelpName = "TEXT", Required = true };
         var requestId = GlobalOptions.RequestId();
         var command = new Command(verb, description) { name, version, reason, requestId };

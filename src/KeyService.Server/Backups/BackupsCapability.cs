@@ -1,4 +1,5 @@
 using KeyService.Hsm;
+using KeyService.Server.Destruction;
 
 namespace KeyService.Server.Backups;
 
@@ -8,6 +9,12 @@ internal static class BackupsCapability
     public static IServiceCollection AddBackups(this IServiceCollection services) => services
         .AddSingleton(provider => BundleSigner.Of(provider.GetRequiredService<HsmToken>()))
         .AddSingleton<BackupGate>()
+        .AddSingleton<SurvivingCopySource>(provider =>
+        {
+            var gate = provider.GetRequiredService<BackupGate>();
+            return async (version, cancellationToken) =>
+                [.. (await gate.DestinationsAsync(version, cancellationToken)).Select(destination => $"backup bundles at {destination}")];
+        })
         .AddSingleton<BackupQueries>()
         .AddSingleton<BackupsService>()
         .AddSingleton<BackupWriter>()

@@ -112,6 +112,7 @@ internal sealed class Dependencies(IStore store, RowAuthenticator rows, IEnumera
     }
 
     // Null: it protects still, or when it stopped is not known; then no scan is late enough.
-    private static DateTimeOffset? ProtectedLast(KeyVersionRow version) =>
-        KeyStates.MayProtect(version.State) ? null : version.DeactivateTime;
+    private static DateTimeOffset? ProtectedLast(KeyVersionRow version) => KeyStates.MayProtect(version.State)
+        ? null
+        : version.DeactivateTime ?? version.CompromiseProcessedTime ?? version.LastChange?.Time;
 }
