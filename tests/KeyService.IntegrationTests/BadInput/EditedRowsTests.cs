@@ -95,6 +95,14 @@ public sealed class EditedRowsTests(StoppedService stopped)
             .Replace("{one}", "(SELECT id FROM key_versions WHERE key_name = 'edited/one')", StringComparison.Ordinal)
             .Replace("{two}", "(SELECT id FROM key_versions WHERE key_name = 'edited/two')", StringComparison.Ordinal);
         Assert.True(command.ExecuteNonQuery() > 0, $"The edit changed nothing: {edit}");
-        return service.WriteConfig(all => ((Dictionary<string, object?>)all["store"]!)["sqlite"] = name + ".db", name + ".json");
+        // A host of its own: what the server before saw of the store is not known here, or the copy would be told for being behind it.
+        Directory.CreateDirectory(Path.Combine(service.Directory, name));
+        return service.WriteConfig(
+            all =>
+            {
+                ((Dictionary<string, object?>)all["store"]!)["sqlite"] = name + ".db";
+                all["dataDirectory"] = name;
+            },
+            name + ".json");
     }
 }

@@ -36,6 +36,8 @@ public sealed class BackupTests : IAsyncLifetime
         await _service.InitializeAsync();
         await _service.CreateKeyAsync("ehr/fields");
         await _service.CreateKeyAsync("ehr/other");
+        using var channel = _service.ConnectAs("administrator");
+        var primary = (await new Keys.KeysClient(channel).GetKeyAsync(new GetKeyRequest { Name = "ehr/fields" }, cancellationToken: Cancellation)).Key.Primary.Id;
         var token = (await _service.RunCliAsync(_service.Database, "Simpson, Homer"u8.ToArray(), "field", "encrypt", "--key", "ehr/fields", "-c", "tenant=st-mary"))
             .ExpectExit(0).Text.Trim();
 
@@ -47,7 +49,8 @@ public sealed class BackupTests : IAsyncLifetime
         await File.WriteAllTextAsync(signer, (await _service.RunCliAsync(_service.Administrator, "backup", "signing-key")).ExpectExit(0).Text, Cancellation);
         var verified = (await _service.RunCliAsync(_service.Administrator, "backup", "verify", "--json", "--quiet", "--signing-key", signer, bundle)).ExpectExit(0).Text;
         Assert.Contains("\"kind\":\"full\"", verified, StringComparison.Ordinal);
-        Assert.Contains("\"keys\":2,\"versions\":2,\"left_out\":0", verified, StringComparison.Ordinal);
+        // One version a key, or three where those that wait were made by then.
+        Assert.Matches("\"keys\":2,\"versions\":[246],\"left_out\":0", verified);
         Assert.Contains("\"pinned\":true", verified, StringComparison.Ordinal);
 
         // What follows has neither the service nor its token: the second implementation, the bundle, the backup key.
@@ -56,8 +59,9 @@ public sealed class BackupTests : IAsyncLifetime
         await File.WriteAllTextAsync(backupKey, (await File.ReadAllLinesAsync(Path.Combine(_service.Directory, "backup-key.DEVELOPMENT-ONLY"), Cancellation))[1], Cancellation);
         var opened = (await PythonImplementation.RunAsync([], "bundle", "open", "--key-hex-file", backupKey, "--show-keys", bundle)).ExpectExit(0).Text
             .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToList();
-        Assert.Equal(["ehr/fields", "ehr/other"], opened.Select(version => version.GetProperty("key").GetString()));
-        var bulkKey = python.StoreHex("bulk-key", Convert.FromHexString(opened[0].GetProperty("bulkKey").GetString()!));
+        Assert.Equal(["ehr/fields", "ehr/other"], opened.Select(version => version.GetProperty("key").GetString()).Distinct());
+        var protecting = opened.Single(version => version.GetProperty("version").GetString() == primary);
+        var bulkKey = python.StoreHex("bulk-key", Convert.FromHexString(protecting.GetProperty("bulkKey").GetString()!));
         var plaintext = (await PythonImplementation.RunAsync(
             System.Text.Encoding.ASCII.GetBytes(token), "field", "open", "--key-hex-file", bulkKey, "--context", "tenant=st-mary", "--text")).ExpectExit(0).Text;
         Assert.Equal("Simpson, Homer", plaintext);
