@@ -86,7 +86,7 @@ internal static class KeyStateCommands
             : "No version could take its place yet, so the key encrypts nothing: keyservice rotation status says why.";
         await Console.Error.WriteLineAsync(
             $"{next}\nNext: keyservice key impact {response.Key.Name}   who uses it, what depends on it\n"
-            + $"      keyservice campaign start {response.Key.Name} --reencrypt   encrypt anew what it protected").WaitAsync(run.Cancellation)
+            + $"      keyservice campaign start NAME --key {response.Key.Name} --kind reencrypt   encrypt anew what it protected").WaitAsync(run.Cancellation)
             .ConfigureAwait(false);
     }
 

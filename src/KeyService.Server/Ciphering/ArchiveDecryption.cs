@@ -161,6 +161,7 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
 
         DataKeyRewrapping.DemandProcessing(version);
         keys.Uses.Note(version.Id);
+        call.WarnOf(version.Row);
         return version;
     }
 }

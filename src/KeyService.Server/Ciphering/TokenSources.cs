@@ -83,6 +83,7 @@ internal sealed class TokenSources
         }
 
         keys.Uses.Note(id);
+        call.WarnOf(version.Row);
         return version.Row.MayProcess
             ? TokenSource.Of(version, await version.CipherAsync(call.CancellationToken), asksPerItem: !coversAll)
             : TokenSource.Refused(ItemError.KeyState);

@@ -105,6 +105,7 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
         }
 
         keys.Uses.Note(version.Id);
+        call.WarnOf(version.Row);
         var result = await RewrapAsync(version, binding, item.Wrapped, call.CancellationToken);
         return (result, result is null ? ItemError.DecryptionFailed : ItemError.None);
     }

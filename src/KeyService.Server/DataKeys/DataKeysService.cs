@@ -147,6 +147,7 @@ internal sealed class DataKeysService(
         call.Authorize(version.KeyName, binding.Context);
         DataKeyRewrapping.DemandProcessing(version);
         keys.Uses.Note(version.Id);
+        call.WarnOf(version.Row);
         return version;
     }
 

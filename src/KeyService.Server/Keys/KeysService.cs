@@ -159,7 +159,7 @@ internal sealed class KeysService(
             await alarms.RaiseAsync(
                 AlarmKind.KeyCompromised, name.Value,
                 $"Version {response.Version.Id} of the key {name} was declared compromised by {call.Principal.Name}: {reason}. "
-                + "See who depends on it (keyservice key impact), and encrypt anew what it protected (keyservice campaign start).",
+                + "See who depends on it (keyservice key impact), and encrypt anew what it protected (keyservice campaign start NAME --key {name} --kind reencrypt).",
                 CancellationToken.None);
             await ReplaceAsync(name.Value, response);
         }

@@ -6,6 +6,7 @@ using KeyService.Crypto;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Keys;
 using KeyService.Server.Storage;
 using Principal = KeyService.Server.Access.Principal;
 
@@ -69,6 +70,9 @@ internal sealed class Call
     /// <summary>True once the pipeline ended the call; until then the transport alone did.</summary>
     internal bool Concluded { get; set; }
 
+    /// <summary>What the caller is told beside its answer, and the record has too; null when there is nothing.</summary>
+    internal string? Warning { get; private set; }
+
     /// <summary>Timestamp of the call's begin, for its duration.</summary>
     internal long Started { get; }
 
@@ -96,6 +100,15 @@ internal sealed class Call
         if (Rpc.Permission != Permission.None && !_access(Principal, Rpc.Permission, keyName, context))
             throw Refusal.AccessDenied();
         Authorized = true;
+    }
+
+    /// <summary>A version is processed with: of a compromised one the caller and the record are told (NIST SP 800-57 part 1, 7.5).</summary>
+    public void WarnOf(KeyVersionRow version)
+    {
+        if (KeyStates.Of(version.State).Processing == Processing.WithWarning)
+        {
+            Warning = $"key version {version.Id} is compromised";
+        }
     }
 
     /// <summary>

@@ -14,6 +14,9 @@ internal sealed class CallPipeline(
     CallRecorder recorder, LimitsConfiguration limits, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log,
     KeyUseMeter? uses = null) : Interceptor
 {
+    /// <summary>Trailer of an answer that was given under a compromised key version (docs/spec/calls.md).</summary>
+    public const string WarningTrailer = "keyservice-warning";
+
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
@@ -30,7 +33,7 @@ internal sealed class CallPipeline(
         {
             throw await FailAsync(call, context, exception, idle: null);
         }
-        await SucceedAsync(call);
+        await SucceedAsync(call, context);
         return response;
     }
 
@@ -51,7 +54,7 @@ internal sealed class CallPipeline(
         {
             throw await FailAsync(call, context, exception, idle);
         }
-        await SucceedAsync(call);
+        await SucceedAsync(call, context);
         return response;
     }
 
@@ -86,7 +89,7 @@ internal sealed class CallPipeline(
         {
             throw await FailAsync(call, context, exception, idle);
         }
-        await SucceedAsync(call);
+        await SucceedAsync(call, context);
     }
 
     // Health and reflection: no call of the service, so neither authorised nor recorded.
@@ -100,9 +103,14 @@ internal sealed class CallPipeline(
         return call;
     }
 
-    private async Task SucceedAsync(Call call)
+    private async Task SucceedAsync(Call call, ServerCallContext context)
     {
         call.Concluded = true;
+        if (call.Warning is { } warning)
+        {
+            call.Record.Detail = call.Record.Detail.Length == 0 ? warning : $"{call.Record.Detail}; {warning}";
+            context.ResponseTrailers.Add(WarningTrailer, warning);
+        }
         if (call.Recorded)
             return;
         try
