@@ -65,7 +65,12 @@ public sealed class ServiceFixture : IAsyncLifetime
         {
             File.Copy(StorePath + suffix, to + suffix);
         }
+
+        ForgetStore();
     }
+
+    /// <summary>The next start has seen no store here: a copy or an earlier one is none that was put back behind its back.</summary>
+    internal void ForgetStore() => File.Delete(Path.Combine(Directory, "store-seen"));
 
     /// <summary>What the server finds in its environment beside <c>SOFTHSM2_CONF</c>; for tests that preload something under it.</summary>
     internal Dictionary<string, string?> Environment { get; } = [];

@@ -67,6 +67,7 @@ public sealed class DeletedKeyTests(ServiceFixture service) : IClassFixture<Serv
             File.Delete(service.StorePath + "-wal");
             File.Delete(service.StorePath + "-shm");
             File.Copy(whole, service.StorePath, overwrite: true);
+            service.ForgetStore();
             await service.StartAsync();
         }
     }
