@@ -33,7 +33,7 @@ public sealed class CompromiseTests(ServiceFixture service)
         Assert.Equal(("next", null), await DecryptAsync(cipher, next.Ciphertext));
 
         using var alarms = service.ConnectAs("administrator");
-        var open = await new Alarms.AlarmsClient(alarms).ListAlarmsAsync(new ListAlarmsRequest());
+        var open = await new Protocol.V1.Alarms.AlarmsClient(alarms).ListAlarmsAsync(new ListAlarmsRequest());
         Assert.Contains(open.Alarms, alarm => alarm.Subject == key.Name);
     }
 
