@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measures the bars P1 to P8 and P10 on this machine, peers in the same run, prints one line a figure and at the end the table. About 20 minutes;
+# Measures the bars P1 to P10 on this machine, peers in the same run, prints one line a figure and at the end the table. About 20 minutes;
 # --quick for a look. What is printed is kept in artifacts/perf/DATE.txt.
 #
-#   perf/run.sh [--quick] [BAR]...      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P8 P10
+#   perf/run.sh [--quick] [BAR]...      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10
 #
 # Starts the service by quickstart.sh, so nothing else may serve from this directory meanwhile. Beside what test.sh installs it needs, for P5,
 # Debian's g++ pkg-config libgrpc++-dev protobuf-compiler protobuf-compiler-grpc; a bar whose peer cannot be built is said to be missing.
@@ -10,16 +10,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=perf/postgres.sh
 . perf/postgres.sh
-rounds=5 seconds=3 mib=2048 bulk=1024 pairs=8 transactions=8000 rows=1200000
+rounds=5 seconds=3 mib=2048 bulk=1024 pairs=8 transactions=8000 rows=1200000 keys=1000000
 bars=()
 for argument in "$@"; do
   case $argument in
-    --quick) rounds=3 seconds=1 mib=256 bulk=256 pairs=3 transactions=2000 rows=100000 ;;
+    --quick) rounds=3 seconds=1 mib=256 bulk=256 pairs=3 transactions=2000 rows=100000 keys=50000 ;;
     P[0-9]*) bars+=("$argument") ;;
     *) echo "Unknown argument: $argument" >&2; exit 2 ;;
   esac
 done
-[ ${#bars[@]} -gt 0 ] || bars=(P1 P2 P3 P4 P5 P6 P7 P8 P10)
+[ ${#bars[@]} -gt 0 ] || bars=(P1 P2 P3 P4 P5 P6 P7 P8 P9 P10)
 wanted() { [[ " ${bars[*]} " == *" $1 "* ]]; }
 
 mkdir -p artifacts/perf
@@ -96,6 +96,11 @@ p8() {
   pg_sql postgres 'CREATE DATABASE audit' || return
   benchmark postgres-audit "$pg_dir" perf audit "$rounds"
 }
+p9() {
+  [ -n "${pg_pid:-}" ] || pg_start || return
+  pg_sql postgres 'CREATE DATABASE few' && pg_sql postgres 'CREATE DATABASE many' || return
+  benchmark keys-at-size "$pg_dir" perf few many "$keys" "$rounds"
+}
 p10() { load memory --profile "$backup" --server-pid "$server" --seconds $((seconds * 4)); }
 
 bar P1 p1
@@ -106,6 +111,7 @@ bar P5 p5
 bar P6 p6
 bar P7 p7
 bar P8 p8
+bar P9 p9
 bar P10 p10
 echo "# $(date -u +%FT%TZ) load=$(cut -d' ' -f1 /proc/loadavg)"
 sleep 0.5

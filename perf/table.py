@@ -58,6 +58,13 @@ for name in ("pg_dump -Fc (compressed)", "pg_dump -Fp (plain text)", "EHR worklo
 found = first(r"^P8 group commit callers=2000: .*?ratio=([\d.]+)")
 at_least("P8", "audit records by group commit, against one session's COPY of the same bytes at the same batch", found, 0.7)
 at_least("P8", "verification of the log out of the database, against a bare loop hashing the same bytes", first(r"^P8 verification: .*?ratio=([\d.]+)"), 0.5)
+for what, words in (("create", "create a key"), ("list a page of 100", "list a page of 100 keys"), ("rotate", "rotate a key"), ("look up", "look a key up")):
+    found = first(rf"^P9 {what}: .*?ratio=([\d.]+)")
+    if found:
+        add("P9", f"{words}, 1,000,000 keys and 10,000,000 versions against 1,000 keys", f"{found[0]:.2f}", "<= 1.5", found[0] <= 1.5)
+started = first(r"^P9 start: .*?protect=([\d.]+)s")
+if started:
+    add("P9", "from the start until the first key can protect, 1,000,000 keys", f"{started[0]:.2f} s", "< 2 s", started[0] < 2)
 memory = first(r"^P10 .*?median=(\d+)MiB peak=(\d+)MiB", int)
 if memory:
     add("P10", f"resident memory of the server, 64 calls and 16 streams (peak {memory[1]} MiB)", f"{memory[0]} MiB", "< 286 MiB (300 MB)", memory[0] * 1.048576 < 300)

@@ -3,6 +3,7 @@ using KeyService.Benchmarks.Archives;
 using KeyService.Benchmarks.Ciphering;
 using KeyService.Benchmarks.Crypto;
 using KeyService.Benchmarks.Hsm;
+using KeyService.Benchmarks.Keys;
 using KeyService.Benchmarks.Sdk;
 using KeyService.Benchmarks.Storage;
 
@@ -40,6 +41,12 @@ if (args is ["store", ..])
 if (args is ["postgres-audit", var host, var user, var database, ..])
 {
     await PostgresAuditReport.RunAsync(host, user, database, int.Parse(args.ElementAtOrDefault(4) ?? "5", null));
+    return;
+}
+if (args is ["keys-at-size", var where, var role, var small, var large, ..])
+{
+    await KeysAtSizeReport.RunAsync(
+        where, role, small, large, int.Parse(args.ElementAtOrDefault(5) ?? "1000000", null), int.Parse(args.ElementAtOrDefault(6) ?? "5", null));
     return;
 }
 if (args is ["archive-file", ..])

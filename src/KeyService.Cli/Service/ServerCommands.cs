@@ -20,6 +20,12 @@ internal static class ServerCommands
         Passing(new Command("check", "Check a configuration file without starting anything (--config FILE)"), "config", "check"),
     };
 
+    public static Command MigrateStore() => Passing(new Command("migrate",
+        "Bring a PostgreSQL schema forward as its owner (--config FILE --owner ROLE [--owner-password-file FILE])"), "store", "migrate");
+
+    public static Command ImportStore() => Passing(new Command("import",
+        "Move an embedded store into PostgreSQL (--config FILE --sqlite FILE [--owner ROLE] [--owner-password-file FILE])"), "store", "import");
+
     private static Command Passing(Command command, params string[] verb)
     {
         command.TreatUnmatchedTokensAsErrors = false;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using KeyService.Cli.CommandLine;
 using KeyService.Cli.Output;
+using KeyService.Cli.Service;
 using KeyService.Protocol.V1;
 
 namespace KeyService.Cli.Store;
@@ -8,7 +9,10 @@ namespace KeyService.Cli.Store;
 /// <summary><c>keyservice store …</c></summary>
 internal static class StoreCommands
 {
-    public static Command Create() => new("store", "Whether the store can be believed; accept one that was restored") { Status(), ScrubNow(), Accept() };
+    public static Command Create() => new("store", "Whether the store can be believed; accept one that was restored; PostgreSQL")
+    {
+        Status(), ScrubNow(), Accept(), ServerCommands.MigrateStore(), ServerCommands.ImportStore(),
+    };
 
     private static Command Status() => new Command("status", "Show whether the database was put back, whether the clock is right, and the last scrub").Runs(async run =>
     {
