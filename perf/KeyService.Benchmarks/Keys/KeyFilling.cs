@@ -51,7 +51,7 @@ internal sealed class KeyFilling(string host, string user, string database, RowA
         await FillVersionsAsync(connection, keys, versions, now, day);
         await FillWrapsAsync(connection, keys, versions);
         await transaction.CommitAsync();
-        await connection.ExecuteAsync("ANALYZE");
+        await connection.ExecuteAsync("ANALYZE keys, key_versions, wrap_counts");
     }
 
     /// <summary>The register of keys, moved on as far as the filling went.</summary>

@@ -95,33 +95,33 @@ internal static class KeysAtSizeReport
         private readonly RotationLedger _ledger;
         private int _made;
 
-        private Bed(PostgresStoreOptions options, HsmToken token, PostgresStore store, int keys)
+        private Bed(PostgresStoreOptions options, HsmToken token, PostgresStore store, RowAuthenticator rows, int keys)
         {
             _options = options;
             _token = token;
             _store = store;
             _keys = keys;
-            _ring = new KeyRing(store, Rows, token, TimeProvider.System, capacity: 10_000);
-            _maker = new KeyMaker(token, Rows);
-            _changes = new KeyChanges(_ring, _maker, Rows);
-            _queries = new KeyQueries(store, Rows);
+            _ring = new KeyRing(store, rows, token, TimeProvider.System, capacity: 10_000);
+            _maker = new KeyMaker(token, rows);
+            _changes = new KeyChanges(_ring, _maker, rows);
+            _queries = new KeyQueries(store, rows);
             _ledger = new RotationLedger(store);
         }
-
-        private static RowAuthenticator Rows { get; } = SoftwareRows();
 
         public static async Task<Bed> MakeAsync(string host, string user, string database, HsmToken token, int keys)
         {
             var options = new PostgresStoreOptions { Host = host, Database = database, User = user, Tls = PostgresTls.None, Mode = StoreMode.Create };
             var store = PostgresStore.Open(options, TimeProvider.System);
+            // What a server has seen of one database says nothing of another.
+            var rows = SoftwareRows();
             await NewInstallation.CreateAsync(
-                store, Rows, new byte[16], [new IntegrityKeyBlob("perf", new byte[41], new byte[32])], "perf", PrincipalType.Person, Credential.OfUid(0),
+                store, rows, new byte[16], [new IntegrityKeyBlob("perf", new byte[41], new byte[32])], "perf", PrincipalType.Person, Credential.OfUid(0),
                 CancellationToken.None);
             var start = Stopwatch.GetTimestamp();
-            await new KeyFilling(host, user, database, Rows).RunAsync(keys, VersionsOfKey);
-            await store.CommitAsync(new AuditRecordDraft(AuditEvent.KeyCreated) { Automated = true }, transaction => KeyFilling.CountAsync(transaction, Rows, keys), CancellationToken.None);
+            await new KeyFilling(host, user, database, rows).RunAsync(keys, VersionsOfKey);
+            await store.CommitAsync(new AuditRecordDraft(AuditEvent.KeyCreated) { Automated = true }, transaction => KeyFilling.CountAsync(transaction, rows, keys), CancellationToken.None);
             Console.WriteLine($"# {keys:n0} keys with {VersionsOfKey} versions each filled in {Stopwatch.GetElapsedTime(start).TotalSeconds:f0} s");
-            return new Bed(options, token, store, keys);
+            return new Bed(options, token, store, rows, keys);
         }
 
         public async Task CreateAsync()

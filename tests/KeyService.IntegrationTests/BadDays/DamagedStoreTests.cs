@@ -100,6 +100,11 @@ public sealed class DamagedStoreTests : IAsyncLifetime
         await File.WriteAllBytesAsync(path, damaged);
         var words = fix[fix.IndexOf("truncate", StringComparison.Ordinal)..].Trim().Split(' ');
         (await Command.RunAsync(words[0], words[1..])).ExpectExit(0);
+        // The server has seen what was given up: that is a store of an earlier day, to be accepted by somebody.
+        Assert.Contains("put back to an earlier day", (await DoctorAsync()).ExpectExit(8).Text, StringComparison.Ordinal);
+        await service.StartAsync();
+        (await service.RunCliAsync(service.Administrator, "store", "accept", "--reason", "the damaged end of the log was given up")).ExpectExit(0);
+        await service.StopAsync();
         (await DoctorAsync()).ExpectExit(0);
     }
 

@@ -112,5 +112,6 @@ public sealed class HsmHangTests(HsmService hsm) : IClassFixture<HsmService>
                 }
             },
             "calls that work");
+        await hsm.Service.SettleAsync();
     }
 }

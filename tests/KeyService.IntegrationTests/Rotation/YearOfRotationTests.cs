@@ -136,7 +136,7 @@ public sealed class YearOfRotationTests(SoftHsmDirectory softHsm, PostgresFixtur
 
         async Task<Replica> NewReplicaAsync()
         {
-            var replica = new Replica(database.Open(time), rows, token, time);
+            var replica = new Replica(database.Open(time), SoftwareRows.Of(), token, time);
             await replica.Follower.FollowAsync(CancellationToken.None);
             // The token asks whoever was made last, and that one may be gone.
             token.KekSource = kekSource;
