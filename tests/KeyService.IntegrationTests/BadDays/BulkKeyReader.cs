@@ -20,9 +20,9 @@ internal static class BulkKeyReader
         await using var token = HsmToken.Open(configuration.Hsm, TimeProvider.System);
         using var store = new SqliteConnection(
             new SqliteConnectionStringBuilder { DataSource = configuration.SqlitePath!, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString());
-        var wrapped = await store.QuerySingleAsync<byte[]>("SELECT wrapped FROM bulk_keys");
+        var wrapped = await store.QuerySingleAsync<byte[]>("SELECT wrapped FROM bulk_keys WHERE version_id = (SELECT primary_version FROM keys)");
         var (blob, check) = await store.QuerySingleAsync<(byte[], byte[])>(
-            "SELECT b.blob, v.check_value FROM key_blobs b JOIN key_versions v ON v.id = b.version_id WHERE b.token_id = @token",
+            "SELECT b.blob, v.check_value FROM key_blobs b JOIN key_versions v ON v.id = b.version_id WHERE b.token_id = @token AND v.id = (SELECT primary_version FROM keys)",
             new { token = token.TokenId });
         token.KekSource = (_, _) => ValueTask.FromResult<StoredKek?>(new StoredKek(blob, check));
         if (!WrappedDataKey.TryParse(wrapped, out var parsed))
