@@ -76,11 +76,12 @@ Use ./keyservice while it serves, or end it with Ctrl-C in its terminal."
 # ---------------------------------------------------------------- build
 
 # Ahead-of-time code (ReadyToRun) starts in a third of the time; where its compiler cannot be restored, a plain build does the same work.
+# The compiler stays as a server of its own for minutes; with the lock's descriptor (9) it would keep this directory locked that long.
 publish() {
   local rid=linux-x64
   [ "$(uname -m)" != aarch64 ] || rid=linux-arm64
-  attempt dotnet publish "src/$1" -c Release -r $rid --self-contained false -p:PublishReadyToRun=true -o "$dev/bin/$1" ||
-    attempt dotnet publish "src/$1" -c Release -p:PublishReadyToRun=false -o "$dev/bin/$1" ||
+  attempt dotnet publish "src/$1" -c Release -r $rid --self-contained false -p:PublishReadyToRun=true -o "$dev/bin/$1" 9>&- ||
+    attempt dotnet publish "src/$1" -c Release -p:PublishReadyToRun=false -o "$dev/bin/$1" 9>&- ||
     broken "The build failed ($log has all of it)."
 }
 
