@@ -179,9 +179,10 @@ if [ -z "${KEYSERVICE_PROFILE-}" ]; then
   for argument in "$@"; do
     case $argument in
       --) break ;;
-      key|principal|grant|audit|whoami|status|doctor|config|init|serve) profile=administrator; break ;;
-      data-key|field) profile=database; break ;;
-      encrypt|decrypt|inspect|verify|completion) break ;;
+      key|rotation|backup|holding|campaign|destruction|alarms|certificate|store) profile=administrator; break ;;
+      principal|grant|audit|whoami|status|doctor|config|init|serve) profile=administrator; break ;;
+      data-key|field|adopt) profile=database; break ;;
+      encrypt|decrypt|inspect|verify|rewrap|completion) break ;;
     esac
   done
   export KEYSERVICE_PROFILE=$here/.dev/profiles/$profile.json

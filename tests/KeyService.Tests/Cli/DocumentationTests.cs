@@ -30,6 +30,17 @@ public sealed class DocumentationTests
         Assert.Equal(CommandTree.Build().Subcommands.Count, CommandTree.Build(first: "no-such-command").Subcommands.Count);
     }
 
+    /// <summary>The quickstart's ./keyservice picks the client certificate by the command: one that it does not know gets the wrong one.</summary>
+    [Fact]
+    public void The_quickstart_knows_whose_each_command_is()
+    {
+        var lines = File.ReadAllLines(Path.Combine(RepositoryRoot(), "quickstart.sh"));
+        var known = lines.SkipWhile(line => !line.StartsWith("    case $argument in", StringComparison.Ordinal))
+            .TakeWhile(line => !line.Contains("esac", StringComparison.Ordinal))
+            .SelectMany(line => line.Split(')')[0].Trim().Split('|')).ToHashSet(StringComparer.Ordinal);
+        Assert.Empty(CommandTree.Build().Subcommands.Select(command => command.Name).Except(known));
+    }
+
     [Fact]
     public void Every_option_is_documented()
     {
