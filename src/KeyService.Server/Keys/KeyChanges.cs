@@ -32,7 +32,8 @@ internal sealed class KeyChanges(KeyRing ring, KeyMaker maker, RowAuthenticator 
         await _tables.InsertKeyAsync(transaction, key);
         await _registers.AddedAsync(transaction, KeyRing.Register);
         var primary = await maker.StoreAsync(transaction, name.Value, version, state, new StateChange(transaction.Time, by, "the key was created"));
-        transaction.OnCommitted(() => ring.Apply(key, primary));
+        var forgotten = ring.Forgotten;
+        transaction.OnCommitted(() => ring.Apply(forgotten, key, primary));
         return (key, primary);
     }
 
@@ -205,7 +206,8 @@ internal sealed class KeyChanges(KeyRing ring, KeyMaker maker, RowAuthenticator 
         var updated = key with { Revision = key.Revision + 1 };
         await _tables.UpdateKeyAsync(transaction, updated);
         await _registers.ChangedAsync(transaction, KeyRing.Register);
-        transaction.OnCommitted(() => ring.Apply(updated, versions));
+        var forgotten = ring.Forgotten;
+        transaction.OnCommitted(() => ring.Apply(forgotten, updated, versions));
         return updated;
     }
 

@@ -109,8 +109,24 @@ internal sealed class KeyRing : IDisposable
     public ValueTask DemandRegisterAsync(CancellationToken cancellationToken) =>
         _registerVerified ? ValueTask.CompletedTask : new ValueTask(VerifyRegisterAsync(cancellationToken));
 
+    /// <summary>Moves on whenever something was forgotten; read inside a change, for <see cref="Apply"/>.</summary>
+    public long Forgotten => Volatile.Read(ref _forgotten);
+
     /// <summary>For <see cref="IStoreTransaction.OnCommitted"/>: takes over a key and those of its versions that were changed with it.</summary>
-    public void Apply(KeyRow key, params ReadOnlySpan<KeyVersionRow?> versions)
+    /// <param name="forgotten">
+    /// <see cref="Forgotten"/> as it was inside the change. Where it moved on since, another server's later change may have been heard of
+    /// before this one is taken over: then what is taken over is read again before its use.
+    /// </param>
+    public void Apply(long forgotten, KeyRow key, params ReadOnlySpan<KeyVersionRow?> versions)
+    {
+        TakeOver(key, versions);
+        if (Volatile.Read(ref _forgotten) != forgotten)
+        {
+            Forget(key.Name);
+        }
+    }
+
+    private void TakeOver(KeyRow key, ReadOnlySpan<KeyVersionRow?> versions)
     {
         KeyVersionRow? primaryRow = null;
         foreach (var row in versions)

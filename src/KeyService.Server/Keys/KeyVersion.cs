@@ -9,6 +9,7 @@ internal sealed class KeyVersion : IDisposable
     private readonly SemaphoreSlim _opening = new(1);
     private volatile FieldCipher? _cipher;
     private volatile KeyVersionRow _row;
+    private volatile bool _stale;
     private long _lastUse;
 
     public KeyVersion(KeyVersionRow row, WrapBudget wraps, Func<KeyVersionId, CancellationToken, Task<FieldCipher>> openCipher)
@@ -30,7 +31,7 @@ internal sealed class KeyVersion : IDisposable
     public KeyVersionRow Row => _row;
 
     /// <summary>True when the row may have been changed by another server and has to be read again before it is used.</summary>
-    public bool IsStale { get; private set; }
+    public bool IsStale => _stale;
 
     /// <summary>Milliseconds of the ring's clock at the last use, for eviction.</summary>
     public long LastUse => Volatile.Read(ref _lastUse);
@@ -43,7 +44,7 @@ internal sealed class KeyVersion : IDisposable
             if (row.Revision >= _row.Revision)
             {
                 _row = row;
-                IsStale = false;
+                _stale = false;
             }
         }
     }
@@ -52,7 +53,7 @@ internal sealed class KeyVersion : IDisposable
     {
         lock (_opening)
         {
-            IsStale = true;
+            _stale = true;
         }
     }
 

@@ -282,6 +282,26 @@ public sealed class KeyLifecycleTests(SoftHsmDirectory softHsm) : IClassFixture<
         Assert.Equal(2, uses.Single(use => use.Principal == "backup").ProtectedItems);
     }
 
+    /// <summary>The order in which it goes wrong: our commit, theirs, word of theirs, and only then do we take over our own.</summary>
+    [Fact]
+    public async Task A_suspension_by_another_server_is_not_hidden_by_a_change_of_our_own_that_is_taken_over_late()
+    {
+        await using var rotation = await RotationInProcess.StartAsync(softHsm);
+        var id = await rotation.Keys.CreateAsync("raced");
+        var forgotten = rotation.Keys.Ring.Forgotten;
+        var (key, version) = (await rotation.Keys.RowAsync("raced"), (await rotation.Keys.VersionsAsync("raced")).Single(each => each.Id == id));
+
+        using var theirs = new KeyRing(rotation.Keys.Store, rotation.Keys.Rows, rotation.Keys.Token, rotation.Time, capacity: 100);
+        await rotation.Keys.Store.CommitAsync(
+            new AuditRecordDraft(AuditEvent.KeyVersionStateChanged),
+            transaction => new KeyChanges(theirs, rotation.Keys.Maker, rotation.Keys.Rows).ChangeStateAsync(
+                transaction, "raced", null, KeyState.Suspended, new StateChange(transaction.Time, "officer", "drill"), false, null),
+            default);
+        rotation.Keys.Ring.Forget("raced");
+        rotation.Keys.Ring.Apply(forgotten, key, version);
+        Assert.Equal(Reason.KeyState, (await Assert.ThrowsAsync<Refusal>(() => GenerateAsync(rotation, "raced"))).Reason);
+    }
+
     [Fact]
     public async Task The_ring_holds_no_more_than_its_capacity_and_evicted_keys_work_again()
     {
