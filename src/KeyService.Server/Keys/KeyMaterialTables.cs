@@ -80,16 +80,28 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
     /// <summary>The version's count of reserved wraps.</summary>
     /// <exception cref="StoreTamperedException">The row was changed or is missing.</exception>
     public async Task<WrapCountRow> GetWrapCountAsync(
-        DbConnection connection, DbTransaction? transaction, KeyVersionId versionId, CancellationToken cancellationToken)
+        DbConnection connection, DbTransaction? transaction, KeyVersionId versionId, CancellationToken cancellationToken) =>
+        (await GetWrapCountsAsync(connection, transaction, [versionId], cancellationToken))[versionId];
+
+    /// <summary>The counts of these versions, all of them, in one statement.</summary>
+    /// <exception cref="StoreTamperedException">A row was changed or is missing.</exception>
+    public async Task<Dictionary<KeyVersionId, WrapCountRow>> GetWrapCountsAsync(
+        DbConnection connection, DbTransaction? transaction, IReadOnlyCollection<KeyVersionId> versionIds, CancellationToken cancellationToken)
     {
-        var raw = await connection.QuerySingleOrDefaultAsync<RawWrapCount>(
-            """
+        var counts = new Dictionary<KeyVersionId, WrapCountRow>(versionIds.Count);
+        foreach (var raw in await connection.QueryAsync<RawWrapCount>(
+            $"""
             SELECT version_id AS VersionId, reserved AS Reserved, revision AS Revision, mac AS Mac
-            FROM wrap_counts WHERE version_id = @id
+            FROM wrap_counts WHERE version_id {Among.Values(connection, "ids")}
             """,
-            new { id = KeyTables.Signed(versionId) }, transaction) ?? throw Missing("wrap_counts", versionId);
-        await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", versionId.ToString(), raw.Revision, cancellationToken);
-        return new WrapCountRow(versionId, raw.Reserved, raw.Revision);
+            new { ids = versionIds.Select(KeyTables.Signed).ToArray() }, transaction))
+        {
+            var id = KeyTables.Unsigned(raw.VersionId);
+            await rows.VerifyAsync(raw.Canonical(), raw.Mac, "wrap_counts", id.ToString(), raw.Revision, cancellationToken);
+            counts.Add(id, new WrapCountRow(id, raw.Reserved, raw.Revision));
+        }
+
+        return counts.Count == versionIds.Count ? counts : throw Missing("wrap_counts", versionIds.First(id => !counts.ContainsKey(id)));
     }
 
     /// <summary>Inserts a count, or puts it in the place of the version's earlier one.</summary>

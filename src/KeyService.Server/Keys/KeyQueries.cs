@@ -19,20 +19,28 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
 
     /// <summary>A key; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">A row of it was changed outside the service.</exception>
-    public Task<KeyFacts?> FindAsync(string name, CancellationToken cancellationToken) => store.ReadAsync<KeyFacts?>(
+    public async Task<KeyFacts?> FindAsync(string name, CancellationToken cancellationToken) =>
+        (await FindAsync([name], cancellationToken)).SingleOrDefault();
+
+    /// <summary>Keys by their names, each once and in that order; those that are not there are left out. A page takes as many statements as one key.</summary>
+    /// <exception cref="StoreTamperedException">A row of one was changed outside the service.</exception>
+    public Task<IReadOnlyList<KeyFacts>> FindAsync(IReadOnlyList<string> names, CancellationToken cancellationToken) =>
+        names.Count == 0
+        ? Task.FromResult<IReadOnlyList<KeyFacts>>([])
+        : store.ReadAsync<IReadOnlyList<KeyFacts>>(
         async connection =>
         {
-            var key = await _keys.FindKeyAsync(connection, null, name, cancellationToken);
-            if (key is null)
+            var keys = await _keys.FindKeysAsync(connection, null, names, cancellationToken);
+            var found = names.Where(keys.ContainsKey).Select(name => keys[name]).ToList();
+            var ids = found.ConvertAll(key => key.PrimaryVersion);
+            var versions = await _keys.FindVersionsAsync(connection, null, ids, cancellationToken);
+            if (ids.Find(id => !versions.ContainsKey(id)) is { Value: not 0 } missing)
             {
-                return null;
+                throw new StoreTamperedException("key_versions", missing.ToString(), "the active version of a key is missing");
             }
 
-            var primary = await _keys.FindVersionAsync(connection, null, key.PrimaryVersion, cancellationToken)
-                ?? throw new StoreTamperedException("key_versions", key.PrimaryVersion.ToString(),
-                    "the active version of a key is missing");
-            var wraps = await _material.GetWrapCountAsync(connection, null, primary.Id, cancellationToken);
-            return new KeyFacts(key, new KeyVersionFacts(primary, wraps.Reserved));
+            var wraps = await _material.GetWrapCountsAsync(connection, null, ids, cancellationToken);
+            return found.ConvertAll(key => new KeyFacts(key, new KeyVersionFacts(versions[key.PrimaryVersion], wraps[key.PrimaryVersion].Reserved)));
         },
         cancellationToken);
 
@@ -71,14 +79,9 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
         store.ReadAsync<IReadOnlyList<KeyVersionFacts>>(
         async connection =>
         {
-            var list = new List<KeyVersionFacts>();
-            foreach (var row in await _keys.ListVersionsAsync(connection, keyName, before.CreatedAt, before.Id, limit, cancellationToken))
-            {
-                var wraps = await _material.GetWrapCountAsync(connection, null, row.Id, cancellationToken);
-                list.Add(new KeyVersionFacts(row, wraps.Reserved));
-            }
-
-            return list;
+            var versions = await _keys.ListVersionsAsync(connection, keyName, before.CreatedAt, before.Id, limit, cancellationToken);
+            var wraps = await _material.GetWrapCountsAsync(connection, null, [.. versions.Select(version => version.Id)], cancellationToken);
+            return [.. versions.Select(version => new KeyVersionFacts(version, wraps[version.Id].Reserved))];
         },
         cancellationToken);
 }

@@ -41,25 +41,36 @@ internal sealed class KeyTables(RowAuthenticator rows)
     /// <summary>A key by name; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed, or versions of the key are missing or were put back.</exception>
     public async Task<KeyRow?> FindKeyAsync(
-        DbConnection connection, DbTransaction? transaction, string name, CancellationToken cancellationToken)
+        DbConnection connection, DbTransaction? transaction, string name, CancellationToken cancellationToken) =>
+        (await FindKeysAsync(connection, transaction, [name], cancellationToken)).GetValueOrDefault(name);
+
+    /// <summary>Keys by their names, in one statement; those that are not there are left out.</summary>
+    /// <exception cref="StoreTamperedException">As for <see cref="FindKeyAsync"/>.</exception>
+    public async Task<Dictionary<string, KeyRow>> FindKeysAsync(
+        DbConnection connection, DbTransaction? transaction, IReadOnlyCollection<string> names, CancellationToken cancellationToken)
     {
-        var raw = await connection.QuerySingleOrDefaultAsync<RawKey>(
-            $"SELECT {KeyColumns} FROM keys k WHERE k.name = @name", new { name }, transaction);
-        if (raw is null)
+        var found = await connection.QueryAsync<RawKey, RawVersionSum, (RawKey Raw, RawVersionSum There)>(
+            $"""
+            SELECT {KeyColumns}, COALESCE(s.there, 0) AS Count, COALESCE(s.changes, 0) AS Changes
+            FROM keys k LEFT JOIN (
+                SELECT key_name, COUNT(*) AS there, CAST(SUM(revision) AS BIGINT) AS changes FROM key_versions
+                WHERE key_name {Among.Values(connection, "names")} GROUP BY key_name) s ON s.key_name = k.name
+            WHERE k.name {Among.Values(connection, "names")}
+            """,
+            (raw, there) => (raw, there), new { names = names.ToArray() }, transaction, splitOn: "Count");
+        var keys = new Dictionary<string, KeyRow>(names.Count);
+        foreach (var (raw, there) in found)
         {
-            return null;
+            var key = await VerifyAsync(raw, cancellationToken);
+            keys.Add(key.Name, (there.Count, there.Changes) == (key.VersionCount, key.VersionChangeCount)
+                ? key
+                : throw new StoreTamperedException(
+                    "key_versions", $"{key.Name}/*",
+                    $"{key.VersionCount} versions with {key.VersionChangeCount} changes are accounted for, "
+                    + $"{there.Count} with {there.Changes} are there"));
         }
 
-        var key = await VerifyAsync(raw, cancellationToken);
-        var versions = await connection.QuerySingleAsync<RawVersionSum>(
-            "SELECT COUNT(*) AS Count, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS Changes FROM key_versions WHERE key_name = @name", new { name },
-            transaction);
-        return versions.Count == key.VersionCount && versions.Changes == key.VersionChangeCount
-            ? key
-            : throw new StoreTamperedException(
-                "key_versions", $"{name}/*",
-                $"{key.VersionCount} versions with {key.VersionChangeCount} changes are accounted for, "
-                + $"{versions.Count} with {versions.Changes} are there");
+        return keys;
     }
 
     /// <summary>Names after <paramref name="after"/> that begin with <paramref name="prefix"/>, in byte order; not verified, only a place
@@ -103,11 +114,24 @@ internal sealed class KeyTables(RowAuthenticator rows)
     /// <summary>A version by id; null when there is none.</summary>
     /// <exception cref="StoreTamperedException">The row was changed.</exception>
     public async Task<KeyVersionRow?> FindVersionAsync(
-        DbConnection connection, DbTransaction? transaction, KeyVersionId id, CancellationToken cancellationToken)
+        DbConnection connection, DbTransaction? transaction, KeyVersionId id, CancellationToken cancellationToken) =>
+        (await FindVersionsAsync(connection, transaction, [id], cancellationToken)).GetValueOrDefault(id);
+
+    /// <summary>Versions by their ids, in one statement; those that are not there are left out.</summary>
+    /// <exception cref="StoreTamperedException">A row was changed.</exception>
+    public async Task<Dictionary<KeyVersionId, KeyVersionRow>> FindVersionsAsync(
+        DbConnection connection, DbTransaction? transaction, IReadOnlyCollection<KeyVersionId> ids, CancellationToken cancellationToken)
     {
-        var raw = await connection.QuerySingleOrDefaultAsync<RawVersion>(
-            $"SELECT {VersionColumns} FROM key_versions v WHERE v.id = @id", new { id = Signed(id) }, transaction);
-        return raw is null ? null : await VerifyAsync(raw, cancellationToken);
+        var versions = new Dictionary<KeyVersionId, KeyVersionRow>(ids.Count);
+        foreach (var raw in await connection.QueryAsync<RawVersion>(
+            $"SELECT {VersionColumns} FROM key_versions v WHERE v.id {Among.Values(connection, "ids")}", new { ids = ids.Select(Signed).ToArray() },
+            transaction))
+        {
+            var version = await VerifyAsync(raw, cancellationToken);
+            versions.Add(version.Id, version);
+        }
+
+        return versions;
     }
 
     /// <summary>Versions of a key, newest first, before the given place (creation time, then id).</summary>
@@ -326,5 +350,11 @@ internal sealed class KeyTables(RowAuthenticator rows)
         }
     }
 
-    private sealed record RawVersionSum(long Count, long Changes);
+    // Without a constructor: where nothing is found SQLite says no type of a column that is calculated, and Dapper looks for one with that.
+    private sealed record RawVersionSum
+    {
+        public long Count { get; init; }
+
+        public long Changes { get; init; }
+    }
 }

@@ -82,14 +82,9 @@ internal sealed class KeysService(
             var names = await queries.ListNamesAsync(request.Prefix, after, pageSize - response.Keys.Count, call.CancellationToken);
             atEnd = names.Count == 0;
             lookedAt += names.Count;
-            foreach (var name in names)
-            {
-                after = name;
-                if (call.Covers(name, null) && await queries.FindAsync(name, call.CancellationToken) is { } facts)
-                {
-                    response.Keys.Add(KeyMessages.ToWire(facts));
-                }
-            }
+            after = names is [.., var last] ? last : after;
+            var covered = names.Where(name => call.Covers(name, null)).ToList();
+            response.Keys.AddRange((await queries.FindAsync(covered, call.CancellationToken)).Select(KeyMessages.ToWire));
         }
 
         call.Record.ItemCount = response.Keys.Count;

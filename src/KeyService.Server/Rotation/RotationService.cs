@@ -44,14 +44,9 @@ internal sealed class RotationService(
             var page = await ledger.ListAsync(until, place, pageSize - response.Keys.Count, call.CancellationToken);
             atEnd = page.Count == 0;
             lookedAt += page.Count;
-            foreach (var each in page)
-            {
-                place = each;
-                if (call.Covers(each.Name, null) && await queries.FindAsync(each.Name, call.CancellationToken) is { } facts)
-                {
-                    response.Keys.Add(ToWire(facts, time.GetUtcNow()));
-                }
-            }
+            place = page is [.., var last] ? last : place;
+            var covered = page.Select(each => each.Name).Where(name => call.Covers(name, null)).ToList();
+            response.Keys.AddRange((await queries.FindAsync(covered, call.CancellationToken)).Select(facts => ToWire(facts, time.GetUtcNow())));
         }
 
         call.Record.ItemCount = response.Keys.Count;
