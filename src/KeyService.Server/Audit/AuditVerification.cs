@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using KeyService.Crypto;
 using KeyService.Server.Storage;
 
@@ -46,9 +47,8 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
             Add(last + 1, $"the log ends before record {expected - 1}, which stood there at the last scrub: it was cut");
         }
 
-        while (expected <= last && _findings.Count < MaxFindings)
+        await foreach (var page in PagesAsync(expected, last, cancellationToken))
         {
-            var page = await log.ReadAsync(expected, last, cancellationToken);
             foreach (var entry in page)
             {
                 Check(entry, expected, each);
@@ -60,11 +60,15 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
                 }
             }
 
-            if (page.Count == 0)
+            if (_findings.Count >= MaxFindings)
             {
-                Add(expected, $"{last - expected + 1} records are missing");
                 break;
             }
+        }
+
+        if (expected <= last && _findings.Count < MaxFindings)
+        {
+            Add(expected, $"{last - expected + 1} records are missing");
         }
 
         if (last + 1 < mark.Frontier.Size)
@@ -73,6 +77,27 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
         }
 
         return new AuditReport(log.Slot, _seen.Size, _seen.Root(), mark.Frontier.Size, _findings);
+    }
+
+    // The next page is on its way while this one is checked. Ends before last when the rest is missing.
+    private async IAsyncEnumerable<List<AuditLogEntry>> PagesAsync(
+        long from, long last, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var next = from <= last ? log.ReadAsync(from, last, cancellationToken) : null;
+        try
+        {
+            while (next is not null && await next is { Count: > 0 } page)
+            {
+                var after = page[^1].Sequence + 1;
+                next = after <= last ? log.ReadAsync(after, last, cancellationToken) : null;
+                yield return page;
+            }
+        }
+        finally
+        {
+            // Whoever stops early leaves no read behind that nobody waits for.
+            await (next ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     private void Check(AuditLogEntry entry, long expected, Action<long, AuditRecord>? each)
