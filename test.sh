@@ -61,16 +61,22 @@ build() {
   hsm-sim/build.sh
 }
 
-# run PROJECT [OPTION]...: its tests, with the summary kept as XML. A runner that dies leaves none, which is a failure below.
+# run PROJECT [OPTION]...: its tests, with the summary kept as XML. A runner that dies leaves none, which is a failure below; one that does not
+# end is ended with everything it started, and the tests it was at are named.
 failed_runners=0
 run() {
-  local project=$1 filter=(-trait- Duration=long) started=$SECONDS
+  local project=$1 filter=(-trait- Duration=long) limit=40m started=$SECONDS status=0
   shift
-  [ "$long" = no ] || filter=()
+  [ "$long" = no ] || filter=() limit=4h
   say "Running $project"
-  dotnet "artifacts/bin/$project/release/$project.dll" -noLogo -noColor "${filter[@]}" "$@" -xml "$results/$project.xml" \
-    >"$results/$project.log" 2>&1 ||
-    failed_runners=$((failed_runners + 1))
+  timeout --signal=INT --kill-after=60 "$limit" \
+    dotnet "artifacts/bin/$project/release/$project.dll" -noLogo -noColor -longRunning 120 "${filter[@]}" "$@" -xml "$results/$project.xml" \
+    >"$results/$project.log" 2>&1 </dev/null || status=$?
+  [ "$status" -eq 0 ] || failed_runners=$((failed_runners + 1))
+  if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+    say "$project did not end within $limit. It was at:"
+    grep 'Long Running Test' "$results/$project.log" | tail -n 8 | sed "s/^.*\[Long Running Test\]/ /"
+  fi
   grep -E '\[(FAIL|SKIP)\]' "$results/$project.log" || true
   sed -n '/\[FAIL\]/,/^ *Stack Trace/p' "$results/$project.log" | grep -v '\[FAIL\]' | head -n 200 || true
   say "  $((SECONDS - started)) s"

@@ -45,7 +45,7 @@ public sealed partial class PostgresFixture : IAsyncLifetime
     {
         // SIGQUIT: the postmaster has every session end at once, without a checkpoint; recovery comes with the next start.
         _ = Kill(server!.Id, SigQuit);
-        await server.WaitForExitAsync();
+        await server.WaitForExitAsync().WaitAsync(Command.Limit);
     }
 
     internal string ConnectionString(string database = "postgres") =>

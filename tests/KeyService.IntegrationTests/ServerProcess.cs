@@ -69,7 +69,7 @@ internal sealed partial class ServerProcess
     public async Task KillAsync()
     {
         KillIfAlive();
-        await process.WaitForExitAsync();
+        await process.WaitForExitAsync().WaitAsync(Command.Limit);
     }
 
     private void Collect(object sender, DataReceivedEventArgs line)

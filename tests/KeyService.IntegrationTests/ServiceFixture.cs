@@ -102,21 +102,29 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>Token, PKI, configuration and first administrator, without a running server.</summary>
     internal async Task ProvisionAsync()
     {
-        await Executables.MakeTokenAsync(Directory);
-        await Executables.MakePkiAsync(Path.Combine(Directory, "pki"));
+        var usual = Configure is null && InitArguments.Count == 0;
+        await ProvisionedDirectory.CopyAsync(Directory, initialized: usual);
         Administrator = WriteProfile("administrator");
         Database = WriteProfile("database");
         Backup = WriteProfile("backup");
         WriteConfig(Configure);
+        if (!usual)
+        {
+            await InitializeStoreAsync(ConfigPath, ServerEnvironment, InitArguments);
+        }
+    }
+
+    /// <summary>Runs <c>init</c>.</summary>
+    internal static async Task InitializeStoreAsync(
+        string configPath, IReadOnlyDictionary<string, string?> environment, params IEnumerable<string> arguments) =>
         (await Executables.RunServerAsync(
             [
-                "init", "--config", ConfigPath,
+                "init", "--config", configPath,
                 "--admin-name", "administrator",
                 "--admin-certificate-uri", "keyservice:principal/administrator",
-                .. InitArguments,
+                .. arguments,
             ],
-            ServerEnvironment)).ExpectExit(0);
-    }
+            environment)).ExpectExit(0);
 
     internal async Task StartAsync() => server = await ServerProcess.StartAsync(ConfigPath, ServerEnvironment, Through);
 
@@ -199,13 +207,16 @@ public sealed class ServiceFixture : IAsyncLifetime
     }
 
     /// <summary>A server configuration beside this fixture's, changed by <paramref name="change"/>; returns its path.</summary>
-    internal string WriteConfig(Action<Dictionary<string, object?>>? change = null, string fileName = "server.json")
+    internal string WriteConfig(Action<Dictionary<string, object?>>? change = null, string fileName = "server.json") =>
+        WriteConfig(Path.Combine(Directory, fileName), Port, change);
+
+    internal static string WriteConfig(string path, int port, Action<Dictionary<string, object?>>? change = null)
     {
         var config = new Dictionary<string, object?>
         {
             ["profile"] = "development",
             ["dataDirectory"] = ".",
-            ["listen"] = new Dictionary<string, object?> { ["tcp"] = $"127.0.0.1:{Port}", ["unixSocket"] = "keyservice.sock" },
+            ["listen"] = new Dictionary<string, object?> { ["tcp"] = $"127.0.0.1:{port}", ["unixSocket"] = "keyservice.sock" },
             ["tls"] = new Dictionary<string, object?>
             {
                 ["certificate"] = "pki/server.crt", ["privateKey"] = "pki/server.key", ["clientCa"] = "pki/ca.crt",
@@ -217,7 +228,6 @@ public sealed class ServiceFixture : IAsyncLifetime
             ["store"] = new Dictionary<string, object?> { ["sqlite"] = "keyservice.db" },
         };
         change?.Invoke(config);
-        var path = Path.Combine(Directory, fileName);
         File.WriteAllText(path, JsonSerializer.Serialize(config));
         return path;
     }

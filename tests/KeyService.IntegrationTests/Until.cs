@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace KeyService.IntegrationTests.BadDays;
+namespace KeyService.IntegrationTests;
 
 /// <summary>Waits for what must come, however slow the machine is.</summary>
 internal static class Until

@@ -183,7 +183,7 @@ public sealed class AdoptTests(ServiceFixture service, PostgresFixture postgres)
             // Somewhere between its start and its end; wherever it is, the next has to go on.
             await Task.WhenAny(process.WaitForExitAsync(), Task.Delay(random.Next(300, 1200)));
             process.Kill();
-            await process.WaitForExitAsync();
+            await process.WaitForExitAsync().WaitAsync(Command.Limit);
         }
         var rest = await UntilUnlockedAsync(() => database.AdoptAsync(
             "start", "--column", "family", "--column", "note", "--key", AdoptedDatabase.Key, "--scope", "ehr"));

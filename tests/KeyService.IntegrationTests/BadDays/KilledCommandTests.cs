@@ -88,7 +88,7 @@ public sealed class KilledCommandTests(ServiceFixture service, ITestOutputHelper
         var silent = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await Task.Delay(milliseconds);
         process.Kill();
-        await process.WaitForExitAsync();
+        await process.WaitForExitAsync().WaitAsync(Command.Limit);
         await silent;
     }
 }

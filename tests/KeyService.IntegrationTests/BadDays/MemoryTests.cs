@@ -73,7 +73,7 @@ public sealed partial class MemoryTests(CanaryService canary, ITestOutputHelper 
         var traces = ProcessImage.Of(process.Id).Find(secrets);
         AssertArenaIsLocked(process.Id);
         process.Kill();
-        await process.WaitForExitAsync();
+        await process.WaitForExitAsync().WaitAsync(Command.Limit);
 
         Assert.Contains(traces, trace => trace.Needle.Secret == "planted");
         // The one answer that brought it went through SslStream and HttpClient, whose buffers are not ours to zero (docs/adr/0132).
@@ -138,7 +138,7 @@ public sealed partial class MemoryTests(CanaryService canary, ITestOutputHelper 
         finally
         {
             process.Kill();
-            await process.WaitForExitAsync();
+            await process.WaitForExitAsync().WaitAsync(Command.Limit);
             File.Delete(path);
         }
         await AssertNothingOnDiskAsync();
@@ -185,7 +185,7 @@ public sealed partial class MemoryTests(CanaryService canary, ITestOutputHelper 
         finally
         {
             process.Kill();
-            await process.WaitForExitAsync();
+            await process.WaitForExitAsync().WaitAsync(Command.Limit);
         }
     }
 

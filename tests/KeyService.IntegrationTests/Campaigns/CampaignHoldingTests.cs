@@ -103,11 +103,14 @@ public sealed class CampaignHoldingTests(ServiceFixture service, PostgresFixture
         await using var transaction = await application.BeginTransactionAsync();
         await application.ExecuteAsync("UPDATE item SET k = @newest, writes = 1 WHERE id = 7", new { newest }, transaction);
         var running = RunAsync(holding, place, 0);
-        while (await connection.ExecuteScalarAsync<long>("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == 0)
-        {
-            Assert.False(running.IsCompleted);
-            await Task.Delay(10);
-        }
+        await Until.TrueAsync(
+            async () =>
+            {
+                Assert.False(running.IsCompleted);
+                return await connection.ExecuteScalarAsync<long>(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0;
+            },
+            "the command at the row that is held");
         await transaction.CommitAsync();
         Assert.Equal((199, 0, 0), Numbers(await running));
         Assert.Equal(newest, await connection.ExecuteScalarAsync<byte[]>("SELECT k FROM item WHERE id = 7"));

@@ -134,13 +134,13 @@ public sealed class BackupTests : IAsyncLifetime
         using (var channel = _service.ConnectAs("administrator"))
         {
             var keys = new Keys.KeysClient(channel);
-            await Parallel.ForAsync(0, 300, Cancellation, async (i, cancellation) => await keys.CreateKeyAsync(
+            await Parallel.ForAsync(0, 100, Cancellation, async (i, cancellation) => await keys.CreateKeyAsync(
                 new CreateKeyRequest { RequestId = Guid.NewGuid().ToString(), Name = $"killed/{i}", Purpose = KeyPurpose.EncryptDecrypt },
                 cancellationToken: cancellation));
         }
 
         var random = new Random(20261128);
-        for (var round = 0; round < 5; round++)
+        for (var round = 0; round < 4; round++)
         {
             using var channel = _service.ConnectAs("administrator");
             var exporting = new Backups.BackupsClient(channel).ExportBundleAsync(new ExportBundleRequest { RequestId = Guid.NewGuid().ToString() });

@@ -66,21 +66,13 @@ public sealed class PostgresServiceTests(PostgresFixture server) : IClassFixture
         for (var i = 0; i < 2; i++)
         {
             var until = answered.Count + 20;
-            while (answered.Count < until)
-            {
-                await Task.Delay(5);
-            }
-
+            await Until.TrueAsync(() => answered.Count >= until || load.IsCompleted, "twenty more answers");
             await service.CrashAsync();
             await service.StartAsync();
         }
 
         var more = answered.Count + 5;
-        while (answered.Count < more)
-        {
-            await Task.Delay(5);
-        }
-
+        await Until.TrueAsync(() => answered.Count >= more || load.IsCompleted, "five more answers");
         await end.CancelAsync();
         await load;
         TestContext.Current.TestOutputHelper?.WriteLine($"{answered.Count} answered, {failures} refused, longest gap {longest.TotalSeconds:f2} s");

@@ -34,11 +34,13 @@ public sealed class ServerKilledTests(ServiceFixture service) : IClassFixture<Se
         var killing = service.RunCliAsync(
             service.Backup, "encrypt", "--remote", "--key", "killed/stream", "-o", output, "--",
             "bash", "-c", $"head -c 4000000 /dev/zero; touch {path}; while [ -e {path} ]; do sleep 0.05; done; head -c 4000000 /dev/zero");
-        while (!File.Exists(path))
-        {
-            Assert.False(killing.IsCompleted);
-            await Task.Delay(20);
-        }
+        await Until.TrueAsync(
+            () =>
+            {
+                Assert.False(killing.IsCompleted);
+                return File.Exists(path);
+            },
+            "the producer half through");
         await service.CrashAsync();
         File.Delete(path);
         var result = (await killing).ExpectExit(5);

@@ -33,7 +33,7 @@ internal sealed partial class PostgresCluster : IAsyncDisposable
     public async Task SwitchOverAsync()
     {
         _ = Kill(_servers[0].Id, SigQuit);
-        await _servers[0].WaitForExitAsync();
+        await _servers[0].WaitForExitAsync().WaitAsync(Command.Limit);
         await using var connection = await OpenAsync(_standbyPort);
         Assert.True(await connection.ExecuteScalarAsync<bool>("SELECT pg_promote(true, 60)"));
     }
@@ -43,7 +43,7 @@ internal sealed partial class PostgresCluster : IAsyncDisposable
         foreach (var server in _servers.Where(server => !server.HasExited))
         {
             _ = Kill(server.Id, SigQuit);
-            await server.WaitForExitAsync();
+            await server.WaitForExitAsync().WaitAsync(Command.Limit);
         }
 
         Directory.Delete(_directory, recursive: true);
@@ -68,10 +68,8 @@ internal sealed partial class PostgresCluster : IAsyncDisposable
         // After the copy was taken: promoted, the standby waits for nobody.
         await connection.ExecuteAsync($"ALTER SYSTEM SET synchronous_standby_names = '{Standby}'");
         await connection.ExecuteAsync("SELECT pg_reload_conf()");
-        while (!await connection.ExecuteScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')"))
-        {
-            await Task.Delay(20);
-        }
+        await Until.TrueAsync(
+            () => connection.ExecuteScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')"), "a synchronous standby");
     }
 
     private static async Task RunAsync(string tool, params string[] arguments)

@@ -85,10 +85,9 @@ public sealed class PostgresFailureTests(PostgresFixture server) : IClassFixture
         await using var other = new NpgsqlConnection(server.ConnectionString(_database.Name));
         await other.OpenAsync();
         var taken = other.ExecuteAsync($"SELECT pg_advisory_lock({AdvisoryLocks.Slots}, 0)");
-        while (await _database.AskAsync<long>("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == 0)
-        {
-            await Task.Delay(5);
-        }
+        await Until.TrueAsync(
+            async () => await _database.AskAsync<long>("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") > 0,
+            "somebody who waits for the lock");
 
         var following = store.WaitForRecordAsync(0, CancellationToken.None).AsTask();
         var pinned = new AuditLog(store).Pin();
@@ -131,8 +130,10 @@ public sealed class PostgresFailureTests(PostgresFixture server) : IClassFixture
     public async Task A_commit_that_stands_and_was_not_answered_is_acknowledged_once_and_only_when_the_standby_has_it()
     {
         await using var store = PostgresStore.Open(_database.Options with { RetryTime = TimeSpan.FromMinutes(2) }, TimeProvider.System);
+        await _database.EditAsync("CREATE TABLE public.probe (n INT)");
         await _database.EditAsync("ALTER SYSTEM SET synchronous_standby_names = 'absent'");
         await _database.EditAsync("SELECT pg_reload_conf()");
+        await CommitsWaitAsync();
         var runs = 0;
         var told = 0;
         var commit = store.CommitAsync(
@@ -190,17 +191,30 @@ public sealed class PostgresFailureTests(PostgresFixture server) : IClassFixture
 
     private async Task<int> WaitingForStandbyAsync(int except)
     {
-        while (true)
-        {
-            var found = await _database.AskAsync<int>(
-                $"SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep' AND pid <> {except}");
-            if (found != 0)
-            {
-                return found;
-            }
+        var found = 0;
+        await Until.TrueAsync(
+            async () => (found = await _database.AskAsync<int>(
+                $"SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'SyncRep' AND pid <> {except}")) != 0,
+            "a commit that waits for the standby");
+        return found;
+    }
 
-            await Task.Delay(5);
-        }
+    // The checkpointer tells the sessions that commits have to wait, some time after the configuration was read again.
+    private async Task CommitsWaitAsync()
+    {
+        await using var probing = new NpgsqlConnection(server.ConnectionString(_database.Name));
+        await probing.OpenAsync();
+        var commit = Task.CompletedTask;
+        await Until.TrueAsync(
+            async () =>
+            {
+                commit = commit.IsCompleted ? probing.ExecuteAsync("INSERT INTO public.probe VALUES (1)") : commit;
+                return await _database.AskAsync<bool>(
+                    $"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {probing.ProcessID} AND wait_event = 'SyncRep')");
+            },
+            "a commit that waits for the standby");
+        await _database.EditAsync($"SELECT pg_terminate_backend({probing.ProcessID})");
+        await commit.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private static Task<CommitReceipt> CommitAsync(IStore store) => store.CommitAsync(new(AuditEvent.StatusRead), null, CancellationToken.None);
