@@ -39,10 +39,11 @@ internal sealed partial class ServerProcess
 
     /// <summary>Starts <c>serve</c> and returns when it serves; fails the test with the server's words when it ends before that.</summary>
     /// <param name="through">A program and its arguments that exec the server; none: it is started itself.</param>
+    /// <param name="executable">The server, when it is another than the one that was built with the tests.</param>
     public static async Task<ServerProcess> StartAsync(
-        string configPath, IReadOnlyDictionary<string, string?> environment, IReadOnlyList<string>? through = null)
+        string configPath, IReadOnlyDictionary<string, string?> environment, IReadOnlyList<string>? through = null, string? executable = null)
     {
-        string[] line = [.. through ?? [], Executables.Server, "serve", "--config", configPath];
+        string[] line = [.. through ?? [], executable ?? Executables.Server, "serve", "--config", configPath];
         var start = Command.StartInfo(line[0], line[1..], environment, Path.GetDirectoryName(configPath));
         var server = new ServerProcess(Process.Start(start) ?? throw new InvalidOperationException("The server did not start."));
         using var limit = new CancellationTokenSource(Command.Limit);

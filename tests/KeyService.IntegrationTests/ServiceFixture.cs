@@ -96,7 +96,7 @@ public sealed class ServiceFixture : IAsyncLifetime
         Infrastructure.RequireTool("openssl", "openssl");
         await ProvisionAsync();
         await StartAsync();
-        await RegisterAsync();
+        await RegisterClientsAsync();
     }
 
     /// <summary>Token, PKI, configuration and first administrator, without a running server.</summary>
@@ -245,7 +245,8 @@ public sealed class ServiceFixture : IAsyncLifetime
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private async Task RegisterAsync()
+    /// <summary>The principals database and backup, who may use every key.</summary>
+    internal async Task RegisterClientsAsync()
     {
         foreach (var client in new[] { Database, Backup })
         {

@@ -33,7 +33,7 @@ internal static class AccessMessages
             Revoked = grant.Revoked,
             Revision = grant.Revision,
         };
-        message.Permissions.AddRange(grant.Permissions.Select(Permissions.NameOf));
+        message.Permissions.AddRange(grant.PermissionNames);
         message.ContextConstraint.Entries.AddRange(grant.ContextConstraint.Pairs.Select(pair => new ContextEntry { Key = pair.Key, Value = pair.Value }));
         return message;
     }

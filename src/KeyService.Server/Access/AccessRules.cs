@@ -20,8 +20,15 @@ internal static class AccessRules
             return $"principal '{principal.Name}' is disabled";
         }
 
-        var held = snapshot.GrantsOf(principal.Name).Where(grant => grant.IsEffective(now))
-            .SelectMany(grant => grant.Permissions).Concat(request.Permissions).ToHashSet();
+        var grants = snapshot.GrantsOf(principal.Name).Where(grant => grant.IsEffective(now)).ToList();
+        if (grants.SelectMany(grant => grant.LaterPermissions).FirstOrDefault() is { } later
+            && request.Permissions.Any(each => Permissions.Administers(each) || Permissions.Uses(each)))
+        {
+            return $"'{principal.Name}' holds {later}, which a newer KeyService granted, and only that one can tell whether the two may meet; "
+                + "ask a server of the newer version";
+        }
+
+        var held = grants.SelectMany(grant => grant.Permissions).Concat(request.Permissions).ToHashSet();
         if (held.Any(Permissions.Administers) && held.Any(Permissions.Uses))
         {
             return $"'{principal.Name}' would both administer ({Names(held.Where(Permissions.Administers))}) and use keys "

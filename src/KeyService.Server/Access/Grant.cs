@@ -11,8 +11,17 @@ internal sealed record Grant
 
     public required string Principal { get; init; }
 
-    /// <summary>At least one, ascending by number, none twice.</summary>
+    /// <summary>Ascending by number, none twice; at least one, unless all of them are of a newer version.</summary>
     public required IReadOnlyList<Permission> Permissions { get; init; }
+
+    /// <summary>
+    /// Names that a newer version granted and this one does not know, as they stand behind the others. Nothing here ever asks for them; they are kept
+    /// because the row's bytes are.
+    /// </summary>
+    public IReadOnlyList<string> LaterPermissions { get; init; } = [];
+
+    /// <summary>All names, as the row and the API have them.</summary>
+    public IEnumerable<string> PermissionNames => Permissions.Select(Access.Permissions.NameOf).Concat(LaterPermissions);
 
     public required KeyPattern KeyPattern { get; init; }
 

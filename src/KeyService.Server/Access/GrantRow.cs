@@ -51,7 +51,7 @@ internal sealed class GrantRow
     {
         Id = unchecked((long)grant.Id),
         Principal = grant.Principal,
-        Permissions = string.Join(',', grant.Permissions.Select(Access.Permissions.NameOf)),
+        Permissions = string.Join(',', grant.PermissionNames),
         KeyPattern = grant.KeyPattern.Text,
         ContextConstraint = grant.ContextConstraint.Encoded.ToArray(),
         ExpiresAt = grant.ExpireTime is { } end ? UnixTime.Nanoseconds(end) : null,
@@ -65,14 +65,30 @@ internal sealed class GrantRow
         .AddInt64(CreatedAt).AddInt64(Revoked).AddInt64(Revision)
         .ToArray();
 
-    /// <summary>Only of a verified row.</summary>
-    /// <exception cref="StoreOpenException">A newer version granted what this one does not know: refused rather than misread.</exception>
+    /// <summary>
+    /// Only of a verified row. A permission of a newer version is left to the servers that know it: refusing the row would keep this one from
+    /// following anything that comes after it, in the middle of a rolling upgrade.
+    /// </summary>
+    /// <exception cref="StoreOpenException">A newer version restricted the grant in a way that this one does not know: refused rather than misread.</exception>
     public Grant ToGrant()
     {
         var permissions = new List<Permission>();
+        var later = new List<string>();
         foreach (var name in Permissions.Split(','))
         {
-            permissions.Add(Access.Permissions.TryParse(name, out var permission) ? permission : throw Unknown($"permission {name}"));
+            if (!Access.Permissions.TryParse(name, out var permission))
+            {
+                later.Add(name);
+            }
+            else if (later.Count == 0)
+            {
+                permissions.Add(permission);
+            }
+            else
+            {
+                // New permissions have higher numbers. In another order the row could not be written back as it is.
+                throw Unknown($"permission {later[0]}");
+            }
         }
 
         return new Grant
@@ -80,6 +96,7 @@ internal sealed class GrantRow
             Id = unchecked((ulong)Id),
             Principal = Principal,
             Permissions = permissions,
+            LaterPermissions = later,
             KeyPattern = Access.KeyPattern.TryParse(KeyPattern, out var pattern) ? pattern : throw Unknown($"key pattern {KeyPattern}"),
             ContextConstraint = EncryptionContext.TryParse(ContextConstraint, out var context) ? context : throw Unknown("context constraint"),
             ExpireTime = ExpiresAt is { } end ? UnixTime.FromNanoseconds(end) : null,

@@ -38,6 +38,12 @@ internal interface IStore : IAsyncDisposable
     /// <param name="role">1 to 64 characters of [a-z-].</param>
     Task<StoreRole?> TryTakeRoleAsync(string role, CancellationToken cancellationToken);
 
+    /// <summary>Whether a newer version has brought the schema further than this one knows; it works with it all the same.</summary>
+    bool IsAhead => false;
+
+    /// <summary>What an operator should know of the store at each start, a sentence each.</summary>
+    IReadOnlyList<string> Warnings => [];
+
     /// <summary>Whether the store can be read and written now, and if not, why.</summary>
     ValueTask<StoreHealth> ProbeAsync(CancellationToken cancellationToken);
 }

@@ -19,6 +19,10 @@ internal sealed class ObservedStore(IStore inner) : IStore
 
     public long LastSequence => inner.LastSequence;
 
+    public bool IsAhead => inner.IsAhead;
+
+    public IReadOnlyList<string> Warnings => inner.Warnings;
+
     public Task<T> ReadAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken) =>
         ObserveAsync("read", () => inner.ReadAsync(read, cancellationToken));
 

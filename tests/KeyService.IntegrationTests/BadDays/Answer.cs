@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
+using Grpc.Net.Client;
 using KeyService.Protocol.V1;
 
 namespace KeyService.IntegrationTests.BadDays;
@@ -53,6 +54,12 @@ internal static class Answers
     {
         using var administrator = service.ConnectAs("administrator");
         using var database = service.ConnectAs("database");
+        await HoldAsync(administrator, database, answers);
+    }
+
+    /// <summary>As above, over channels of the caller's.</summary>
+    public static async Task HoldAsync(GrpcChannel administrator, GrpcChannel database, IReadOnlyCollection<Answer> answers)
+    {
         var cipher = new Cipher.CipherClient(database);
         var dataKeys = new DataKeys.DataKeysClient(database);
 

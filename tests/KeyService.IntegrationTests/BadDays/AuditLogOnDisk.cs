@@ -7,7 +7,7 @@ using Microsoft.Data.Sqlite;
 namespace KeyService.IntegrationTests.BadDays;
 
 /// <summary>A record as docs/spec/audit-record.md lays it out, as far as these tests ask.</summary>
-internal sealed record LoggedCall(long Sequence, ushort Event, byte Outcome, string Reason, string TraceId, string RequestId)
+internal sealed record LoggedCall(long Sequence, ushort Event, byte Outcome, string Reason, string TraceId, string RequestId, string Detail)
 {
     public const byte Success = 1, Refused = 2, Failed = 3, Opened = 5;
 }
@@ -18,7 +18,7 @@ internal sealed record LoggedCall(long Sequence, ushort Event, byte Outcome, str
 /// </summary>
 internal static class AuditLogOnDisk
 {
-    private const int EventField = 4, OutcomeField = 6, ReasonField = 18, TraceIdField = 19, RequestIdField = 20;
+    private const int EventField = 4, OutcomeField = 6, ReasonField = 18, TraceIdField = 19, RequestIdField = 20, DetailField = 23;
 
     /// <summary>All records of slot 0 from <paramref name="from"/> on; the files may be those of a running or of a killed server.</summary>
     public static async Task<List<LoggedCall>> ReadAsync(string storePath, long from = 0)
@@ -50,7 +50,8 @@ internal static class AuditLogOnDisk
         }
     }
 
-    private static LoggedCall Decode(long sequence, byte[] record)
+    /// <summary>One record's bytes.</summary>
+    public static LoggedCall Decode(long sequence, byte[] record)
     {
         Assert.Equal(1, record[0]);
         var fields = new Dictionary<int, byte[]>();
@@ -62,7 +63,7 @@ internal static class AuditLogOnDisk
         }
         return new LoggedCall(
             sequence, BinaryPrimitives.ReadUInt16BigEndian(fields[EventField]), fields[OutcomeField][0],
-            Text(ReasonField), Text(TraceIdField), Text(RequestIdField));
+            Text(ReasonField), Text(TraceIdField), Text(RequestIdField), Text(DetailField));
 
         string Text(int id) => fields.TryGetValue(id, out var value) ? Encoding.UTF8.GetString(value) : "";
     }

@@ -97,6 +97,44 @@ public sealed class PostgresPrivilegesTests(PostgresFixture server) : IClassFixt
         Assert.Contains("store migrate", refusal.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Only the newer version knows what its tables need: an older one would take from the service what it must have, or give it too much.</summary>
+    [Fact]
+    public async Task An_older_migrate_leaves_the_privileges_of_a_newer_schema_alone()
+    {
+        Prepare();
+        var next = Migrations.Postgres.Count + 1;
+        using (var connection = PostgresConnections.OpenForSchema(AsOwner))
+        {
+            var step = new Migration(next, "more", $"-- Servers that know schema {next - 1} or later work with this step.\nCREATE TABLE more (id BIGINT)");
+            PostgresSchema.Upgrade(connection, "the test's", [.. Migrations.Postgres, step], new TestTime());
+            connection.Execute($"GRANT SELECT, INSERT, DELETE ON more TO {_service}");
+        }
+
+        var directory = Directory.CreateTempSubdirectory("keyservice-migrate-");
+        try
+        {
+            var config = Path.Combine(directory.FullName, "server.json");
+            await File.WriteAllTextAsync(config, $$"""
+                {
+                    "profile": "development", "dataDirectory": ".", "listen": { "unixSocket": "keyservice.sock" },
+                    "hsm": { "module": "/none.so", "tokenLabel": "none", "pinFile": "pin" },
+                    "store": { "postgres": { "host": "{{server.SocketDirectory}}", "database": "{{_database.Name}}", "user": "{{_service}}" } }
+                }
+                """);
+            var migrated = await Executables.RunServerAsync(["store", "migrate", "--config", config, "--owner", _service + "_owner"]);
+            Assert.Contains("the schema of a newer version, which this one works with; nothing was changed", migrated.ExpectExit(0).Text, StringComparison.Ordinal);
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+
+        Assert.Equal("DELETE,INSERT,SELECT", await _database.AskAsync<string>(
+            $"SELECT string_agg(privilege_type, ',' ORDER BY privilege_type) FROM information_schema.role_table_grants WHERE grantee = '{_service}' AND table_name = 'more'"));
+        await using var store = PostgresStore.Open(AsService, new TestTime());
+        Assert.True(store.IsAhead);
+    }
+
     [Fact]
     public async Task Who_serves_as_the_owner_is_told_what_that_means()
     {

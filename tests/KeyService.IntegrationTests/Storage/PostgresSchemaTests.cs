@@ -58,6 +58,125 @@ public sealed class PostgresSchemaTests(PostgresFixture server) : IClassFixture<
     }
 
     [Fact]
+    public async Task An_older_server_works_beside_a_newer_one_whose_steps_say_so()
+    {
+        var database = await PostgresDatabase.MakeAsync(server);
+        var known = Migrations.Postgres.Count;
+        await using var running = database.Open();
+        Migration[] newer = [.. Migrations.Postgres, Next(known, "ALTER TABLE store_probe ADD COLUMN note TEXT; CREATE TABLE more (id BIGINT)")];
+        await using var next = PostgresStore.Open(database.Options, new TestTime(), newer);
+        await using var older = database.Open();
+
+        Assert.Equal((false, false, true), (running.IsAhead, next.IsAhead, older.IsAhead));
+        Assert.Contains(older.Warnings, warning => warning.Contains($"the store has schema {known + 1} of a newer KeyService; this one knows up to {known}", StringComparison.Ordinal));
+        foreach (var store in new[] { running, next, older })
+        {
+            Assert.True((await store.ProbeAsync(CancellationToken.None)).Healthy);
+            await store.CommitAsync(new(Server.Audit.AuditEvent.StatusRead), null, CancellationToken.None);
+        }
+
+        await using (var reader = PostgresStore.Open(database.Options with { Mode = StoreMode.ReadOnly }, new TestTime()))
+        {
+            Assert.True(reader.IsAhead);
+        }
+
+        // A step after it that says nothing is for servers that know it.
+        Migration[] last = [.. newer, new Migration(known + 2, "last", "ALTER TABLE store_probe DROP COLUMN note")];
+        await using (PostgresStore.Open(database.Options, new TestTime(), last))
+        {
+        }
+
+        Assert.Contains($"newer KeyService (schema {known + 2}", Assert.Throws<StoreOpenException>(() => database.Open()).Message, StringComparison.Ordinal);
+        Assert.True((await running.ProbeAsync(CancellationToken.None)).Healthy);
+    }
+
+    [Fact]
+    public async Task What_steps_say_is_remembered_and_null_before_there_was_a_place_for_it()
+    {
+        var database = await PostgresDatabase.MakeAsync(server);
+        await using (database.Open())
+        {
+        }
+
+        Assert.Equal(
+            string.Join(',', Migrations.Postgres.Where(step => step.Version >= Migration.FirstThatSays).Select(step => $"{step.Version}:{step.OldestServer}")),
+            await database.AskAsync<string>("SELECT string_agg(version || ':' || oldest_server, ',' ORDER BY version) FROM schema_version WHERE oldest_server IS NOT NULL"));
+        await Assert.ThrowsAsync<PostgresException>(() => database.EditAsync("UPDATE schema_version SET oldest_server = version + 1"));
+    }
+
+    /// <summary>In the order that crosses the writers' own: they write the log first and its head then.</summary>
+    [Fact]
+    public async Task Steps_on_the_busiest_tables_cost_no_call_of_servers_at_work()
+    {
+        var database = await PostgresDatabase.MakeAsync(server);
+        await using var store = database.Open();
+        await using var other = database.Open();
+        await using var load = new StoreLoad(store);
+        await using var more = new StoreLoad(other, callers: 4, "other ");
+        List<Migration> steps = [.. Migrations.Postgres];
+        for (var column = 0; column < 8; column++)
+        {
+            steps.Add(Next(steps.Count, $"""
+                ALTER TABLE integrity_key_blobs ADD COLUMN note_{column} TEXT;
+                ALTER TABLE audit_heads ADD COLUMN note_{column} TEXT;
+                ALTER TABLE audit_records ADD COLUMN note_{column} TEXT;
+                ALTER TABLE row_changes ADD COLUMN note_{column} TEXT
+                """));
+            await load.ProgressAsync(20);
+            using var owner = PostgresConnections.OpenForSchema(database.Options);
+            Assert.Equal(steps.Count, PostgresSchema.Upgrade(owner, "the test's", steps, new TestTime()));
+        }
+
+        await load.ProgressAsync(20);
+        await load.EndAsync();
+        await more.EndAsync();
+        Assert.Empty(load.Failures);
+        Assert.Empty(more.Failures);
+    }
+
+    [Fact]
+    public async Task A_step_that_waits_for_a_long_reader_lets_others_pass_and_tries_again()
+    {
+        var database = await PostgresDatabase.MakeAsync(server);
+        var known = Migrations.Postgres.Count;
+        await using var running = database.Open();
+        await using var reader = new NpgsqlConnection(server.ConnectionString(database.Name) + ";Search Path=keyservice");
+        await reader.OpenAsync();
+        await reader.ExecuteAsync("BEGIN; SELECT count(*) FROM store_probe");
+        Migration[] newer = [.. Migrations.Postgres, Next(known, "ALTER TABLE store_probe ADD COLUMN note TEXT")];
+        var upgrade = Task.Run(() =>
+        {
+            using var owner = PostgresConnections.OpenForSchema(database.Options);
+            return PostgresSchema.Upgrade(owner, "the test's", newer, new TestTime());
+        });
+        const string Waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'keyservice.store_probe'::regclass AND mode = 'AccessExclusiveLock')";
+        while (!await database.AskAsync<bool>(Waits))
+        {
+            await Task.Delay(5);
+        }
+
+        // It stands in line behind the step, and is served long before the reader ends.
+        Assert.True((await running.ProbeAsync(CancellationToken.None)).Healthy);
+        Assert.False(upgrade.IsCompletedSuccessfully);
+        await reader.ExecuteAsync("COMMIT");
+        Assert.Equal(known + 1, await upgrade);
+    }
+
+    [Fact]
+    public async Task A_step_that_waits_in_vain_changes_nothing_and_says_for_what()
+    {
+        var database = await PostgresDatabase.MakeAsync(server);
+        await using var running = database.Open();
+        await using var reader = new NpgsqlConnection(server.ConnectionString(database.Name) + ";Search Path=keyservice");
+        await reader.OpenAsync();
+        await reader.ExecuteAsync("BEGIN; SELECT count(*) FROM store_probe");
+        Migration[] newer = [.. Migrations.Postgres, Next(Migrations.Postgres.Count, "ALTER TABLE store_probe ADD COLUMN note TEXT")];
+        var refusal = await Task.Run(() => Assert.Throws<StoreOpenException>(() => PostgresStore.Open(database.Options, new TestTime(), newer)));
+        Assert.Contains("run it again when that session has ended", refusal.Message, StringComparison.Ordinal);
+        Assert.Equal(Migrations.Postgres.Count, await database.AskAsync<long>("SELECT max(version) FROM schema_version"));
+    }
+
+    [Fact]
     public async Task A_step_that_is_not_ours_is_refused()
     {
         var database = await PostgresDatabase.MakeAsync(server);
@@ -164,4 +283,6 @@ public sealed class PostgresSchemaTests(PostgresFixture server) : IClassFixture<
         // row_changes and change_position list what the records say, bundle_versions where to look; they decide nothing.
         Assert.Equal(undecided, without.Except(["row_changes", "change_position", "bundle_versions"]));
     }
+    private static Migration Next(int known, string sql) =>
+        new(known + 1, "more", $"-- Servers that know schema {known} or later work with this step.\n{sql}");
 }

@@ -20,11 +20,16 @@ internal sealed class StoreLoad : IAsyncDisposable
     private readonly ConcurrentDictionary<string, byte> _changes = new();
     private readonly ConcurrentQueue<Exception> _failures = new();
     private readonly Task[] _callers;
+    private readonly string _name;
     private long _longest;
 
-    public StoreLoad(IStore store, int callers = 8)
+    /// <param name="store">What they commit to.</param>
+    /// <param name="callers">How many they are.</param>
+    /// <param name="name">Tells the commits of two loads on one database apart.</param>
+    public StoreLoad(IStore store, int callers = 8, string name = "")
     {
         _store = store;
+        _name = name;
         _callers = [.. Enumerable.Range(0, callers).Select(caller => Task.Run(() => CallAsync(caller)))];
     }
 
@@ -102,7 +107,7 @@ internal sealed class StoreLoad : IAsyncDisposable
     {
         for (var i = 0; !_end.IsCancellationRequested; i++)
         {
-            var name = $"{caller}/{i:d6}";
+            var name = $"{_name}{caller}/{i:d6}";
             var changes = i % 3 == 0;
             if (changes)
             {

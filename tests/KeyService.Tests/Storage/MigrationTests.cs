@@ -24,15 +24,71 @@ public sealed class MigrationTests : IDisposable
                 "4 backups e0f817c4e0fa3003e26283129546133d9065b027624261b0be245746f358b60a",
                 "5 holdings dc77f2380a930f26fccef1afea1faae0ffbe5b947d1ffce297c6c9b3138dc332",
                 "6 changes 45970810e6957e54045a32a3a88ebad0d6fedf665d310e1fc72857c58d92ad86",
+                "7 oldest-servers f0a11a69c5701312387ac9be210542d1b866f72eb6d4a1b4fb1251099a697fe1",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
-        string[] postgres =
+        Assert.Equal(
             [
                 "1 initial a80195db0a34e176ab7f10afaa22760d207fb8b1a99025249f67a48c48a7cc35",
-            ];
-        Assert.Equal(
-            postgres, Migrations.Postgres.Take(postgres.Length).Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
-        Assert.Equal(Migrations.Sqlite.Select(each => each.Name), Migrations.Postgres.Select(each => each.Name));
+                "2 lifecycle 4fc769a002aabc05189bee035ef1b6e78a33c798efddd405b431e6dcddaf1153",
+                "3 alarms 7a4176550b084b788d4f22bedb081fb6ebf3acd4726c1c090508a86017c0659d",
+                "4 backups 8dc7b7bf88bd86c8dac759bf02b836636084148aad71c073e511809f11623943",
+                "5 holdings e965b8fc10f63593a89514e3a92233380bdc94c940640acedf20e91baee55e50",
+                "6 changes 620b93d1f1615bf37d65525fd1a036def387d53aa695c0b1027a150d69d9cb0a",
+                "7 oldest-servers 8e3f97d9b09bb7cb8ca375735f084ecf25bb959195873c8f8cea56c0b3d09021",
+            ],
+            Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
+        Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));
+
+        static (string, int) Facts(Migration step) => (step.Name, step.OldestServer);
+    }
+
+    [Theory]
+    [InlineData("-- Servers that know schema 7 or later work with this step.\nCREATE TABLE more (id INTEGER)", 7)]
+    [InlineData("-- Servers that know schema 9 or later work with this step.", 9)]
+    [InlineData("-- A table of more.\n-- Servers that know schema 7 or later work with this step.\nCREATE TABLE more (id INTEGER)", null)]
+    [InlineData("CREATE TABLE more (id INTEGER)", null)]
+    [InlineData("", null)]
+    public void The_first_line_of_a_step_says_which_servers_work_with_it(string sql, int? oldest)
+    {
+        Assert.Equal(oldest, Migration.Said(sql));
+        Assert.Equal(oldest ?? 9, new Migration(9, "more", sql).OldestServer);
+    }
+
+    [Theory]
+    [InlineData("-- Servers that know schema 07 or later work with this step.\n")]
+    [InlineData("-- Servers that know schema 7 or later work with this step. Really.\n")]
+    [InlineData("-- Servers that know schema 7 or later work with this step\n")]
+    [InlineData("-- Servers that know schema 7 or later work with this step.\r\n")]
+    [InlineData("-- servers of schema 7 do\n")]
+    public void What_nearly_says_it_is_refused(string sql) => Assert.Throws<InvalidOperationException>(() => Migration.Said(sql));
+
+    [Fact]
+    public async Task An_older_server_works_with_a_newer_store_whose_steps_say_so()
+    {
+        var next = Migrations.Sqlite.Count + 1;
+        Migration[] newer =
+        [
+            .. Migrations.Sqlite,
+            new Migration(next, "add-note", $"-- Servers that know schema {next - 1} or later work with this step.\nALTER TABLE store_probe ADD COLUMN note TEXT"),
+        ];
+        await using (var store = SqliteStore.Open(_file.Options, new TestTime(), newer))
+        {
+            Assert.False(store.IsAhead);
+            Assert.Empty(store.Warnings);
+        }
+
+        foreach (var mode in new[] { StoreMode.ReadWrite, StoreMode.ReadOnly })
+        {
+            await using var older = SqliteStore.Open(_file.Options with { Mode = mode }, new TestTime());
+            Assert.True(older.IsAhead);
+            Assert.Contains($"the store has schema {next} of a newer KeyService; this one knows up to {next - 1}", Assert.Single(older.Warnings), StringComparison.Ordinal);
+            Assert.Equal(mode == StoreMode.ReadWrite, (await older.ProbeAsync(CancellationToken.None)).Healthy);
+        }
+
+        Assert.Equal(next, _file.Ask<long>("SELECT max(version) FROM schema_version"));
+        await using var again = SqliteStore.Open(_file.Options, new TestTime(), newer);
+        Assert.False(again.IsAhead);
     }
 
     [Fact]

@@ -22,9 +22,10 @@ internal sealed record DatabaseOwner(string User, string? PasswordFile)
         : service with { User = User, PasswordFile = PasswordFile, ClientCertificate = null, ClientKey = null };
 
     /// <summary>Makes the schema or brings it forward, and gives the service's role what it needs.</summary>
+    /// <returns>Whether it is the schema of this version: false when a newer version's stands there and this one works with it.</returns>
     /// <exception cref="StartUpException">The store is not PostgreSQL.</exception>
     /// <exception cref="StoreOpenException">The database cannot be reached or is not ours.</exception>
-    public void Prepare(ServerConfiguration configuration, TimeProvider time)
+    public bool Prepare(ServerConfiguration configuration, TimeProvider time)
     {
         if (configuration.Postgres is not { } service)
             throw new StartUpException(ExitCode.Configuration, "--owner is for store.postgres; an embedded store has none.");
@@ -32,9 +33,12 @@ internal sealed record DatabaseOwner(string User, string? PasswordFile)
         try
         {
             using var connection = PostgresConnections.OpenForSchema(options);
-            PostgresSchema.Upgrade(connection, options.Description, Migrations.Postgres, time);
+            // What newer tables need, only the newer version knows: its grants stay as they are.
+            if (PostgresSchema.Upgrade(connection, options.Description, Migrations.Postgres, time) > Migrations.Postgres.Count)
+                return false;
             if (User != service.User)
                 PostgresGrants.Apply(connection, service.User);
+            return true;
         }
         catch (NpgsqlException exception)
         {

@@ -26,7 +26,8 @@ internal static class StoreImportCommand
         await using var source = SqliteStore.Open(new SqliteStoreOptions { Path = sqlitePath, Mode = StoreMode.ReadOnly }, TimeProvider.System);
         // Held to the end: no server writes what is being copied.
         using var held = StoreLock.Take(sqlitePath);
-        (owner ?? new DatabaseOwner(postgres.User, postgres.PasswordFile)).Prepare(configuration, TimeProvider.System);
+        if (!(owner ?? new DatabaseOwner(postgres.User, postgres.PasswordFile)).Prepare(configuration, TimeProvider.System))
+            throw new StoreOpenException($"{postgres.Description} has the schema of a newer KeyService; import with that version, or into another database.");
         try
         {
             await CopyAsync(source, owner?.Of(postgres) ?? postgres, cancellation);

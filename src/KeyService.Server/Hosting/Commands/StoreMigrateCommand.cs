@@ -8,13 +8,16 @@ internal static class StoreMigrateCommand
     public static async Task<ExitCode> RunAsync(string configurationPath, DatabaseOwner? owner)
     {
         var configuration = ConfigurationFile.Load(configurationPath);
-        if (owner is not null)
-            owner.Prepare(configuration, TimeProvider.System);
-        else
-            await using (ServiceCore.OpenStore(configuration, StoreMode.ReadWrite, TimeProvider.System))
-            {
-            }
-        await Console.Out.WriteLineAsync($"keyservice: {configuration.StoreName} has the schema of this version");
+        var ours = owner?.Prepare(configuration, TimeProvider.System) ?? await PrepareAsync(configuration);
+        await Console.Out.WriteLineAsync(ours
+            ? $"keyservice: {configuration.StoreName} has the schema of this version"
+            : $"keyservice: {configuration.StoreName} has the schema of a newer version, which this one works with; nothing was changed");
         return ExitCode.Ok;
+    }
+
+    private static async Task<bool> PrepareAsync(ServerConfiguration configuration)
+    {
+        await using var store = ServiceCore.OpenStore(configuration, StoreMode.ReadWrite, TimeProvider.System);
+        return !store.IsAhead;
     }
 }

@@ -78,8 +78,8 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
                 ? File.Exists(path) && StoreLock.IsHeld(path)
                 : PostgresStore.IsServed(configuration.Postgres!);
             var store = ServiceCore.OpenStore(configuration, StoreMode.ReadOnly, time);
-            foreach (var warning in (store as PostgresStore)?.Warnings ?? [])
-                _findings.Add(Finding.Warning("store", warning.Replace("Warning: ", "", StringComparison.Ordinal), "docs/operations.md says what to set."));
+            foreach (var warning in store.Warnings)
+                _findings.Add(Finding.Warning("store", warning.Replace("Warning: ", "", StringComparison.Ordinal), "docs/operations.md says what to do."));
             return store;
         }
         catch (StoreOpenException exception)

@@ -1,5 +1,4 @@
 using KeyService.Crypto;
-using KeyService.Server.Storage.Postgres;
 using KeyService.Server.SystemStatus;
 
 namespace KeyService.Server.Hosting;
@@ -31,7 +30,7 @@ internal static class Banner
             yield return "DEVELOPMENT ONLY: profile \"development\". The backup key's value lies in a file of this host. No patient data.";
         if (core.Hsm.DevelopmentOnly)
             yield return $"DEVELOPMENT ONLY: {core.Hsm.Info.LibraryDescription} keeps its keys in files of this host.";
-        foreach (var warning in (core.Store as PostgresStore)?.Warnings ?? [])
+        foreach (var warning in core.Store.Warnings)
             yield return warning;
         if (!hardened)
             yield return "Warning: core dumps of this process could not be switched off.";

@@ -23,7 +23,7 @@ internal sealed class PostgresStore : IStore
 
     private PostgresStore(
         PostgresStoreOptions options, PostgresConnections connections, CommitQueue queue, PostgresGroupCommit? writer, StorePosition position,
-        PostgresHooks hooks, IReadOnlyList<string> warnings)
+        PostgresHooks hooks, string? ahead, IReadOnlyList<string> warnings)
     {
         _connections = connections;
         _readers = new PostgresReaders(connections.Readers, options.PoolSize);
@@ -31,7 +31,8 @@ internal sealed class PostgresStore : IStore
         _writer = writer;
         _position = position;
         Hooks = hooks;
-        Warnings = warnings;
+        IsAhead = ahead is not null;
+        Warnings = ahead is null ? warnings : [ahead, .. warnings];
         if (writer is not null)
         {
             _thread = new Thread(writer.Run) { IsBackground = true, Name = "store-writer" };
@@ -48,11 +49,14 @@ internal sealed class PostgresStore : IStore
     /// <summary>What is done inside the writer's transactions; set before the first change.</summary>
     public PostgresHooks Hooks { get; }
 
-    /// <summary>What an operator should know of the database, a sentence each.</summary>
+    /// <inheritdoc/>
+    public bool IsAhead { get; }
+
+    /// <inheritdoc/>
     public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>Logs in, brings the schema forward where the role may, leases a log slot and starts the writer.</summary>
-    /// <exception cref="StoreOpenException">Not reachable, another program's, newer, older without the right to upgrade, or without the
+    /// <exception cref="StoreOpenException">Not reachable, another program's, for newer servers only, older without the right to upgrade, or without the
     /// durability that is promised; the message says what to do.</exception>
     public static PostgresStore Open(PostgresStoreOptions options, TimeProvider time) => Open(options, time, Migrations.Postgres);
 
@@ -62,19 +66,19 @@ internal sealed class PostgresStore : IStore
         PostgresConnections? connections = null;
         try
         {
-            var warnings = Prepare(options, time, migrations);
+            var (ahead, warnings) = Prepare(options, time, migrations);
             connections = new PostgresConnections(options);
             var position = new StorePosition(slot: -1);
             var queue = new CommitQueue(options.QueueCapacity);
             var hooks = new PostgresHooks { RowsChanged = ChangeFeed.AppendAsync };
             if (options.Mode == StoreMode.ReadOnly)
             {
-                return new PostgresStore(options, connections, queue, null, position, hooks, warnings);
+                return new PostgresStore(options, connections, queue, null, position, hooks, ahead, warnings);
             }
 
             writer = new PostgresGroupCommit(options, connections, time, queue, position, hooks);
             writer.Attach();
-            return new PostgresStore(options, connections, queue, writer, position, hooks, warnings);
+            return new PostgresStore(options, connections, queue, writer, position, hooks, ahead, warnings);
         }
         catch (Exception e)
         {
@@ -191,7 +195,7 @@ internal sealed class PostgresStore : IStore
 
     private static StoreHealth Unhealthy(string detail, long start) => new(false, detail, Stopwatch.GetElapsedTime(start));
 
-    private static IReadOnlyList<string> Prepare(PostgresStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
+    private static (string? Ahead, IReadOnlyList<string> Warnings) Prepare(PostgresStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
     {
         using var connection = PostgresConnections.OpenForSchema(options);
         var applied = PostgresSchema.Inspect(connection, options.Description, migrations);
@@ -210,10 +214,10 @@ internal sealed class PostgresStore : IStore
                     + "Bring it forward as its owner: 'keyservice store migrate'.");
             }
 
-            PostgresSchema.Upgrade(connection, options.Description, migrations, time);
+            applied = PostgresSchema.Upgrade(connection, options.Description, migrations, time);
         }
 
-        return [.. PostgresWarnings.Of(connection)];
+        return (AppliedStep.Ahead(applied, migrations), [.. PostgresWarnings.Of(connection)]);
     }
 
     private Task<CommitReceipt> EnqueueAsync(PendingCommit commit, CancellationToken cancellationToken)

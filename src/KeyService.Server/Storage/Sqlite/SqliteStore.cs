@@ -22,8 +22,11 @@ internal sealed class SqliteStore : IStore
     private readonly ConcurrentDictionary<string, byte> _roles = new(StringComparer.Ordinal);
     private int _disposed;
 
-    private SqliteStore(SqliteStoreOptions options, StoreLock? held, CommitQueue queue, GroupCommit? writer, StorePosition position)
+    private SqliteStore(
+        SqliteStoreOptions options, StoreLock? held, CommitQueue queue, GroupCommit? writer, StorePosition position, string? ahead)
     {
+        IsAhead = ahead is not null;
+        Warnings = ahead is null ? [] : [ahead];
         Slot = options.Slot;
         _path = options.Path;
         _lock = held;
@@ -44,8 +47,14 @@ internal sealed class SqliteStore : IStore
     /// <inheritdoc/>
     public long LastSequence => _position.Last;
 
+    /// <inheritdoc/>
+    public bool IsAhead { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Warnings { get; }
+
     /// <summary>Opens the file, brings its schema forward, and starts the writer.</summary>
-    /// <exception cref="StoreOpenException">Missing, held by another process, another program's, newer, or damaged; the message says what
+    /// <exception cref="StoreOpenException">Missing, held by another process, another program's, for newer servers only, or damaged; the message says what
     /// to do.</exception>
     public static SqliteStore Open(SqliteStoreOptions options, TimeProvider time) => Open(options, time, Migrations.Sqlite);
 
@@ -62,8 +71,9 @@ internal sealed class SqliteStore : IStore
         if (options.Mode == StoreMode.ReadOnly)
         {
             DemandWholeLog(options.Path, unlessHeld: true);
-            position.Restore(Guard(options.Path, () => InspectForReading(options, migrations)));
-            return new SqliteStore(options, null, queue, null, position);
+            var (last, steps) = Guard(options.Path, () => InspectForReading(options, migrations));
+            position.Restore(last);
+            return new SqliteStore(options, null, queue, null, position, AppliedStep.Ahead(steps, migrations));
         }
 
         var held = StoreLock.Take(options.Path);
@@ -71,12 +81,13 @@ internal sealed class SqliteStore : IStore
         try
         {
             DemandWholeLog(options.Path, unlessHeld: false);
-            Guard(options.Path, () =>
+            var applied = Guard(options.Path, () =>
             {
-                writer.Attach(OpenWriter(options, time, migrations));
-                return 0;
+                var (connection, steps) = OpenWriter(options, time, migrations);
+                writer.Attach(connection);
+                return steps;
             });
-            return new SqliteStore(options, held, queue, writer, position);
+            return new SqliteStore(options, held, queue, writer, position, AppliedStep.Ahead(applied, migrations));
         }
         catch
         {
@@ -172,14 +183,13 @@ internal sealed class SqliteStore : IStore
         return _queue.Enqueue(commit, cancellationToken);
     }
 
-    private static SqliteConnection OpenWriter(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
+    private static (SqliteConnection Connection, int Steps) OpenWriter(SqliteStoreOptions options, TimeProvider time, IReadOnlyList<Migration> migrations)
     {
         CreatePrivate(options.Path);
         var connection = SqliteConnections.OpenWriter(options.Path, options.Mode == StoreMode.Create);
         try
         {
-            SqliteSchema.Upgrade(connection, options.Path, migrations, time);
-            return connection;
+            return (connection, SqliteSchema.Upgrade(connection, options.Path, migrations, time));
         }
         catch
         {
@@ -202,7 +212,7 @@ internal sealed class SqliteStore : IStore
         }
     }
 
-    private static long InspectForReading(SqliteStoreOptions options, IReadOnlyList<Migration> migrations)
+    private static (long Last, int Steps) InspectForReading(SqliteStoreOptions options, IReadOnlyList<Migration> migrations)
     {
         using var connection = SqliteConnections.OpenReader(options.Path);
         var applied = SqliteSchema.Inspect(connection, options.Path, migrations);
@@ -211,9 +221,8 @@ internal sealed class SqliteStore : IStore
             throw new StoreOpenException($"{options.Path} has schema {applied} and this KeyService reads {migrations.Count}; start the server once, it upgrades.");
         }
 
-        return long.Parse(
-            SqliteConnections.Scalar(connection, $"SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = {options.Slot}"),
-            CultureInfo.InvariantCulture);
+        var last = SqliteConnections.Scalar(connection, $"SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = {options.Slot}");
+        return (long.Parse(last, CultureInfo.InvariantCulture), applied);
     }
 
     // Before SQLite opens the file: its recovery ends where the log stops verifying, whatever stands behind.
