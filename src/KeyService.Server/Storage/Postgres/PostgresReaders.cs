@@ -50,12 +50,25 @@ internal sealed class PostgresReaders(NpgsqlDataSource source, int count) : IDis
 
     private async Task<T> ReadOnceAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
     {
-        await using var connection = await source.OpenConnectionAsync(cancellationToken);
+        await using var connection = await OpenAsync(cancellationToken);
         await ExecuteAsync(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", cancellationToken);
         var answer = await read(connection);
         // After an exception the connection rolls back as it returns to the pool.
         await ExecuteAsync(connection, "COMMIT", CancellationToken.None);
         return answer;
+    }
+
+    private async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await PostgresConnections.OpenAsync(source, cancellationToken);
+        }
+        catch (NpgsqlException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The sessions that are open stay: what refuses a new one, as a password that was changed, has nothing against them.
+            throw PostgresErrors.Unavailable("Reading the store", e);
+        }
     }
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
