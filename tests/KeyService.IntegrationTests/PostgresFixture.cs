@@ -6,8 +6,8 @@ using Npgsql;
 namespace KeyService.IntegrationTests;
 
 /// <summary>
-/// A PostgreSQL server of its own in a temporary directory: reached over a Unix socket only, run as a user that is not root,
-/// ended and removed afterwards. Durability is off in it (fsync), because nothing in it outlives the test.
+/// A PostgreSQL server of its own in a temporary directory: reached over a Unix socket only unless its settings say otherwise, run as a user that is
+/// not root, ended and removed afterwards. Durability is off in it (fsync), because nothing in it outlives the test.
 /// </summary>
 public sealed partial class PostgresFixture : IAsyncLifetime
 {
@@ -15,8 +15,26 @@ public sealed partial class PostgresFixture : IAsyncLifetime
     private const int SigQuit = 3;
     private const string Role = "keyservice";
     private readonly string directory = Directory.CreateTempSubdirectory("keyservice-pg-").FullName;
+    private readonly StringBuilder log = new();
     private Process? server;
     private ProcessStartInfo? start;
+
+    /// <summary>Settings beside its own, each as <c>-c</c> takes it.</summary>
+    internal IReadOnlyList<string> Settings { get; init; } = [];
+
+    internal int Port { get; init; } = 5432;
+
+    /// <summary>What it wrote to its log so far.</summary>
+    internal string Log
+    {
+        get
+        {
+            lock (log)
+            {
+                return log.ToString();
+            }
+        }
+    }
 
     /// <summary>Directory of the socket, as <c>-h</c> and <c>Host=</c> take it.</summary>
     internal string SocketDirectory => directory;
@@ -35,7 +53,11 @@ public sealed partial class PostgresFixture : IAsyncLifetime
         var (file, arguments) = AsServerUser(initdb, "-D", data, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync");
         (await Command.RunAsync(file, arguments, workingDirectory: "/")).ExpectExit(0);
         (file, arguments) = AsServerUser(
-            postgres, "-D", data, "-k", directory, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=30");
+            postgres,
+            [
+                "-D", data, "-k", directory, "-p", $"{Port}", "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=30",
+                .. Settings.SelectMany(setting => new[] { "-c", setting }),
+            ]);
         start = Command.StartInfo(file, arguments, environment: null, workingDirectory: "/");
         await StartAsync();
     }
@@ -49,7 +71,7 @@ public sealed partial class PostgresFixture : IAsyncLifetime
     }
 
     internal string ConnectionString(string database = "postgres") =>
-        new NpgsqlConnectionStringBuilder { Host = directory, Username = Role, Database = database, Pooling = false }.ConnectionString;
+        new NpgsqlConnectionStringBuilder { Host = directory, Port = Port, Username = Role, Database = database, Pooling = false }.ConnectionString;
 
     internal async Task<NpgsqlConnection> OpenAsync(string database = "postgres")
     {
@@ -93,7 +115,6 @@ public sealed partial class PostgresFixture : IAsyncLifetime
     {
         server = Process.Start(start!) ?? throw new InvalidOperationException("PostgreSQL did not start.");
         AppDomain.CurrentDomain.ProcessExit += (_, _) => KillIfAlive();
-        var log = new StringBuilder();
         server.ErrorDataReceived += (_, line) =>
         {
             lock (log)
@@ -113,8 +134,8 @@ public sealed partial class PostgresFixture : IAsyncLifetime
             }
             catch (Exception e) when (e is NpgsqlException or System.Net.Sockets.SocketException)
             {
-                Assert.False(server.HasExited, $"PostgreSQL ended:\n{log}");
-                Assert.True(Stopwatch.GetElapsedTime(begun) < Command.Limit, $"PostgreSQL does not answer ({e.Message}):\n{log}");
+                Assert.False(server.HasExited, $"PostgreSQL ended:\n{Log}");
+                Assert.True(Stopwatch.GetElapsedTime(begun) < Command.Limit, $"PostgreSQL does not answer ({e.Message}):\n{Log}");
                 await Task.Delay(25);
             }
         }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using KeyService.Client.Internal;
@@ -39,20 +38,10 @@ public sealed class AccessCalls
     }
 
     /// <summary>All principals, page by page.</summary>
-    public async IAsyncEnumerable<Principal> ListPrincipalsAsync([EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListPrincipalsRequest { PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => access.ListPrincipalsAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var principal in page.Principals)
-            {
-                yield return principal;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Principal> ListPrincipalsAsync(CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => access.ListPrincipalsAsync(new ListPrincipalsRequest { PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Principals, page => page.NextPageToken, cancellation);
 
     /// <summary>Grants permissions on a key pattern to a principal, when the context holds the given pairs, until a time or for good.</summary>
     public async Task<Grant> CreateGrantAsync(
@@ -79,20 +68,10 @@ public sealed class AccessCalls
     }
 
     /// <summary>Grants of one principal, or of all (empty), page by page.</summary>
-    public async IAsyncEnumerable<Grant> ListGrantsAsync(string principal = "", [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListGrantsRequest { Principal = principal, PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => access.ListGrantsAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var grant in page.Grants)
-            {
-                yield return grant;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Grant> ListGrantsAsync(string principal = "", CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => access.ListGrantsAsync(new ListGrantsRequest { Principal = principal, PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Grants, page => page.NextPageToken, cancellation);
 
     /// <summary>The server's clock as its HTTP answer shows it (whole seconds), for callers who may not read its status.</summary>
     internal Task<DateTimeOffset?> ServerClockAsync(CancellationToken cancellation) =>

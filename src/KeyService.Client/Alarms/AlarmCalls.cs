@@ -21,20 +21,10 @@ public sealed class AlarmCalls
     /// Open alarms, critical ones first and of each the oldest first, page by page; with <paramref name="includeClosed"/> all there ever
     /// were, the newest first.
     /// </summary>
-    public async IAsyncEnumerable<Alarm> ListAsync(bool includeClosed = false, [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListAlarmsRequest { IncludeClosed = includeClosed, PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => alarms.ListAlarmsAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var alarm in page.Alarms)
-            {
-                yield return alarm;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Alarm> ListAsync(bool includeClosed = false, CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => alarms.ListAlarmsAsync(new ListAlarmsRequest { IncludeClosed = includeClosed, PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Alarms, page => page.NextPageToken, cancellation);
 
     /// <summary>Takes notice of an alarm, with a note of what is done about it.</summary>
     public async Task<Alarm> AcknowledgeAsync(string id, string note, string? requestId = null, CancellationToken cancellation = default)

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Grpc.Core;
 using KeyService.Client.Internal;
 using KeyService.Protocol.V1;
@@ -31,18 +30,10 @@ public sealed class BackupCalls
     /// Bundles, newest first, fetched page by page as they are read; each page also says how the destinations are, what is being written, and which key
     /// signs bundles. There is one page at least.
     /// </summary>
-    public async IAsyncEnumerable<ListBundlesResponse> ListPagesAsync(
-        bool inForceOnly = false, [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListBundlesRequest { InForceOnly = inForceOnly, PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => backups.ListBundlesAsync(request, o), cancellation).ConfigureAwait(false);
-            yield return page;
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<ListBundlesResponse> ListPagesAsync(bool inForceOnly = false, CancellationToken cancellation = default) =>
+        Pages.ReadAsync(
+            runner, (token, o) => backups.ListBundlesAsync(new ListBundlesRequest { InForceOnly = inForceOnly, PageSize = Pages.Size, PageToken = token }, o),
+            page => page.NextPageToken, cancellation);
 
     /// <summary>Has every copy in force read again, and what can be mended mended.</summary>
     public Task<VerifyCopiesResponse> VerifyCopiesAsync(CancellationToken cancellation = default) =>

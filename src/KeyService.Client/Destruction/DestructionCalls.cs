@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using KeyService.Client.Internal;
@@ -49,18 +48,8 @@ public sealed class DestructionCalls
         runner.UnaryAsync(o => destructions.GetDestructionAsync(new GetDestructionRequest { Id = id }, o), cancellation);
 
     /// <summary>Destructions, page by page.</summary>
-    public async IAsyncEnumerable<Destruction> ListAsync([EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListDestructionsRequest { PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => destructions.ListDestructionsAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var destruction in page.Destructions)
-            {
-                yield return destruction;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Destruction> ListAsync(CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => destructions.ListDestructionsAsync(new ListDestructionsRequest { PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Destructions, page => page.NextPageToken, cancellation);
 }

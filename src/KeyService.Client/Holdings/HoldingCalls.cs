@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Grpc.Core;
 using KeyService.Client.Internal;
 using KeyService.Protocol.V1;
@@ -29,20 +28,10 @@ public sealed class HoldingCalls
         (await runner.UnaryAsync(o => holdings.GetHoldingAsync(new GetHoldingRequest { Name = name }, o), cancellation).ConfigureAwait(false)).Holding;
 
     /// <summary>Holdings by name, those that may hold something of a key or all (empty), page by page.</summary>
-    public async IAsyncEnumerable<Holding> ListAsync(string key = "", [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListHoldingsRequest { Key = key, PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => holdings.ListHoldingsAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var holding in page.Holdings)
-            {
-                yield return holding;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Holding> ListAsync(string key = "", CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => holdings.ListHoldingsAsync(new ListHoldingsRequest { Key = key, PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Holdings, page => page.NextPageToken, cancellation);
 
     /// <summary>Says that a holding is gone, or holds nothing of the service any more.</summary>
     public async Task<Holding> RetireAsync(string name, string reason, string? requestId = null, CancellationToken cancellation = default)
@@ -87,20 +76,10 @@ public sealed class HoldingCalls
         runner.UnaryAsync(o => holdings.GetCampaignAsync(new GetCampaignRequest { Name = name }, o), cancellation);
 
     /// <summary>Campaigns by name, page by page.</summary>
-    public async IAsyncEnumerable<Campaign> ListCampaignsAsync([EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListCampaignsRequest { PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => holdings.ListCampaignsAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var campaign in page.Campaigns)
-            {
-                yield return campaign;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Campaign> ListCampaignsAsync(CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => holdings.ListCampaignsAsync(new ListCampaignsRequest { PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Campaigns, page => page.NextPageToken, cancellation);
 
     /// <summary>Ends a campaign: with its proof, or given up. STILL_NEEDED says what is missing to the proof.</summary>
     public Task<EndCampaignResponse> EndCampaignAsync(

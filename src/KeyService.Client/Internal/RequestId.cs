@@ -5,9 +5,3 @@ internal static class RequestId
 {
     public static string OrNew(string? given) => given ?? Guid.NewGuid().ToString("D");
 }
-
-/// <summary>How much is asked for at once when a list is read to its end.</summary>
-internal static class Paging
-{
-    public const int Size = 500;
-}

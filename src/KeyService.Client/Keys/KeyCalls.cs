@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using KeyService.Client.Internal;
@@ -101,36 +100,16 @@ public sealed class KeyCalls
         runner.UnaryAsync(o => keys.GetKeyImpactAsync(new GetKeyImpactRequest { Name = name }, o), cancellation);
 
     /// <summary>Keys by name, fetched page by page as they are read.</summary>
-    public async IAsyncEnumerable<Key> ListAsync(string prefix = "", [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListKeysRequest { Prefix = prefix, PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => keys.ListKeysAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var key in page.Keys)
-            {
-                yield return key;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Key> ListAsync(string prefix = "", CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => keys.ListKeysAsync(new ListKeysRequest { Prefix = prefix, PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Keys, page => page.NextPageToken, cancellation);
 
     private static Duration? Of(TimeSpan? time) => time is { } value ? Duration.FromTimeSpan(value) : null;
 
     /// <summary>Versions of a key, newest first.</summary>
-    public async IAsyncEnumerable<KeyVersion> ListVersionsAsync(string name, [EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListKeyVersionsRequest { Name = name, PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => keys.ListKeyVersionsAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var version in page.Versions)
-            {
-                yield return version;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<KeyVersion> ListVersionsAsync(string name, CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => keys.ListKeyVersionsAsync(new ListKeyVersionsRequest { Name = name, PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Versions, page => page.NextPageToken, cancellation);
 }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using KeyService.Client.Internal;
@@ -19,20 +18,12 @@ public sealed class RotationCalls
     }
 
     /// <summary>Keys in the order of their rotation, those planned up to <paramref name="until"/>; null is all.</summary>
-    public async IAsyncEnumerable<KeyAge> ListKeyAgesAsync(
-        DateTimeOffset? until = null, [EnumeratorCancellation] CancellationToken cancellation = default)
+    public IAsyncEnumerable<KeyAge> ListKeyAgesAsync(DateTimeOffset? until = null, CancellationToken cancellation = default)
     {
-        var request = new ListKeyAgesRequest { Until = until is { } end ? Timestamp.FromDateTimeOffset(end) : null, PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => rotation.ListKeyAgesAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var key in page.Keys)
-            {
-                yield return key;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
+        var end = until is { } time ? Timestamp.FromDateTimeOffset(time) : null;
+        return Pages.ItemsAsync(
+            runner, (token, o) => rotation.ListKeyAgesAsync(new ListKeyAgesRequest { Until = end, PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Keys, page => page.NextPageToken, cancellation);
     }
 
     /// <summary>Counts over all keys, and what the rotation is doing.</summary>

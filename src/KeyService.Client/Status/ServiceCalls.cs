@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Grpc.Core;
 using KeyService.Client.Internal;
 using KeyService.Protocol.V1;
@@ -28,18 +27,8 @@ public sealed class ServiceCalls
     /// <summary>
     /// Certificates of the server that answers, its authorities, and clients seen since its start, page by page; what ends first comes first.
     /// </summary>
-    public async IAsyncEnumerable<Certificate> ListCertificatesAsync([EnumeratorCancellation] CancellationToken cancellation = default)
-    {
-        var request = new ListCertificatesRequest { PageSize = Paging.Size };
-        do
-        {
-            var page = await runner.UnaryAsync(o => system.ListCertificatesAsync(request, o), cancellation).ConfigureAwait(false);
-            foreach (var certificate in page.Certificates)
-            {
-                yield return certificate;
-            }
-            request.PageToken = page.NextPageToken;
-        }
-        while (request.PageToken.Length > 0);
-    }
+    public IAsyncEnumerable<Certificate> ListCertificatesAsync(CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner, (token, o) => system.ListCertificatesAsync(new ListCertificatesRequest { PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Certificates, page => page.NextPageToken, cancellation);
 }

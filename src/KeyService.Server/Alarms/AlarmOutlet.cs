@@ -13,6 +13,9 @@ internal sealed partial class AlarmOutlet(ILogger<AlarmOutlet> logger, AlarmBook
     private const int MaxSubjectLength = 256;
     private const int MaxMessageLength = 1024;
 
+    /// <summary>A subject as alarms have it: for who compares his own with <see cref="StandingAsync"/>.</summary>
+    public static string SubjectOf(string text) => OneLine.Of(text, MaxSubjectLength);
+
     /// <summary>The condition stands.</summary>
     /// <param name="subject">What it is about, see <see cref="AlarmKind"/>; 1 to 256 characters.</param>
     /// <param name="message">What is wrong and what to do, one or two sentences; no secret, no patient data.</param>
@@ -22,7 +25,7 @@ internal sealed partial class AlarmOutlet(ILogger<AlarmOutlet> logger, AlarmBook
     /// <summary>The condition stands, and is more or less pressing than usual for its kind.</summary>
     public async Task RaiseAsync(AlarmKind kind, string subject, string message, AlarmSeverity severity, CancellationToken cancellationToken)
     {
-        var condition = new AlarmCondition(kind, OneLine.Of(subject, MaxSubjectLength), OneLine.Of(message, MaxMessageLength), severity);
+        var condition = new AlarmCondition(kind, SubjectOf(subject), OneLine.Of(message, MaxMessageLength), severity);
         if (book is null)
         {
             Raised(logger, condition.Kind, condition.Subject, condition.Message);
@@ -42,7 +45,7 @@ internal sealed partial class AlarmOutlet(ILogger<AlarmOutlet> logger, AlarmBook
     /// <summary>The condition does not stand any more.</summary>
     public async Task ClearAsync(AlarmKind kind, string subject, CancellationToken cancellationToken)
     {
-        subject = OneLine.Of(subject, MaxSubjectLength);
+        subject = SubjectOf(subject);
         if (book is null)
         {
             Cleared(logger, kind, subject);

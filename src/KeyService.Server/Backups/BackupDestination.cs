@@ -52,6 +52,23 @@ internal sealed class BackupDestination(BackupDestinationConfiguration configura
         }
     }
 
+    /// <summary>Does something with it. What fails is told, and tried again later.</summary>
+    /// <returns>Whether it went well.</returns>
+    public async Task<bool> TryAsync(Func<Task> work, ILogger logger)
+    {
+        try
+        {
+            await work();
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or BundleException)
+        {
+            Failed(e.Message);
+            logger.DestinationFailed(Name, e.Message);
+            return false;
+        }
+    }
+
     /// <summary>All that belongs there stands there.</summary>
     public void Worked()
     {

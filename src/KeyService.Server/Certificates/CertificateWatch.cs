@@ -8,7 +8,8 @@ namespace KeyService.Server.Certificates;
 
 /// <summary>
 /// Judges every certificate that this server knows: at the start, when files were reloaded, when a client shows a new one, when principals change, and each hour.
-/// A finding is an alarm; a renewal ends it, without a restart.
+/// A finding is an alarm; a renewal ends it, without a restart. Other servers know other certificates, also of the same name or principal: an alarm is over when
+/// who raised it finds it so, or who learns something of its subject that it did not know before; never because somebody goes on finding nothing.
 /// </summary>
 internal sealed partial class CertificateWatch(
     CertificateLedger ledger, AccessRegister access, AlarmOutlet alarms, AlarmsConfiguration configuration, TimeProvider time,
@@ -24,6 +25,10 @@ internal sealed partial class CertificateWatch(
 
     private (TlsMaterial? Material, long Ledger, AccessSnapshot? Access) _lookedAt;
     private long _lookedAtTime;
+    private HashSet<string> _found = [];
+
+    /// <summary>Of each subject which certificates were judged at the look before; null before the first.</summary>
+    private Dictionary<string, string>? _judged;
 
     /// <summary>Certificates of this server's own files.</summary>
     public IReadOnlyList<OwnCertificate> Own()
@@ -51,10 +56,13 @@ internal sealed partial class CertificateWatch(
         }
 
         (_lookedAt, _lookedAtTime) = (lookedAt, time.GetTimestamp());
-        var standing = new HashSet<string>(StringComparer.Ordinal);
+        var found = new HashSet<string>(StringComparer.Ordinal);
+        var judged = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (use, facts) in Own())
         {
-            await JudgeAsync(SubjectOf(use, facts), facts, use != CertificateUse.Server, now, standing, cancellationToken);
+            var subject = SubjectOf(use, facts);
+            judged[subject] = facts.Fingerprint;
+            await JudgeAsync(subject, facts, use != CertificateUse.Server, now, found, cancellationToken);
         }
 
         ledger.Forget(now);
@@ -62,10 +70,28 @@ internal sealed partial class CertificateWatch(
             .Where(pair => pair.Name is not null).GroupBy(pair => pair.Name!, pair => pair.Seen, StringComparer.Ordinal).ToList();
         foreach (var principal in principals)
         {
-            await JudgeAsync(principal.Key, [.. principal], now, standing, cancellationToken);
+            judged[PrincipalPrefix + principal.Key] = string.Join(' ', principal.Select(seen => seen.Facts.Fingerprint).Order(StringComparer.Ordinal));
+            await JudgeAsync(principal.Key, [.. principal], now, found, cancellationToken);
         }
 
-        await ClearOthersAsync(before.Where(subject => !standing.Contains(subject)), [.. principals.Select(principal => PrincipalPrefix + principal.Key)], cancellationToken);
+        var (foundBefore, judgedBefore) = (_found, _judged);
+        (_found, _judged) = (found, judged);
+        foreach (var subject in before.Where(subject => !found.Contains(subject)))
+        {
+            if (IsNobody(subject) || ((IsOwn(subject) || judged.ContainsKey(subject)) && (foundBefore.Contains(subject) || IsNews(subject, judgedBefore, judged))))
+            {
+                await alarms.ClearAsync(AlarmKind.CertificateExpiring, subject, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Judges all of them when there is reason to; what is done each second.</summary>
+    public async Task GlanceAsync(CancellationToken cancellationToken)
+    {
+        if (_lookedAt != State() || time.GetElapsedTime(_lookedAtTime) >= Every || await IsAnyGoneAsync(cancellationToken))
+        {
+            await LookAsync(cancellationToken);
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -74,11 +100,7 @@ internal sealed partial class CertificateWatch(
         {
             while (true)
             {
-                if (_lookedAt != State() || time.GetElapsedTime(_lookedAtTime) >= Every)
-                {
-                    await LookOnceAsync(stoppingToken);
-                }
-
+                await GlanceOnceAsync(stoppingToken);
                 await Task.Delay(Glance, time, stoppingToken);
             }
         }
@@ -91,11 +113,15 @@ internal sealed partial class CertificateWatch(
     // What a finding depends on, beside the time.
     private (TlsMaterial? Material, long Ledger, AccessSnapshot? Access) State() => (tls?.Current, ledger.Version, access.Current);
 
-    private async Task LookOnceAsync(CancellationToken stoppingToken)
+    // Another server took an alarm of this one's finding for over.
+    private async Task<bool> IsAnyGoneAsync(CancellationToken cancellationToken) => _found.Count > 0
+        && await alarms.StandingAsync(AlarmKind.CertificateExpiring, cancellationToken) is { } standing && !_found.IsSubsetOf(standing);
+
+    private async Task GlanceOnceAsync(CancellationToken stoppingToken)
     {
         try
         {
-            await LookAsync(stoppingToken);
+            await GlanceAsync(stoppingToken);
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
@@ -105,39 +131,30 @@ internal sealed partial class CertificateWatch(
     }
 
     private async Task JudgeAsync(
-        string subject, CertificateFacts facts, bool isAuthority, DateTimeOffset now, HashSet<string> standing, CancellationToken cancellationToken)
+        string subject, CertificateFacts facts, bool isAuthority, DateTimeOffset now, HashSet<string> found, CancellationToken cancellationToken)
     {
         if (CertificateRules.Finding(facts, isAuthority, now) is { } finding)
         {
-            standing.Add(subject);
+            found.Add(subject);
             await alarms.RaiseAsync(AlarmKind.CertificateExpiring, subject, $"{finding.Message} Serial number {facts.SerialNumber}.", finding.Severity, cancellationToken);
         }
     }
 
     // One alarm for a principal, of its certificate that ends first among those in use.
     private async Task JudgeAsync(
-        string principal, ClientCertificateState[] seen, DateTimeOffset now, HashSet<string> standing, CancellationToken cancellationToken)
+        string principal, ClientCertificateState[] seen, DateTimeOffset now, HashSet<string> found, CancellationToken cancellationToken)
     {
         var first = seen.Where(each => each.IsInUse(seen, now) && CertificateRules.Finding(each.Facts, isAuthority: false, now) is not null)
             .MinBy(each => each.Facts.NotAfter);
         if (first is not null)
         {
-            await JudgeAsync(PrincipalPrefix + principal, first.Facts, isAuthority: false, now, standing, cancellationToken);
+            await JudgeAsync(PrincipalPrefix + principal, first.Facts, isAuthority: false, now, found, cancellationToken);
         }
     }
 
-    // What stands of an earlier look and was not found now. Of principals only those that were seen, or that cannot call any more: what others
-    // show is not known here.
-    private async Task ClearOthersAsync(IEnumerable<string> others, HashSet<string> seen, CancellationToken cancellationToken)
-    {
-        foreach (var subject in others)
-        {
-            if (IsOwn(subject) || seen.Contains(subject) || IsNobody(subject))
-            {
-                await alarms.ClearAsync(AlarmKind.CertificateExpiring, subject, cancellationToken);
-            }
-        }
-    }
+    // At the first look everything is: what was found before the start is not known any more.
+    private static bool IsNews(string subject, Dictionary<string, string>? before, Dictionary<string, string> now) =>
+        before is null || before.GetValueOrDefault(subject) != now.GetValueOrDefault(subject);
 
     private bool IsOwn(string subject) => (tls is not null && (StartsWith(subject, ServerPrefix) || StartsWith(subject, ClientCaPrefix)))
         || StartsWith(subject, WebhookCaPrefix);
@@ -148,12 +165,12 @@ internal sealed partial class CertificateWatch(
     private static bool StartsWith(string subject, string prefix) => subject.StartsWith(prefix, StringComparison.Ordinal);
 
     // The server's by its name: a renewed one is the same certificate to an operator. Of CAs two of one name stand in a file during a change.
-    private static string SubjectOf(CertificateUse use, CertificateFacts facts) => use switch
+    private static string SubjectOf(CertificateUse use, CertificateFacts facts) => AlarmOutlet.SubjectOf(use switch
     {
         CertificateUse.Server => ServerPrefix + facts.Subject,
         CertificateUse.ClientCa => $"{ClientCaPrefix}{facts.Subject} {facts.SerialNumber}",
         _ => $"{WebhookCaPrefix}{facts.Subject} {facts.SerialNumber}",
-    };
+    });
 
     private List<CertificateFacts> WebhookCas()
     {

@@ -81,7 +81,7 @@ public sealed class BackupWriterTests
 
         // Both damaged at once: nothing to mend from, so a bundle of everything is written anew.
         Damage(good);
-        bed.Time.Advance(BackupWriter.CheckEvery - TimeSpan.FromMinutes(1));
+        bed.Time.Advance(BundleCopies.Every - TimeSpan.FromMinutes(1));
         await bed.RunAsync();
         bed.Time.Advance(TimeSpan.FromMinutes(1));
         await bed.RunAsync();

@@ -143,6 +143,75 @@ public sealed class CertificateWatchTests : IAsyncLifetime
         Assert.Empty(Standing());
     }
 
+    /// <summary>Both servers have a certificate of the same name, or each its own; one is renewed and the other is not.</summary>
+    [Theory]
+    [InlineData("keys", "keys")]
+    [InlineData("ks-1", "ks-2")]
+    [InlineData("schlüssel", "schlüssel")]
+    public async Task What_another_server_finds_is_not_over_because_this_one_finds_nothing(string name, string othersName)
+    {
+        Write(days: 20, name);
+        var one = NewWatch(Files());
+        await one.GlanceAsync(CancellationToken.None);
+        var standing = Standing();
+        Assert.Equal(2, standing.Count);
+
+        Write(days: 365, othersName, "other");
+        var (others, other) = NewServer(Files("other"));
+        await others.LookAsync();
+        // It does not know yet whether it was its own before a restart; who still finds it says so at the next glance.
+        await other.GlanceAsync(CancellationToken.None);
+        await LearnAsync(one, others);
+        Assert.Equal(standing, Standing());
+
+        var told = _server.Told.Lines.Count + others.Told.Lines.Count;
+        for (var hour = 0; hour < 3; hour++)
+        {
+            _time.Advance(TimeSpan.FromHours(1));
+            await other.GlanceAsync(CancellationToken.None);
+            await LearnAsync(one, others);
+        }
+
+        Assert.Equal(told, _server.Told.Lines.Count + others.Told.Lines.Count);
+        Assert.Equal(standing, Standing());
+    }
+
+    [Fact]
+    public async Task Two_machines_of_one_principal_on_two_servers_one_of_them_renewed_keep_its_alarm()
+    {
+        Connect("old", life: 365, left: 20);
+        var ledger = new CertificateLedger(_time);
+        ledger.Opened(CertificateRulesTests.Of(365, 360, "new", _time.GetUtcNow()), Credentials());
+        var (others, other) = NewServer(tls: null, ledger);
+        await _watch.GlanceAsync(CancellationToken.None);
+        await others.LookAsync();
+        for (var hour = 0; hour < 3; hour++)
+        {
+            await other.GlanceAsync(CancellationToken.None);
+            await LearnAsync(_watch, others);
+            Assert.Equal(["principal backup warning"], Standing());
+            _time.Advance(TimeSpan.FromHours(1));
+        }
+
+        Assert.Equal(1, others.Told.Cleared);
+    }
+
+    [Fact]
+    public async Task An_alarm_of_a_server_that_is_gone_is_over_when_its_principal_shows_another_a_renewed_certificate()
+    {
+        Connect("old", life: 365, left: 20);
+        await LookAsync();
+        var ledger = new CertificateLedger(_time);
+        var (others, other) = NewServer(tls: null, ledger);
+        await others.LookAsync();
+        await other.GlanceAsync(CancellationToken.None);
+        Assert.Equal(["principal backup warning"], Standing());
+        ledger.Opened(CertificateRulesTests.Of(365, 360, "new", _time.GetUtcNow()), Credentials());
+        await other.GlanceAsync(CancellationToken.None);
+        await _server.LookAsync();
+        Assert.Empty(Standing());
+    }
+
     [Fact]
     public void The_ledger_knows_who_is_connected_and_forgets_what_ended()
     {
@@ -186,28 +255,44 @@ public sealed class CertificateWatchTests : IAsyncLifetime
     private IReadOnlyList<string> Standing() => [.. _server.View.Open().Where(alarm => alarm.Stands)
         .Select(alarm => $"{alarm.Subject} {alarm.Severity.ToString().ToLowerInvariant()}")];
 
+    // What each has to learn of the other, and the first of them looks.
+    private async Task LearnAsync(CertificateWatch first, AlarmServer others)
+    {
+        await _server.LookAsync();
+        await first.GlanceAsync(CancellationToken.None);
+        await others.LookAsync();
+    }
+
+    /// <summary>Another server on the same store.</summary>
+    private (AlarmServer Alarms, CertificateWatch Watch) NewServer(TlsFiles? tls, CertificateLedger? ledger = null)
+    {
+        var alarms = new AlarmServer(_store, _rows, _time);
+        return (alarms, new CertificateWatch(
+            ledger ?? new CertificateLedger(_time), _access, alarms.Outlet, Configuration, _time, NullLogger<CertificateWatch>.Instance, tls));
+    }
+
     private CertificateWatch NewWatch(TlsFiles? tls) =>
         new(_ledger, _access, _server.Outlet, Configuration, _time, NullLogger<CertificateWatch>.Instance, tls);
 
-    private TlsFiles Files()
+    private TlsFiles Files(string name = "server")
     {
-        var certificate = Path.Combine(_file.Folder, "server.crt");
+        var certificate = Path.Combine(_file.Folder, $"{name}.crt");
         return new TlsFiles(
-            new TlsConfiguration(certificate, Path.Combine(_file.Folder, "server.key"), certificate), ServerProfile.Development, _time,
+            new TlsConfiguration(certificate, Path.Combine(_file.Folder, $"{name}.key"), certificate), ServerProfile.Development, _time,
             new ListenerLog(NullLogger<ListenerLog>.Instance));
     }
 
     // Server certificate and authority in one: self-signed, by serial number 2A.
-    private void Write(int days)
+    private void Write(int days, string subject = "keys", string name = "server")
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=keys", key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest($"CN={subject}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         using var certificate = request.Create(
             request.SubjectName, X509SignatureGenerator.CreateForECDsa(key), _time.GetUtcNow(), _time.GetUtcNow().AddDays(days), [0x2A]);
         // The number of line ends makes each file another length: the change is seen even where two writes share one tick of the clock.
-        File.WriteAllText(Path.Combine(_file.Folder, "server.crt"), certificate.ExportCertificatePem() + new string('\n', days));
-        File.WriteAllText(Path.Combine(_file.Folder, "server.key"), key.ExportPkcs8PrivateKeyPem());
+        File.WriteAllText(Path.Combine(_file.Folder, $"{name}.crt"), certificate.ExportCertificatePem() + new string('\n', days));
+        File.WriteAllText(Path.Combine(_file.Folder, $"{name}.key"), key.ExportPkcs8PrivateKeyPem());
     }
 
     /// <summary>A clock, its timestamps too, that stands until a test moves it.</summary>

@@ -25,13 +25,13 @@ internal sealed class PipelineHost : IAsyncDisposable
     private readonly WebApplication application;
 
     private PipelineHost(LimitsConfiguration limits, Principal caller, Action<IEndpointRouteBuilder> map, ProbeBehaviour behaviour,
-        DateTimeOffset? notAfter)
+        DateTimeOffset? notAfter, TimeProvider time)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.AddProvider(Log);
         var services = builder.Services;
         services.AddRouting();
-        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(time);
         services.AddSingleton(behaviour);
         services.AddSingleton(limits);
         services.AddSingleton<IStore>(Store);
@@ -83,9 +83,10 @@ internal sealed class PipelineHost : IAsyncDisposable
 
     public static async Task<PipelineHost> StartAsync(
         Action<IEndpointRouteBuilder> map, LimitsConfiguration? limits = null, Principal? caller = null, ProbeBehaviour? behaviour = null,
-        DateTimeOffset? notAfter = null)
+        DateTimeOffset? notAfter = null, TimeProvider? time = null)
     {
-        var host = new PipelineHost(limits ?? new LimitsConfiguration(), caller ?? Myself, map, behaviour ?? new ProbeBehaviour(), notAfter);
+        var host = new PipelineHost(
+            limits ?? new LimitsConfiguration(), caller ?? Myself, map, behaviour ?? new ProbeBehaviour(), notAfter, time ?? TimeProvider.System);
         await host.application.StartAsync();
         host.Channel = GrpcChannel.ForAddress(
             "http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = host.NewHandler() });

@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
 using Npgsql;
 
 namespace KeyService.Server.Storage.Postgres;
@@ -64,7 +66,35 @@ internal sealed class PostgresConnections : IAsyncDisposable
         settings.CommandTimeout = 0;
         settings.SearchPath = Schema;
         using var source = Build(settings, options);
-        return source.OpenConnection();
+        return Open(source);
+    }
+
+    /// <summary>Opens a session. What keeps it from that on this side, a name that is not known or a file that cannot be read, fails as an answer of the
+    /// database does: both pass when somebody mends them.</summary>
+    /// <exception cref="NpgsqlException">There is no session.</exception>
+    public static NpgsqlConnection Open(NpgsqlDataSource source)
+    {
+        try
+        {
+            return source.OpenConnection();
+        }
+        catch (Exception e) when (OwnFailure(e) is { } failure)
+        {
+            throw failure;
+        }
+    }
+
+    /// <inheritdoc cref="Open"/>
+    public static async Task<NpgsqlConnection> OpenAsync(NpgsqlDataSource source, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await source.OpenConnectionAsync(cancellationToken);
+        }
+        catch (Exception e) when (OwnFailure(e) is { } failure)
+        {
+            throw failure;
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -96,11 +126,10 @@ internal sealed class PostgresConnections : IAsyncDisposable
         Username = options.User,
         SslMode = options.Tls switch
         {
-            PostgresTls.VerifyFull => SslMode.VerifyFull,
-            PostgresTls.VerifyCa => SslMode.VerifyCA,
-            _ => SslMode.Disable,
+            PostgresTls.None => SslMode.Disable,
+            // TLS or nothing. Whose certificate is taken DatabaseCertificate decides, and Npgsql lets it in this mode alone.
+            _ => SslMode.Require,
         },
-        RootCertificate = options.RootCertificate,
         SslCertificate = options.ClientCertificate,
         SslKey = options.ClientKey,
         GssEncryptionMode = GssEncryptionMode.Disable,
@@ -113,6 +142,11 @@ internal sealed class PostgresConnections : IAsyncDisposable
     private static NpgsqlDataSource Build(NpgsqlConnectionStringBuilder settings, PostgresStoreOptions options)
     {
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString);
+        if (options.Tls != PostgresTls.None)
+        {
+            builder.UseSslClientAuthenticationOptionsCallback(tls => DatabaseCertificate.Demand(tls, options));
+        }
+
         if (options.PasswordFile is { } file)
         {
             // Read at each login, so that a changed password needs no restart.
@@ -124,4 +158,14 @@ internal sealed class PostgresConnections : IAsyncDisposable
             ? builder.BuildMultiHost().WithTargetSession(TargetSessionAttributes.Primary)
             : builder.Build();
     }
+
+    // Npgsql wraps what happens on the wire; these come from before it.
+    private static NpgsqlException? OwnFailure(Exception exception) => exception switch
+    {
+        SocketException or StoreOpenException => new NpgsqlException("A session cannot be opened", exception),
+        IOException or UnauthorizedAccessException or CryptographicException => new NpgsqlException(
+            "A session cannot be opened",
+            new StoreOpenException($"store.postgres.clientCertificate and clientKey cannot be used: {exception.Message.TrimEnd('.')}", exception)),
+        _ => null,
+    };
 }

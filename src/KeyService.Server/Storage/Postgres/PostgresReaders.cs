@@ -51,11 +51,24 @@ internal sealed class PostgresReaders(NpgsqlDataSource source, int count) : IDis
 
     private async Task<T> ReadOnceAsync<T>(Func<DbConnection, Task<T>> read, CancellationToken cancellationToken)
     {
-        await using var connection = await source.OpenConnectionAsync(cancellationToken);
+        await using var connection = await OpenAsync(cancellationToken);
         // Read only by default (PostgresConnections). BEGIN costs no round trip of its own: the driver sends it with the first statement.
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken);
         var answer = await read(connection);
         await transaction.CommitAsync(CancellationToken.None);
         return answer;
+    }
+
+    private async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await PostgresConnections.OpenAsync(source, cancellationToken);
+        }
+        catch (NpgsqlException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The sessions that are open stay: what refuses a new one, as a password that was changed, has nothing against them.
+            throw PostgresErrors.Unavailable("Reading the store", e);
+        }
     }
 }

@@ -24,7 +24,7 @@ internal sealed class PostgresRole : IAsyncDisposable
     /// <summary>Null while another session has it.</summary>
     public static async Task<StoreRole?> TryTakeAsync(NpgsqlDataSource source, string role, CancellationToken cancellationToken)
     {
-        var connection = await source.OpenConnectionAsync(cancellationToken);
+        var connection = await PostgresConnections.OpenAsync(source, cancellationToken);
         try
         {
             await using var command = new NpgsqlCommand($"SELECT pg_try_advisory_lock({AdvisoryLocks.Roles}, {AdvisoryLocks.OfRole(role)})", connection);

@@ -84,7 +84,7 @@ internal sealed class PostgresStore : IStore
         {
             writer?.Dispose();
             connections?.DisposeAsync().AsTask().GetAwaiter().GetResult();
-            if (e is NpgsqlException or ArgumentException or System.Net.Sockets.SocketException)
+            if (e is NpgsqlException or ArgumentException)
             {
                 throw new StoreOpenException($"The store {options.Description} cannot be opened: {PostgresErrors.Explain(e)}.", e);
             }
@@ -144,7 +144,7 @@ internal sealed class PostgresStore : IStore
     {
         try
         {
-            await using var connection = await _connections.Listeners.OpenConnectionAsync(cancellationToken);
+            await using var connection = await PostgresConnections.OpenAsync(_connections.Listeners, cancellationToken);
             await connection.ExecuteAsync($"LISTEN {PostgresHooks.Channel}");
             // What was committed before it listened.
             noticed();

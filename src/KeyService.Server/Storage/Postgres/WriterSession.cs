@@ -58,7 +58,7 @@ internal sealed class WriterSession : IDisposable
     /// <exception cref="NpgsqlException">The database does not answer, or is no primary.</exception>
     public static WriterSession Open(PostgresConnections connections, int? slotBefore)
     {
-        var connection = connections.Sessions.OpenConnection();
+        var connection = PostgresConnections.Open(connections.Sessions);
         try
         {
             DemandPromises(connection);
