@@ -334,6 +334,20 @@ public sealed class KeyLifecycleTests(SoftHsmDirectory softHsm) : IClassFixture<
     }
 
     [Fact]
+    public async Task A_key_that_another_server_rotates_while_it_is_read_protects()
+    {
+        await using var rotation = await RotationInProcess.StartAsync(softHsm);
+        var first = await rotation.Keys.CreateAsync("read");
+        await using var store = new InterruptedStore(rotation.Keys.Store);
+        using var cold = new KeyRing(store, rotation.Keys.Rows, rotation.Keys.Token, rotation.Time, capacity: 100);
+        store.AfterNextRead = () => rotation.Keys.RotateAsync("read");
+        var key = (await cold.FindAsync("read", default))!;
+        Assert.Equal(KeyState.Deactivated, (await rotation.Keys.VersionsAsync("read")).Single(each => each.Id == first).State);
+        // As it was read: that it was rotated is told in a moment.
+        Assert.Equal(first, key.ForProtection(rotation.Time.GetUtcNow()).Id);
+    }
+
+    [Fact]
     public async Task The_ring_holds_no_more_than_its_capacity_and_evicted_keys_work_again()
     {
         await using var rotation = await RotationInProcess.StartAsync(softHsm);
