@@ -35,7 +35,7 @@ public sealed partial class PostgresFixture : IAsyncLifetime
         var (file, arguments) = AsServerUser(initdb, "-D", data, "-U", Role, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync");
         (await Command.RunAsync(file, arguments, workingDirectory: "/")).ExpectExit(0);
         (file, arguments) = AsServerUser(
-            postgres, "-D", data, "-k", directory, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=30");
+            postgres, "-D", data, "-k", directory, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60");
         start = Command.StartInfo(file, arguments, environment: null, workingDirectory: "/");
         await StartAsync();
     }
