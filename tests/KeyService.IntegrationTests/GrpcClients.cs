@@ -9,10 +9,15 @@ namespace KeyService.IntegrationTests;
 internal static class GrpcClients
 {
     /// <summary>Mutual TLS as <paramref name="client"/>; the server's certificate must come from <paramref name="caPath"/>.</summary>
-    public static GrpcChannel Connect(Uri endpoint, string caPath, string? certificatePath, string? keyPath)
+    /// <param name="at">The time at which the server's certificate must be good; now, when it is left out.</param>
+    public static GrpcChannel Connect(Uri endpoint, string caPath, string? certificatePath, string? keyPath, DateTime? at = null)
     {
         var trust = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         trust.CustomTrustStore.Add(X509CertificateLoader.LoadCertificateFromFile(caPath));
+        if (at is { } time)
+        {
+            trust.VerificationTime = time;
+        }
         var ssl = new SslClientAuthenticationOptions { CertificateChainPolicy = trust };
         if (certificatePath is not null)
         {

@@ -55,7 +55,7 @@ public sealed partial class PostgresFixture : IAsyncLifetime
         (file, arguments) = AsServerUser(
             postgres,
             [
-                "-D", data, "-k", directory, "-p", $"{Port}", "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=30",
+                "-D", data, "-k", directory, "-p", $"{Port}", "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60",
                 .. Settings.SelectMany(setting => new[] { "-c", setting }),
             ]);
         start = Command.StartInfo(file, arguments, environment: null, workingDirectory: "/");

@@ -9,6 +9,7 @@ internal sealed partial class ServerProcess
 {
     private const string Ready = "keyservice: serving on ";
     private const int SigTerm = 15;
+    private const int SigStop = 19;
     private readonly Process process;
     private readonly StringBuilder log = new();
     private readonly TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -71,6 +72,15 @@ internal sealed partial class ServerProcess
     {
         KillIfAlive();
         await process.WaitForExitAsync().WaitAsync(Command.Limit);
+    }
+
+    /// <summary>It does nothing more, and keeps what it holds: as a machine that hangs. <see cref="KillAsync"/> ends it.</summary>
+    public void Freeze()
+    {
+        if (Kill(process.Id, SigStop) != 0)
+        {
+            throw new InvalidOperationException($"kill failed: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
     }
 
     private void Collect(object sender, DataReceivedEventArgs line)

@@ -88,7 +88,9 @@ internal sealed class KeyRing : IDisposable
     public async ValueTask<Key?> FindForProtectionAsync(string name, CancellationToken cancellationToken)
     {
         await DemandRegisterAsync(cancellationToken);
-        return await FindAsync(name, cancellationToken);
+        var key = await FindAsync(name, cancellationToken);
+        // Refused only by what stands: another server may just have rotated it, and its version was read anew before word of that came.
+        return key is null || KeyStates.MayProtect(key.Primary.Row.State) ? key : await ReadKeyAsync(name, cancellationToken);
     }
 
     /// <summary>A version by id; null when there is none.</summary>
@@ -242,19 +244,30 @@ internal sealed class KeyRing : IDisposable
     private async Task<Key?> ReadKeyAsync(string name, CancellationToken cancellationToken)
     {
         var forgotten = Volatile.Read(ref _forgotten);
-        var row = await _store.ReadAsync(
-            async connection => await _keys.FindKeyAsync(connection, null, name, cancellationToken) ?? Absent<KeyRow>("keys", name), cancellationToken);
+        // In one snapshot: a key of before a rotation by another server beside its version of after it would refuse to protect.
+        var (row, primaryRow) = await _store.ReadAsync(
+            async connection =>
+            {
+                var key = await _keys.FindKeyAsync(connection, null, name, cancellationToken) ?? Absent<KeyRow>("keys", name);
+                return (key, key is null ? null : await _keys.FindVersionAsync(connection, null, key.PrimaryVersion, cancellationToken));
+            },
+            cancellationToken);
         if (row is null)
         {
             return null;
         }
 
-        var primary = await FindVersionAsync(row.PrimaryVersion, cancellationToken)
-            ?? throw new StoreTamperedException("key_versions", row.PrimaryVersion.ToString(), "the active version of a key is missing");
-        if (primary.KeyName != name)
+        if (primaryRow is null)
+        {
+            throw new StoreTamperedException("key_versions", row.PrimaryVersion.ToString(), "the active version of a key is missing");
+        }
+
+        if (primaryRow.KeyName != name)
         {
             throw new StoreTamperedException("keys", name, "the active version belongs to another key");
         }
+
+        var primary = KeepRead(primaryRow, forgotten);
 
         // A change of this server that committed in between has put a newer one there, which stays.
         var read = new Key(row, primary);
@@ -279,6 +292,12 @@ internal sealed class KeyRing : IDisposable
             return null;
         }
 
+        return KeepRead(row, forgotten);
+    }
+
+    // What was forgotten since the reading began may be this.
+    private KeyVersion KeepRead(KeyVersionRow row, long forgotten)
+    {
         var version = Keep(row);
         if (Volatile.Read(ref _forgotten) != forgotten)
         {

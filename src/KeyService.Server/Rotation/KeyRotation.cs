@@ -90,6 +90,25 @@ internal sealed class KeyRotation(
         }
     }
 
+    /// <summary>Raises the alarm of a key that is due and nears its limit, and clears it of one whose rotation is ahead again.</summary>
+    public async Task LookAtAgeAsync(string name, CancellationToken cancellationToken)
+    {
+        var key = await FindAsync(name, cancellationToken);
+        var now = time.GetUtcNow();
+        if (key?.WarnTime is not { } warn || warn > now)
+        {
+            await alarms.ClearAsync(AlarmKind.KeyAging, name, cancellationToken);
+        }
+        else if (key.RotateTime <= now)
+        {
+            await WarnOfAgeAsync(key, cancellationToken);
+        }
+    }
+
+    /// <summary>Keys whose alarm of age stands; none while the store does not answer.</summary>
+    public async Task<IReadOnlyList<string>> ListAgingAsync(CancellationToken cancellationToken) =>
+        await alarms.StandingAsync(AlarmKind.KeyAging, cancellationToken) ?? [];
+
     /// <summary>Makes the versions that are missing among those that wait.</summary>
     /// <returns>How many were made.</returns>
     public async Task<int> PrepareAsync(string name, CancellationToken cancellationToken)
@@ -161,6 +180,11 @@ internal sealed class KeyRotation(
             $"No version of the key {key.Name} that waits stands in enough verified bundles; its rotation is planned for {key.RotateTime:u}. "
             + "See keyservice backup list, and the destinations it names.",
             cancellationToken);
+        await WarnOfAgeAsync(key, cancellationToken);
+    }
+
+    private async Task WarnOfAgeAsync(KeyRow key, CancellationToken cancellationToken)
+    {
         var primary = await store.ReadAsync(
             connection => _tables.FindVersionAsync(connection, null, key.PrimaryVersion, cancellationToken), cancellationToken);
         if (primary is { State: KeyState.Active, ActivateTime: { } activated }

@@ -28,6 +28,8 @@ internal sealed partial class RotationWorker : BackgroundService
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly KeyRing _ring;
     private DateTimeOffset _lookedAhead = DateTimeOffset.MinValue;
+    private DateTimeOffset _lookedAtAges = DateTimeOffset.MinValue;
+    private HashSet<string> _due = [];
 
     public RotationWorker(
         IStore store, KeyRing ring, KeyRotation rotation, KeyChanges changes, RotationLedger ledger, RotationConfiguration configuration,
@@ -93,6 +95,32 @@ internal sealed partial class RotationWorker : BackgroundService
         return done;
     }
 
+    /// <summary>
+    /// Tells of keys near their limit that were due an hour ago and still are, the most pressing ones. For every server: the one that has the rotation
+    /// may hang with it, or fail at it, and does not tell of that. What became due while the machine slept was not due at the look before.
+    /// </summary>
+    public async Task LookAtAgesAsync(CancellationToken cancellationToken)
+    {
+        var now = _time.GetUtcNow();
+        if (_ring.Gate is { IsOpen: false } || now >= _lookedAtAges && now - _lookedAtAges < LookAheadEvery)
+        {
+            return;
+        }
+
+        var due = await _ledger.ListAsync(now, CalendarPlace.Start, PageSize, cancellationToken);
+        foreach (var name in due.Select(each => each.Name).Where(_due.Contains).Union(await _rotation.ListAgingAsync(cancellationToken)))
+        {
+            await TryAsync(name, async () =>
+            {
+                await _rotation.LookAtAgeAsync(name, cancellationToken);
+                return true;
+            });
+        }
+
+        _due = [.. due.Select(each => each.Name)];
+        _lookedAtAges = now;
+    }
+
     public override void Dispose()
     {
         base.Dispose();
@@ -110,6 +138,10 @@ internal sealed partial class RotationWorker : BackgroundService
                 {
                     using var until = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, role.Lost);
                     await ServeAsync(until.Token);
+                }
+                else
+                {
+                    await TryLookAtAgesAsync(stoppingToken);
                 }
             }
             catch (OperationCanceledException)
@@ -146,10 +178,24 @@ internal sealed partial class RotationWorker : BackgroundService
                 LookFailed(_logger, e);
             }
 
+            await TryLookAtAgesAsync(cancellationToken);
             await WaitAsync(
                 more ? TimeSpan.FromMinutes((double)atOnce / _configuration.PerMinute) : TimeSpan.FromSeconds(_configuration.LookSeconds),
                 cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    // Above all where the look before it failed.
+    private async Task TryLookAtAgesAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await LookAtAgesAsync(cancellationToken);
+        }
+        catch (Exception e) when (IsPassing(e))
+        {
+            LookFailed(_logger, e);
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed class ChangeFollower(
     private readonly SemaphoreSlim _woken = new(0, 1);
     private long _position = -1;
     private long _followedAt = time.GetTimestamp();
+    private DateTimeOffset _followedTime = time.GetUtcNow();
     private volatile bool _anew;
     private string? _finding;
 
@@ -129,10 +130,10 @@ internal sealed class ChangeFollower(
                 }
 
                 Volatile.Write(ref _position, page[^1].Position);
-                _followedAt = time.GetTimestamp();
+                Followed();
             }
 
-            _followedAt = time.GetTimestamp();
+            Followed();
         }
         finally
         {
@@ -140,7 +141,9 @@ internal sealed class ChangeFollower(
         }
     }
 
-    private bool WasAway => time.GetElapsedTime(_followedAt) >= ChangeFeed.Retention;
+    // By either clock: what is dropped is dropped by the time of day, and the other stands still while a machine sleeps.
+    private bool WasAway =>
+        time.GetElapsedTime(_followedAt) >= ChangeFeed.Retention || time.GetUtcNow() - _followedTime >= ChangeFeed.Retention;
 
     private async Task ReadEverythingAsync(DbConnection connection, long end, CancellationToken cancellationToken)
     {
@@ -150,7 +153,13 @@ internal sealed class ChangeFollower(
         }
 
         Volatile.Write(ref _position, end);
+        Followed();
+    }
+
+    private void Followed()
+    {
         _followedAt = time.GetTimestamp();
+        _followedTime = time.GetUtcNow();
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(FollowUntilStoppedAsync(stoppingToken), ListenUntilStoppedAsync(stoppingToken));

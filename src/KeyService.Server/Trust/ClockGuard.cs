@@ -86,13 +86,16 @@ internal sealed class ClockGuard(TimeProvider time, TimeSpan tolerance, Func<Tim
     /// <exception cref="Refusal">CLOCK_SET_BACK.</exception>
     public void DemandNotSetBack()
     {
+        // The mark before the clock: read the other way round, what another thread sees in between, right after the machine woke or its clock was set
+        // forward, would make this reading look like a clock that was set back.
+        var newest = Newest;
         var now = time.GetUtcNow();
-        var behind = Newest - now;
+        var behind = newest - now;
         if (behind > tolerance)
         {
             throw new Refusal(
                 Reason.ClockSetBack,
-                $"The clock of this server says {now:u} and was at {Newest:u} before: it was set back by {Length(behind)}. Nothing is encrypted until it is right "
+                $"The clock of this server says {now:u} and was at {newest:u} before: it was set back by {Length(behind)}. Nothing is encrypted until it is right "
                 + "again; decryption goes on. Set the clock (NTP). If it was wrong before and is right now, an officer accepts it: keyservice store accept --clock.");
         }
 
@@ -108,6 +111,8 @@ internal sealed class ClockGuard(TimeProvider time, TimeSpan tolerance, Func<Tim
     {
         lock (_gate)
         {
+            // Before the clock, as above.
+            var newest = Newest;
             var now = time.GetUtcNow();
             var timestamp = time.GetTimestamp();
             var boot = _sinceBoot();
@@ -117,7 +122,7 @@ internal sealed class ClockGuard(TimeProvider time, TimeSpan tolerance, Func<Tim
 
             var step = now - _lookedAt;
             (_lookedAt, _lookedTimestamp, _lookedBoot) = (now, timestamp, boot);
-            if (Newest - now > tolerance)
+            if (newest - now > tolerance)
             {
                 return ClockFinding.SetBack;
             }

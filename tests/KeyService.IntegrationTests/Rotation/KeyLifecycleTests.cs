@@ -259,6 +259,37 @@ public sealed class KeyLifecycleTests(SoftHsmDirectory softHsm) : IClassFixture<
     }
 
     [Fact]
+    public async Task A_key_that_the_server_with_the_rotation_leaves_to_age_is_told_of_by_another_until_it_was_rotated()
+    {
+        await using var rotation = await RotationInProcess.StartAsync(softHsm);
+        await rotation.Keys.CreateAsync("left/near", new RotationPolicy(TimeSpan.FromDays(90), TimeSpan.FromDays(95), TimeSpan.FromDays(14)));
+        await rotation.Keys.CreateAsync("left/far");
+        await rotation.SettleAsync();
+
+        // The one that rotates hangs from here on; this one does not have the rotation and looks all the same.
+        rotation.Time.Pass(TimeSpan.FromDays(90));
+        await rotation.Worker.LookAtAgesAsync(default);
+        Assert.Empty(await StandingAsync());
+        rotation.Time.Pass(TimeSpan.FromHours(1));
+        await rotation.Worker.LookAtAgesAsync(default);
+        Assert.Equal(["left/near"], await StandingAsync());
+        rotation.Time.Pass(TimeSpan.FromDays(80));
+        await rotation.Worker.LookAtAgesAsync(default);
+        Assert.Equal(["left/far", "left/near"], await StandingAsync());
+
+        // By hand, as the alarm says: nobody else would take it back.
+        await rotation.Keys.RotateAsync("left/near");
+        rotation.Time.Pass(TimeSpan.FromHours(1));
+        await rotation.Worker.LookAtAgesAsync(default);
+        Assert.Equal(["left/far"], await StandingAsync());
+        await rotation.SettleAsync();
+        Assert.Empty(await StandingAsync());
+
+        async Task<IEnumerable<string>> StandingAsync() =>
+            (await rotation.Rotation.ListAgingAsync(default)).Order(StringComparer.Ordinal);
+    }
+
+    [Fact]
     public async Task What_was_done_with_a_version_is_added_up_for_each_principal()
     {
         await using var rotation = await RotationInProcess.StartAsync(softHsm);
@@ -300,6 +331,20 @@ public sealed class KeyLifecycleTests(SoftHsmDirectory softHsm) : IClassFixture<
         rotation.Keys.Ring.Forget("raced");
         rotation.Keys.Ring.Apply(forgotten, key, version);
         Assert.Equal(Reason.KeyState, (await Assert.ThrowsAsync<Refusal>(() => GenerateAsync(rotation, "raced"))).Reason);
+    }
+
+    [Fact]
+    public async Task A_key_that_another_server_rotates_while_it_is_read_protects()
+    {
+        await using var rotation = await RotationInProcess.StartAsync(softHsm);
+        var first = await rotation.Keys.CreateAsync("read");
+        await using var store = new InterruptedStore(rotation.Keys.Store);
+        using var cold = new KeyRing(store, rotation.Keys.Rows, rotation.Keys.Token, rotation.Time, capacity: 100);
+        store.AfterNextRead = () => rotation.Keys.RotateAsync("read");
+        var key = (await cold.FindAsync("read", default))!;
+        Assert.Equal(KeyState.Deactivated, (await rotation.Keys.VersionsAsync("read")).Single(each => each.Id == first).State);
+        // As it was read: that it was rotated is told in a moment.
+        Assert.Equal(first, key.ForProtection(rotation.Time.GetUtcNow()).Id);
     }
 
     [Fact]

@@ -2,7 +2,9 @@ using KeyService.Crypto;
 using KeyService.IntegrationTests.Hsm;
 using KeyService.IntegrationTests.Service;
 using KeyService.Server.Alarms;
+using KeyService.Server.Audit;
 using KeyService.Server.Rotation;
+using KeyService.Server.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KeyService.IntegrationTests.Rotation;
@@ -15,7 +17,8 @@ internal sealed class RotationInProcess : IAsyncDisposable
         Keys = keys;
         Time = time;
         Ledger = new RotationLedger(keys.Store);
-        Rotation = new KeyRotation(keys.Store, keys.Rows, keys.Maker, keys.Changes, gate, new AlarmOutlet(NullLogger<AlarmOutlet>.Instance), time);
+        Alarms = new AlarmBook(keys.Store, keys.Rows, time, new AlarmView(), new AlarmTeller(NullLogger<AlarmTeller>.Instance));
+        Rotation = new KeyRotation(keys.Store, keys.Rows, keys.Maker, keys.Changes, gate, new AlarmOutlet(NullLogger<AlarmOutlet>.Instance, Alarms), time);
         Worker = NewWorker();
     }
 
@@ -25,6 +28,8 @@ internal sealed class RotationInProcess : IAsyncDisposable
 
     public RotationLedger Ledger { get; }
 
+    public AlarmBook Alarms { get; }
+
     public KeyRotation Rotation { get; }
 
     public RotationWorker Worker { get; private set; }
@@ -33,7 +38,10 @@ internal sealed class RotationInProcess : IAsyncDisposable
     public static async Task<RotationInProcess> StartAsync(SoftHsmDirectory softHsm, Func<KeyVersionId, bool>? gate = null)
     {
         var time = new StandingTime();
-        return new RotationInProcess(await KeyRingInProcess.StartAsync(softHsm, time), time, new ActivationGate(gate is not null, (version, _) => Task.FromResult(gate?.Invoke(version) ?? true), () => { }));
+        var keys = await KeyRingInProcess.StartAsync(softHsm, time);
+        await keys.Store.CommitAsync(
+            new AuditRecordDraft(AuditEvent.InstallationCreated), transaction => new RegisterState(keys.Rows).BeginAsync(transaction, AlarmTable.Name), default);
+        return new RotationInProcess(keys, time, new ActivationGate(gate is not null, (version, _) => Task.FromResult(gate?.Invoke(version) ?? true), () => { }));
     }
 
     /// <summary>Looks until nothing is left to do.</summary>

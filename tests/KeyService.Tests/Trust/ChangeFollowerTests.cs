@@ -4,6 +4,7 @@ using KeyService.Server.Audit;
 using KeyService.Server.Storage;
 using KeyService.Server.Trust;
 using KeyService.Tests.Storage;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KeyService.Tests.Trust;
@@ -13,6 +14,7 @@ public sealed class ChangeFollowerTests : IAsyncLifetime
 {
     private readonly RowAuthenticator _rows = SoftwareRows.Of();
     private readonly List<string> _keys = [];
+    private readonly List<string> _told = [];
     private TrustedStore _trusted = null!;
     private AccessRegister _register = null!;
     private ChangeFollower _follower = null!;
@@ -46,7 +48,7 @@ public sealed class ChangeFollowerTests : IAsyncLifetime
                     return Task.CompletedTask;
                 }, (_, _) => Task.CompletedTask),
             ],
-            null, new AlarmOutlet(NullLogger<AlarmOutlet>.Instance), _trusted.Time, NullLogger<ChangeFollower>.Instance);
+            null, new AlarmOutlet(new Told(_told)), _trusted.Time, NullLogger<ChangeFollower>.Instance);
         await _follower.FollowAsync(CancellationToken.None);
     }
 
@@ -130,6 +132,7 @@ public sealed class ChangeFollowerTests : IAsyncLifetime
         await _follower.FollowAsync(CancellationToken.None);
         Assert.Equal(2, _everything);
         Assert.True(_register.Current.Principals["backup"].Disabled);
+        Assert.Contains("The changes of rows are not in order", Assert.Single(_told), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -156,8 +159,26 @@ public sealed class ChangeFollowerTests : IAsyncLifetime
     public async Task Changes_older_than_a_week_are_dropped_by_those_that_follow()
     {
         await FedAsync(transaction => _trusted.Administration.DisablePrincipalAsync(transaction, "backup"));
+        await PassUntilDroppedAsync();
+        Assert.Equal((2L, 301L), (_trusted.File.Ask<long>("SELECT min(position) FROM row_changes"), _trusted.File.Ask<long>("SELECT max(position) FROM row_changes")));
+    }
+
+    [Fact]
+    public async Task A_machine_that_slept_for_longer_than_a_week_reads_everything_and_suspects_nobody()
+    {
+        // The time of day went on for all servers, the monotonic clock stood still on this one; the others dropped what it has not followed.
+        await FedAsync(transaction => _trusted.Administration.DisablePrincipalAsync(transaction, "backup"));
+        await PassUntilDroppedAsync();
+        await _follower.FollowAsync(CancellationToken.None);
+        Assert.True(_register.Current.Principals["backup"].Disabled);
+        Assert.Equal((301L, 2), (_follower.Position, _everything));
+        Assert.Empty(_told);
+    }
+
+    private Task PassUntilDroppedAsync()
+    {
         _trusted.Time.Advance(ChangeFeed.Retention + TimeSpan.FromDays(1));
-        await FedAsync(transaction =>
+        return FedAsync(transaction =>
         {
             for (var row = 0; row < 300; row++)
             {
@@ -166,7 +187,6 @@ public sealed class ChangeFollowerTests : IAsyncLifetime
 
             return Task.FromResult(true);
         });
-        Assert.Equal((2L, 301L), (_trusted.File.Ask<long>("SELECT min(position) FROM row_changes"), _trusted.File.Ask<long>("SELECT max(position) FROM row_changes")));
     }
 
     // As the store that servers share does it with every change.
@@ -188,5 +208,16 @@ public sealed class ChangeFollowerTests : IAsyncLifetime
                 CancellationToken.None);
             return result;
         }
+    }
+
+    private sealed class Told(List<string> lines) : ILogger<AlarmOutlet>
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            lines.Add(formatter(state, exception));
     }
 }

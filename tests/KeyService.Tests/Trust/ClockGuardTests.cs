@@ -111,6 +111,22 @@ public sealed class ClockGuardTests
         Assert.Equal(ClockFinding.Good, _guard.Look());
     }
 
+    [Fact]
+    public void A_clock_that_jumps_forward_while_it_is_read_was_not_set_back()
+    {
+        // One call reads the clock; before it goes on, the clock is moved and another call sees the new time.
+        _time.AfterNextReading = () => JumpAndSee(TimeSpan.FromDays(2));
+        _guard.DemandNotSetBack();
+        _time.AfterNextReading = () => JumpAndSee(TimeSpan.FromHours(2));
+        Assert.Equal(ClockFinding.Jumped, _guard.Look());
+
+        void JumpAndSee(TimeSpan by)
+        {
+            _time.Set(by);
+            _guard.Saw(_time.GetUtcNow());
+        }
+    }
+
     /// <summary>The time of day and the monotonic clock, moved together or apart.</summary>
     private sealed class MovedTime : TimeProvider
     {
@@ -119,7 +135,17 @@ public sealed class ClockGuardTests
 
         public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
-        public override DateTimeOffset GetUtcNow() => _now;
+        /// <summary>What happens right after the clock was read the next time, and before whoever read it goes on.</summary>
+        public Action? AfterNextReading { get; set; }
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            var now = _now;
+            var then = AfterNextReading;
+            AfterNextReading = null;
+            then?.Invoke();
+            return now;
+        }
 
         public override long GetTimestamp() => _passed.Ticks;
 
