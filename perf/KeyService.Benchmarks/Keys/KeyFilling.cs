@@ -54,7 +54,7 @@ internal sealed class KeyFilling(string host, string user, string database, RowA
         await transaction.CommitAsync();
         // What autovacuum does to tables that have stood for a day: else the first reader of each row writes its page.
         await connection.ExecuteAsync("VACUUM ANALYZE keys, key_versions, wrap_counts");
-        await connection.ExecuteAsync("CHECKPOINT");
+        await connection.ExecuteAsync("CHECKPOINT;");
     }
 
     /// <summary>The register of keys, moved on as far as the filling went.</summary>
