@@ -94,6 +94,7 @@ public sealed class DamagedStoreTests : IAsyncLifetime
         await File.WriteAllBytesAsync(path, good);
         await service.StartAsync();
         await Answers.HoldAsync(service, workload.Answered);
+        await SeenAsync();
         await service.CrashAsync();
 
         // Or what stands behind the damage is given up, by the command that was printed.
@@ -106,6 +107,14 @@ public sealed class DamagedStoreTests : IAsyncLifetime
         (await service.RunCliAsync(service.Administrator, "store", "accept", "--reason", "the damaged end of the log was given up")).ExpectExit(0);
         await service.StopAsync();
         (await DoctorAsync()).ExpectExit(0);
+    }
+
+    // The server writes down every few seconds what it has seen of the store.
+    private Task SeenAsync()
+    {
+        var seen = Path.Combine(Path.GetDirectoryName(service.StorePath)!, "store-seen");
+        var answered = DateTime.UtcNow;
+        return Until.TrueAsync(() => File.GetLastWriteTimeUtc(seen) > answered, "what the server has seen is written down");
     }
 
     private Task<CommandResult> DoctorAsync() =>
