@@ -1,6 +1,8 @@
 # Sourced by perf/run.sh: a PostgreSQL of its own on a Unix socket, durable as it comes. Sets pg_dir, pg_pid, pg_bin; pg_stop ends it.
 # shellcheck shell=bash
 pg_start() {
+  # A quarter of the memory, as PostgreSQL's manual (section 20.4.1) begins with.
+  local buffers=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 4096))MB
   pg_bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1)")
   pg_dir=$(mktemp -d /tmp/keyservice-pg.XXXXXX)
   local as=()
@@ -12,7 +14,7 @@ pg_start() {
     as=(setpriv --reuid "$user" --clear-groups --)
   fi
   (cd / && "${as[@]}" "$pg_bin/initdb" -D "$pg_dir/data" -U perf -A trust -E UTF8 --locale=C >"$pg_dir.log" 2>&1)
-  (cd / && exec "${as[@]}" "$pg_bin/postgres" -D "$pg_dir/data" -k "$pg_dir" -c listen_addresses= -c shared_buffers=512MB -c max_wal_size=4GB >>"$pg_dir.log" 2>&1) & pg_pid=$!
+  (cd / && exec "${as[@]}" "$pg_bin/postgres" -D "$pg_dir/data" -k "$pg_dir" -c listen_addresses= -c shared_buffers="$buffers" -c max_wal_size=4GB >>"$pg_dir.log" 2>&1) & pg_pid=$!
   for _ in $(seq 100); do "$pg_bin/psql" -h "$pg_dir" -U perf -d postgres -c '' >/dev/null 2>&1 && break; sleep 0.2; done
 }
 

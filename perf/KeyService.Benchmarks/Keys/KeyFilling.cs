@@ -55,6 +55,12 @@ internal sealed class KeyFilling(string host, string user, string database, RowA
         // What autovacuum does to tables that have stood for a day: else the first reader of each row writes its page.
         await connection.ExecuteAsync("VACUUM ANALYZE keys, key_versions, wrap_counts");
         await connection.ExecuteAsync("CHECKPOINT;");
+        // COPY goes around the buffers, and a database that has served for a day has what it is asked for in them.
+        await connection.ExecuteAsync(
+            """
+            CREATE EXTENSION pg_prewarm SCHEMA public;
+            SELECT public.pg_prewarm(oid) FROM pg_class WHERE relnamespace = 'keyservice'::regnamespace AND relkind IN ('r', 'i');
+            """);
     }
 
     /// <summary>The register of keys, moved on as far as the filling went.</summary>
