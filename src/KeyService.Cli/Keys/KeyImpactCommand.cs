@@ -22,6 +22,12 @@ internal static class KeyImpactCommand
                 ["uses"] = impact.Uses.Select(Of).ToList(),
                 ["dependencies"] = impact.Dependencies.Select(Of).ToList(),
             });
+            if (!run.Quiet)
+            {
+                // An empty list must not read as "nobody uses it".
+                await Console.Error.WriteLineAsync("What was done in the last minute may not be in it yet; keyservice audit tail shows it.").WaitAsync(run.Cancellation)
+                    .ConfigureAwait(false);
+            }
         });
     }
 
