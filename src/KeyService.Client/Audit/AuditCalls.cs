@@ -17,6 +17,15 @@ public sealed class AuditCalls
         this.runner = runner;
     }
 
+    /// <summary>Records that have everything that <paramref name="question"/> asks for, the latest first, page by page.</summary>
+    /// <param name="question">Its page size and token are not looked at.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public IAsyncEnumerable<AuditRecord> SearchAsync(SearchRequest question, CancellationToken cancellation = default) =>
+        Pages.ItemsAsync(
+            runner,
+            (token, o) => audit.SearchAsync(new SearchRequest(question) { PageSize = Pages.Size, PageToken = token }, o),
+            page => page.Records, page => page.NextPageToken, cancellation);
+
     /// <summary>
     /// Records in order from <paramref name="start"/> (negative counts from the end); with <paramref name="follow"/> until cancelled.
     /// </summary>

@@ -104,6 +104,10 @@ internal enum AuditEvent : ushort
     /// <summary>The service marked how far its log reaches (<see cref="AuditMark"/>).</summary>
     AuditLogMarked = 602,
 
+    /// <summary>A stretch of the log was taken into the index of the search.</summary>
+    AuditIndexExtended = 670,
+    AuditSearched = 671,
+
     AlarmRaised = 700,
 
     /// <summary>The condition of an alarm is over.</summary>

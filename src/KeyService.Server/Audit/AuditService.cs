@@ -1,17 +1,15 @@
-using Google.Protobuf;
-using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
+using KeyService.Server.Audit.Search;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
-using CanonicalRecord = KeyService.Crypto.AuditRecord;
 using Wire = KeyService.Protocol.V1;
 
 namespace KeyService.Server.Audit;
 
-/// <summary>The RPC of audit.proto.</summary>
-internal sealed class AuditService(AuditLog current, AccessRegister access) : Wire.Audit.AuditBase
+/// <summary>RPCs of audit.proto.</summary>
+internal sealed class AuditService(AuditLog current, AccessRegister access, AuditSearch search, PageTokens pageTokens) : Wire.Audit.AuditBase
 {
     [Rpc(Permission.ReadAudit, AuditEvent.AuditTailClosed, Opened = AuditEvent.AuditTailOpened)]
     public override async Task Tail(TailRequest request, IServerStreamWriter<TailResponse> responseStream, ServerCallContext context)
@@ -37,6 +35,28 @@ internal sealed class AuditService(AuditLog current, AccessRegister access) : Wi
 
             last = await WaitForMoreAsync(log, Math.Max(last, next - 1), call);
         }
+    }
+
+    [Rpc(Permission.ReadAudit, AuditEvent.AuditSearched)]
+    public override async Task<SearchResponse> Search(SearchRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        var question = AuditSearchMessages.Of(request);
+        call.Record.Detail = question.Text;
+        var below = request.PageToken.Length == 0
+            ? null
+            : AuditSearchMessages.PlacesOf(await pageTokens.OpenAsync(nameof(Search), question.Text, request.PageToken, call.CancellationToken));
+        var page = await search.PageAsync(question.Query, below, question.PageSize, call.CancellationToken);
+        var response = new SearchResponse
+        {
+            NextPageToken = page.IsLast
+                ? ""
+                : await pageTokens.SealAsync(nameof(Search), question.Text, AuditSearchMessages.TextOf(page.Below), call.CancellationToken),
+        };
+        response.Records.AddRange(page.Hits.Select(hit => AuditMessages.ToMessage(hit.Slot, hit.Entry)));
+        call.Record.ItemCount = response.Records.Count;
+        return response;
     }
 
     // A quiet stream asks again too when access changes, on this server or another.
@@ -68,7 +88,7 @@ internal sealed class AuditService(AuditLog current, AccessRegister access) : Wi
                 break;
             }
 
-            await responses.WriteAsync(new TailResponse { Record = ToMessage(log.Slot, entry) }, call.CancellationToken);
+            await responses.WriteAsync(new TailResponse { Record = AuditMessages.ToMessage(log.Slot, entry) }, call.CancellationToken);
             call.Record.ItemCount++;
             next++;
         }
@@ -76,29 +96,5 @@ internal sealed class AuditService(AuditLog current, AccessRegister access) : Wi
         return page.Count > 0 && page[^1].Sequence == next - 1
             ? next
             : throw new StoreTamperedException("audit_records", $"{log.Slot}/{next}", "the record is missing");
-    }
-
-    private static AuditRecord ToMessage(int slot, AuditLogEntry entry)
-    {
-        var message = new AuditRecord { LogSlot = slot, Sequence = entry.Sequence, Canonical = UnsafeByteOperations.UnsafeWrap(entry.Record) };
-        if (!CanonicalRecord.LeafHash(entry.Record).AsSpan().SequenceEqual(entry.LeafHash) || !CanonicalRecord.TryParse(entry.Record, out var record))
-        {
-            throw new StoreTamperedException("audit_records", $"{slot}/{entry.Sequence}", "the record is not the one that its leaf hash was made of");
-        }
-
-        message.Time = Timestamp.FromDateTimeOffset(UnixTime.FromNanoseconds(record!.TimeUnixNanoseconds));
-        message.EventId = record.EventId;
-        message.Event = AuditEvents.NameOf((AuditEvent)record.EventId);
-        message.Type = (AuditType)record.Type;
-        message.Outcome = (Wire.AuditOutcome)record.Outcome;
-        message.Principal = record.Principal ?? "";
-        message.Source = record.Source ?? "";
-        message.Key = record.Key ?? "";
-        message.KeyVersion = record.KeyVersion?.ToString() ?? "";
-        message.ItemCount = (long)(record.ItemCount ?? 0);
-        message.Reason = record.Reason ?? "";
-        message.TraceId = record.TraceId ?? "";
-        message.RequestId = record.RequestId ?? "";
-        return message;
     }
 }

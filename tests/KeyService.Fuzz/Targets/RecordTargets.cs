@@ -3,6 +3,7 @@ using System.Text;
 using KeyService.Crypto;
 using KeyService.Fuzz.Engine;
 using KeyService.Server.Audit;
+using KeyService.Server.Audit.Search;
 using static KeyService.Fuzz.Engine.BrokenPropertyException;
 
 namespace KeyService.Fuzz.Targets;
@@ -27,6 +28,11 @@ internal static class RecordTargets
         {
             MaxLength = 8 + (64 * MerkleFrontier.HashLength), Words = [new byte[32], [0, 0, 0, 0, 0, 0, 0, 1], [0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]],
             Seeds = () => new[] { 0L, 1, 2, 3, 5, 64, 127 }.Select(size => ($"{size}", FrontierOf(size))),
+        },
+        new("audit-postings", [typeof(Postings)], PostingsBytes)
+        {
+            MaxLength = 2064, Words = [[0, 0], [0, 1], [0x3F, 0xFF], [0x40, 0], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]],
+            Seeds = () => new[] { 1, 2, 1023, 1024, AuditIndex.SegmentSize }.Select(count => ($"{count}", PostingsOf(count))),
         },
     ];
 
@@ -116,6 +122,27 @@ internal static class RecordTargets
             Unless(!frontier.Root().AsSpan().SequenceEqual(root), "a leaf more gives another root");
         }
         return Outcome.Taken(Outcome.Step(size));
+    }
+
+    private static Outcome PostingsBytes(byte[] input)
+    {
+        if (!Postings.TryParse(input, out Postings postings))
+        {
+            return Outcome.Refused(Outcome.Step(input.Length));
+        }
+        UnlessSame(input, postings.Encode(), "what parses is written again, byte for byte");
+        Unless(postings.Count == postings.Descending().Count() && postings.Count > 0, "as many records as bits, and one at least");
+        return Outcome.Taken(Outcome.Step(postings.Count));
+    }
+
+    private static byte[] PostingsOf(int count)
+    {
+        var postings = new Postings();
+        for (int i = 0; i < count; i++)
+        {
+            postings.Add(AuditIndex.SegmentSize - 1 - i);
+        }
+        return postings.Encode();
     }
 
     private static byte[] FrontierOf(long size)

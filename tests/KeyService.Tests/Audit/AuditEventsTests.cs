@@ -68,6 +68,8 @@ public sealed class AuditEventsTests
             600 audit-tail-opened Read
             601 audit-tail-closed Read
             602 audit-log-marked Administer
+            670 audit-index-extended Administer
+            671 audit-searched Read
             700 alarm-raised Administer
             701 alarm-cleared Administer
             702 alarm-acknowledged Administer

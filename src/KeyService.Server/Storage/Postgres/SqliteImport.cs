@@ -19,7 +19,7 @@ internal sealed class SqliteImport(IStore source, NpgsqlConnection target)
 
     /// <summary>Tables that say something of the database itself; the feed of changes begins anew with it.</summary>
     private static readonly string[] NotCopied =
-        ["schema_version", "store_probe", "audit_heads", "audit_records", "row_changes", "change_position"];
+        ["schema_version", "store_probe", "audit_heads", "audit_records", "audit_segments", "audit_terms", "row_changes", "change_position"];
 
     /// <returns>Rows copied now, by table; empty when everything stood there already.</returns>
     /// <exception cref="StoreOpenException">The target holds another installation, or a server uses it.</exception>
