@@ -693,9 +693,237 @@ def make_backup_bundle():
             "positive": positives, "negative": [{"name": n, "encoded": e.hex(), "fault": f} for n, e, f in negative]}
 
 
+# ---------------------------------------------------------------- audit log
+def tree_root(leaves):
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1
+    while half * 2 < len(leaves):
+        half *= 2
+    return hashlib.sha256(b"\x01" + tree_root(leaves[:half]) + tree_root(leaves[half:])).digest()
+
+
+def tree_path(index, leaves):
+    """PATH of RFC 6962, 2.1.1."""
+    if len(leaves) < 2:
+        return []
+    half = 1
+    while half * 2 < len(leaves):
+        half *= 2
+    if index < half:
+        return tree_path(index, leaves[:half]) + [tree_root(leaves[half:])]
+    return tree_path(index - half, leaves[half:]) + [tree_root(leaves[:half])]
+
+
+def tree_consistency(old, leaves, whole=True):
+    """SUBPROOF of RFC 6962, 2.1.2."""
+    if old == len(leaves):
+        return [] if whole else [tree_root(leaves)]
+    half = 1
+    while half * 2 < len(leaves):
+        half *= 2
+    if old <= half:
+        return tree_consistency(old, leaves[:half], whole) + [tree_root(leaves[half:])]
+    return tree_consistency(old - half, leaves[half:], False) + [tree_root(leaves[:half])]
+
+
+def der_integer(number):
+    raw = number.to_bytes(33, "big").lstrip(b"\x00") or b"\x00"
+    raw = b"\x00" + raw if raw[0] & 0x80 else raw
+    return b"\x02" + bytes([len(raw)]) + raw
+
+
+def der_signature(raw):
+    body = der_integer(int.from_bytes(raw[:32], "big")) + der_integer(int.from_bytes(raw[32:], "big"))
+    return b"\x30" + bytes([len(body)]) + body
+
+
+def note_key_id(name, kind, key):
+    return hashlib.sha256(key if kind == 2 else name.encode() + b"\n" + bytes([kind]) + key).digest()[:4]
+
+
+def vkey(name, kind, key):
+    return f"{name}+{note_key_id(name, kind, key).hex()}+{base64.b64encode(bytes([kind]) + key).decode()}"
+
+
+def note_line(name, key_id, signature):
+    return f"\u2014 {name} {base64.b64encode(key_id + signature).decode()}\n"
+
+
+def make_audit_log():
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    leaves = [hashlib.sha256(b"\x00" + bytes([i] * i)).digest() for i in range(70)]
+    sizes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 70]
+    hexes = lambda hashes: [each.hex() for each in hashes]  # noqa: E731
+    inclusion = [(i, n) for n in sizes for i in sorted({0, 1, n // 2, n - 2, n - 1}) if 0 <= i < n]
+    consistency = [(m, n) for m in sizes for n in sizes if m <= n]
+    proven = [{"name": f"leaf {i} of {n}", "index": i, "size": n, "leafHash": leaves[i].hex(), "root": tree_root(leaves[:n]).hex(),
+               "proof": hexes(tree_path(i, leaves[:n]))} for i, n in inclusion]
+    grown = [{"name": f"{m} to {n}", "oldSize": m, "size": n, "oldRoot": tree_root(leaves[:m]).hex(), "root": tree_root(leaves[:n]).hex(),
+              "proof": hexes(tree_consistency(m, leaves[:n]) if m else [])} for m, n in consistency]
+
+    def wrong(vector, name, **changes):
+        return {**vector, "name": f"{vector['name']}: {name}", **changes}
+
+    of = {v["name"]: v for v in proven}
+    a, b, one = of["leaf 4 of 9"], of["leaf 69 of 70"], of["leaf 0 of 1"]
+    not_included = [
+        wrong(a, "a hash too few", proof=a["proof"][:-1]), wrong(a, "a hash too many", proof=a["proof"] + [a["root"]]),
+        wrong(a, "in another order", proof=a["proof"][::-1]), wrong(a, "another place", index=5), wrong(a, "another size", size=8),
+        wrong(a, "another leaf", leafHash=leaves[5].hex()), wrong(a, "another root", root=b["root"]),
+        wrong(a, "a place that the tree does not have", index=9), wrong(a, "a negative place", index=-1),
+        wrong(b, "the sibling changed", proof=[leaves[3].hex()] + b["proof"][1:]), wrong(b, "a hash of 31 bytes", proof=[b["proof"][0][:-2]] + b["proof"][1:]),
+        wrong(one, "a hash too many", proof=[leaves[1].hex()]), wrong(one, "size zero", size=0),
+    ]
+    of = {v["name"]: v for v in grown}
+    a, b, same, none = of["5 to 9"], of["8 to 70"], of["7 to 7"], of["0 to 9"]
+    not_grown = [
+        wrong(a, "a hash too few", proof=a["proof"][:-1]), wrong(a, "a hash too many", proof=a["proof"] + [a["root"]]), wrong(a, "nothing", proof=[]),
+        wrong(a, "in another order", proof=a["proof"][::-1]), wrong(a, "another old root", oldRoot=tree_root(leaves[:4]).hex()),
+        wrong(a, "another root", root=tree_root(leaves[:8]).hex()), wrong(a, "another old size", oldSize=6), wrong(a, "another size", size=17),
+        wrong(a, "the old tree is the larger one", oldSize=9, size=5, oldRoot=a["root"], root=a["oldRoot"]),
+        wrong(b, "one hash changed", proof=[leaves[0].hex()] + b["proof"][1:]), wrong(b, "nothing", proof=[]),
+        wrong(same, "a proof that is not needed", proof=[leaves[0].hex()]), wrong(same, "two roots of one size", root=tree_root(leaves[:6] + [leaves[9]]).hex()),
+        wrong(none, "a proof that is not needed", proof=[leaves[0].hex()]), wrong(none, "an old root that is not that of nothing", oldRoot=leaves[0].hex()),
+    ]
+
+    installation = "keyservice/" + draw("installation", 16).hex()
+    origin = installation + "/directory"
+    secret = int.from_bytes(draw("checkpoint key", 32), "big") % P256_ORDER
+    log_key = spki(secret)
+    seeds = {name: draw(f"witness {name}", 32) for name in ("audit.example/w1", "audit.example/w2", "plain.example")}
+    private = {name: Ed25519PrivateKey.from_private_bytes(seed) for name, seed in seeds.items()}
+    public = {name: key.public_key().public_bytes_raw() for name, key in private.items()}
+
+    def checkpoint_text(where, size, root, *extensions):
+        return f"{where}\n{size}\n{base64.b64encode(root).decode()}\n" + "".join(f"{line}\n" for line in extensions)
+
+    def by_log(text, name=origin, small=True):
+        raw = sign(secret, hashlib.sha256(text.encode()).digest(), small)
+        return note_line(name, note_key_id(name, 2, log_key), der_signature(raw))
+
+    def by_witness(text, name, time=1764316860):
+        signature = private[name].sign(f"cosignature/v1\ntime {time}\n{text}".encode())
+        return note_line(name, note_key_id(name, 4, public[name]), struct.pack(">Q", time) + signature)
+
+    def by_plain(text, name="plain.example"):
+        return note_line(name, note_key_id(name, 1, public[name]), private[name].sign(text.encode()))
+
+    text = checkpoint_text(origin, 70, tree_root(leaves))
+    keys = {"log": vkey(origin, 2, log_key), "w1": vkey("audit.example/w1", 4, public["audit.example/w1"]),
+            "w2": vkey("audit.example/w2", 4, public["audit.example/w2"]), "plain": vkey("plain.example", 1, public["plain.example"])}
+    flipped = bytearray(base64.b64decode(by_log(text).split(" ")[2]))
+    flipped[-1] ^= 1
+    broken = f"\u2014 {origin} {base64.b64encode(bytes(flipped)).decode()}\n"
+    several = text + "\n" + by_log(text) + by_witness(text, "audit.example/w1") + by_plain(text)
+    notes = [
+        ("a checkpoint of the directory", text + "\n" + by_log(text), ["log"]),
+        ("with a witness and a plain signature", several, ["log", "w1", "plain"]),
+        ("two witnesses, another's line between", text + "\n" + by_log(text) + by_witness(text, "audit.example/w1") + note_line("nobody.example", b"abcd", b"x") + by_witness(text, "audit.example/w2", 0), ["log", "w1", "w2"]),
+        ("an empty line in the text", f"a\n\n\u00e4 b\n\n" + by_plain("a\n\n\u00e4 b\n"), ["plain"]),
+        ("the greater of the two s does not verify", text + "\n" + by_log(text, small=False), []),
+        ("a bit of the signature does not verify", text + "\n" + broken, []),
+        ("one line of the key verifies and one does not", text + "\n" + by_log(text) + broken, []),
+        ("the right key under another name is unknown", text + "\n" + by_log(text, "keyservice/other/directory"), []),
+        ("a signature of another text", checkpoint_text(origin, 69, tree_root(leaves)) + "\n" + by_log(text) + by_witness(text, "audit.example/w1"), []),
+        ("a cosignature with another time", text + "\n" + by_witness(text, "audit.example/w1").replace(
+            base64.b64encode(note_key_id("audit.example/w1", 4, public["audit.example/w1"]) + struct.pack(">Q", 1764316860)).decode()[:14],
+            base64.b64encode(note_key_id("audit.example/w1", 4, public["audit.example/w1"]) + struct.pack(">Q", 1764316860 + (1 << 40))).decode()[:14]), []),
+    ]
+    line = by_log(text)
+    not_notes = [
+        ("nothing", b""), ("no signature", (text + "\n").encode()), ("no empty line", (text + line).encode()), ("only a signature", line.encode()),
+        ("an empty text", ("\n" + line).encode()), ("no newline at the end", (text + "\n" + line[:-1]).encode()),
+        ("a tab", (text.replace("7", "\t7") + "\n" + line).encode()), ("a carriage return", (text + "\n" + line[:-1] + "\r\n").encode()), ("a zero byte", (text + "\0\n\n" + line).encode()),
+        ("a hyphen instead of the dash", (text + "\n" + line.replace("\u2014", "-")).encode()), ("two spaces behind the dash", (text + "\n" + line.replace("\u2014 ", "\u2014  ")).encode()),
+        ("a plus in the name", (text + "\n" + line.replace("/directory", "+directory")).encode()), ("a no-break space in the name", (text + "\n" + line.replace("/directory", "\u00a0directory")).encode()),
+        ("no name", (text + "\n" + "\u2014 " + line.split(" ")[2]).encode()), ("no signature behind the name", (text + "\n\u2014 name\n").encode()),
+        ("a signature of four bytes", (text + "\n" + note_line("name", b"abcd", b"")).encode()),
+        ("base64 without its padding", (text + "\n" + note_line("name", b"abcd", b"1").replace("=", "")).encode()),
+        ("base64 with stray bits", (text + "\n\u2014 name YWJjZDF=\n").encode()), ("base64 of the other alphabet", (text + "\n\u2014 name YWJjZD_-\n").encode()),
+        ("a blank in the base64", (text + "\n\u2014 name YWJj ZDEy\n").encode()), ("bytes that are not UTF-8", b"a\xff\n\n" + line.encode()),
+        ("65 signatures", (text + "\n" + note_line("name", b"abcd", b"1") * 65).encode()),
+    ]
+    checkpoints = [
+        ("of the directory", text, origin, 70, []), ("empty", checkpoint_text(installation + "/slot/0", 0, tree_root([])), installation + "/slot/0", 0, []),
+        ("the greatest size", checkpoint_text("example.com/log", (1 << 63) - 1, leaves[0]), "example.com/log", (1 << 63) - 1, []),
+        ("with extension lines", checkpoint_text("a b+c", 7, leaves[1], "x", "y z"), "a b+c", 7, ["x", "y z"]),
+    ]
+    good = base64.b64encode(leaves[0]).decode()
+    not_checkpoints = [
+        ("two lines", "o\n1\n"), ("no newline at the end", f"o\n1\n{good}"), ("no origin", f"\n1\n{good}\n"), ("an empty extension line", f"o\n1\n{good}\n\n"),
+        ("a leading zero", f"o\n01\n{good}\n"), ("a sign", f"o\n+1\n{good}\n"), ("negative", f"o\n-1\n{good}\n"), ("2^63", f"o\n{1 << 63}\n{good}\n"),
+        ("no digits", f"o\n\n{good}\n"), ("a blank before the size", f"o\n 1\n{good}\n"), ("a root of 31 bytes", f"o\n1\n{base64.b64encode(bytes(31)).decode()}\n"),
+        ("a root in hexadecimal", f"o\n1\n{leaves[0].hex()}\n"), ("stray bits in the root", f"o\n1\n{good[:-2] + chr(ord(good[-2]) + 1)}=\n"), ("nothing", ""),
+    ]
+    log = keys["log"]
+    not_vkeys = [
+        ("nothing", ""), ("one part", "name"), ("two parts", "name+01020304"), ("no name", log[log.index("+"):]), ("another id", log.replace(log.split("+")[1], "00000000")),
+        ("the id in capitals", log.replace(log.split("+")[1], log.split("+")[1].upper())), ("a key of 31 bytes", vkey("n", 1, bytes(31))), ("type 3", vkey("n", 3, bytes(32))),
+        ("type 6", vkey("n", 6, bytes(1312))), ("an ECDSA key of another curve", vkey("n", 2, SPKI_START[:21] + b"\x06" + log_key[22:])), ("a blank in the name", vkey("a b", 1, bytes(32))),
+        ("a byte too many", vkey("n", 4, bytes(33))), ("base64 without its padding", keys["w1"].rstrip("=")[:-1]),
+    ]
+    record = bytes.fromhex("0100")
+    proof_leaf = hashlib.sha256(b"\x00" + bytes([4] * 4)).digest()
+    proof_head = "c2sp.org/tlog-proof@v1\n"
+    path = "".join(base64.b64encode(each).decode() + "\n" for each in tree_path(4, leaves))
+    note = text + "\n" + line
+    proofs = [
+        ("with the entry", f"{proof_head}extra {base64.b64encode(bytes([4] * 4)).decode()}\nindex 4\n{path}\n{note}", bytes([4] * 4).hex(), 4),
+        ("without extra data", f"{proof_head}index 4\n{path}\n{note}", None, 4),
+        ("empty extra data", f"{proof_head}extra \nindex 4\n{path}\n{note}", "", 4),
+    ]
+    lone = checkpoint_text(origin, 1, leaves[0])
+    proofs.append(("the only entry", f"{proof_head}index 0\n\n{lone}\n{by_log(lone)}", None, 0))
+    not_proofs = [
+        ("another first line", f"c2sp.org/tlog-proof@v2\nindex 4\n{path}\n{note}"), ("no index", f"{proof_head}{path}\n{note}"), ("a leading zero", f"{proof_head}index 04\n{path}\n{note}"),
+        ("a negative index", f"{proof_head}index -4\n{path}\n{note}"), ("extra data behind the index", f"{proof_head}index 4\nextra AA==\n{path}\n{note}"),
+        ("extra data that is not base64", f"{proof_head}extra ?\nindex 4\n{path}\n{note}"), ("a hash of 31 bytes", f"{proof_head}index 4\n{base64.b64encode(bytes(31)).decode()}\n\n{note}"),
+        ("64 hashes", f"{proof_head}index 4\n{(base64.b64encode(bytes(32)).decode() + chr(10)) * 64}\n{note}"), ("no checkpoint", f"{proof_head}index 4\n{path}\n"),
+        ("no empty line", f"{proof_head}index 4\n{path}{note}"), ("carriage returns", f"{proof_head}index 4\r\n{path}\n{note}"), ("a letter that is not ASCII", f"{proof_head}index 4\n\u00e4\n\n{note}"),
+    ]
+
+    def slot_entry(kind, slot, size, root, time=1764316800000000000, version=1):
+        return bytes([version, kind]) + struct.pack(">qIq", time, slot, size) + root
+
+    entries = [
+        ("lease", slot_entry(1, 0, 0, tree_root([])), {"kind": 1, "time": "1764316800000000000", "slot": 0, "size": "0", "value": tree_root([]).hex()}),
+        ("checkpoint", slot_entry(2, 4294967295, (1 << 63) - 1, leaves[5], -1), {"kind": 2, "time": "-1", "slot": 4294967295, "size": str((1 << 63) - 1), "value": leaves[5].hex()}),
+        ("seal", slot_entry(3, 7, 70, tree_root(leaves)), {"kind": 3, "time": "1764316800000000000", "slot": 7, "size": "70", "value": tree_root(leaves).hex()}),
+        ("key", b"\x01\x04" + struct.pack(">q", 5) + log_key, {"kind": 4, "time": "5", "slot": 0, "size": "0", "value": log_key.hex()}),
+    ]
+    not_entries = [
+        ("nothing", b""), ("version 2", slot_entry(1, 0, 0, leaves[0], version=2)), ("kind 0", slot_entry(0, 0, 0, leaves[0])), ("kind 5", slot_entry(5, 0, 0, leaves[0])),
+        ("a byte too few", slot_entry(1, 0, 0, leaves[0])[:-1]), ("a byte too many", slot_entry(1, 0, 0, leaves[0]) + b"\x00"), ("a negative size", slot_entry(2, 0, -1, leaves[0])),
+        ("a key of another curve", b"\x01\x04" + bytes(8) + SPKI_START[:21] + b"\x06" + log_key[22:]), ("a key a byte short", b"\x01\x04" + bytes(8) + log_key[:-1]), ("only the head", b"\x01\x04" + bytes(8)),
+    ]
+    bundle = b"".join(struct.pack(">I", len(each)) + each for each in (b"", record, bytes(70_000)))
+    return {
+        "spec": "docs/spec/audit-log.md", "note": "64-bit numbers are decimal texts where they may exceed 2^53.",
+        "leaves": hexes(leaves), "roots": [{"name": f"{n} leaves", "size": n, "root": tree_root(leaves[:n]).hex()} for n in sizes],
+        "inclusion": proven, "notIncluded": not_included, "consistency": grown, "notConsistent": not_grown,
+        "installation": installation, "logSecret": f"{secret:064x}", "seeds": {name: seed.hex() for name, seed in seeds.items()}, "keys": keys,
+        "notes": [{"name": n, "encoded": e.encode().hex(), "verifies": v} for n, e, v in notes],
+        "notNotes": [{"name": n, "encoded": e.hex()} for n, e in not_notes],
+        "checkpoints": [{"name": n, "text": t, "origin": o, "size": str(s), "extensions": x} for n, t, o, s, x in checkpoints],
+        "notCheckpoints": [{"name": n, "text": t} for n, t in not_checkpoints],
+        "vkeys": [{"name": n, "text": t} for n, t in keys.items()], "notVkeys": [{"name": n, "text": t} for n, t in not_vkeys],
+        "proofs": [{"name": n, "encoded": e.encode().hex(), "extra": x, "index": i, "leafHash": (leaves[0] if i == 0 else proof_leaf).hex()} for n, e, x, i in proofs],
+        "notProofs": [{"name": n, "encoded": e.encode().hex()} for n, e in not_proofs],
+        "entries": [{"name": n, "encoded": e.hex(), **fields} for n, e, fields in entries], "notEntries": [{"name": n, "encoded": e.hex()} for n, e in not_entries],
+        "bundles": [{"name": "three entries, one longer than 16 bits say", "sha256": hashlib.sha256(bundle).hexdigest(), "lengths": [0, 2, 70000]}],
+        "paths": [{"level": 0, "index": "0", "width": 256, "path": "tile/0/000"}, {"level": 1, "index": "1234067", "width": 256, "path": "tile/1/x001/x234/067"},
+                  {"level": 0, "index": "273", "width": 112, "path": "tile/0/273.p/112"}, {"level": 2, "index": "0", "width": 1, "path": "tile/2/000.p/1"},
+                  {"level": 7, "index": "1000", "width": 255, "path": "tile/7/x001/000.p/255"}],
+    }
+
+
 for name, make in (("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
-                   ("key-blob", make_key_blob)):
+                   ("key-blob", make_key_blob), ("audit-log", make_audit_log)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:
         json.dump(make(), out, indent=1)
         out.write("\n")

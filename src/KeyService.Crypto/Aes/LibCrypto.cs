@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace KeyService.Crypto;
 
 /// <summary>
-/// The few functions of OpenSSL's libcrypto (3.0 or later) that AES needs, resolved at run time: where they are missing, the BCL does the
+/// The few functions of OpenSSL's libcrypto (3.0 or later) that AES needs, and how others find theirs, resolved at run time: where they are missing, the BCL does the
 /// work (<see cref="AesBackend"/>). The library is the one that .NET's own cryptography has loaded into the process.
 /// EVP documentation: EVP_EncryptInit(3), EVP_CIPHER-AES(7).
 /// </summary>
@@ -85,7 +85,7 @@ internal static unsafe class LibCrypto
         return 0;
     }
 
-    private static nint Export(string name) => Library != 0 && NativeLibrary.TryGetExport(Library, name, out nint address) ? address : 0;
+    internal static nint Export(string name) => Library != 0 && NativeLibrary.TryGetExport(Library, name, out nint address) ? address : 0;
 
     private static nint Fetch(ReadOnlySpan<byte> name)
     {

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Globalization;
 using Dapper;
 using KeyService.Crypto;
+using KeyService.Crypto.Logs;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit;

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using KeyService.Crypto;
+using KeyService.Crypto.Logs;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit;

@@ -1,4 +1,5 @@
 using System.Text;
+using KeyService.Crypto.Logs;
 using KeyService.Server.Audit;
 
 namespace KeyService.Server.Trust;

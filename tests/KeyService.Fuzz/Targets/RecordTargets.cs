@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using KeyService.Crypto;
+using KeyService.Crypto.Logs;
 using KeyService.Fuzz.Engine;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Search;

@@ -1,4 +1,5 @@
 using KeyService.Crypto;
+using KeyService.Crypto.Logs;
 using KeyService.Server.Audit;
 
 namespace KeyService.Tests.Audit;

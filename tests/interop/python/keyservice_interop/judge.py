@@ -3,7 +3,7 @@
 import hashlib
 import io
 
-from . import archive, audit, blob, bundle, context, field, wrapped
+from . import archive, audit, blob, bundle, context, field, logs, wrapped
 from .errors import FormatError
 
 # The data key of the archives that the fuzzer makes: 00 01 02 ... 1f.
@@ -48,7 +48,22 @@ def _bundle(raw: bytes) -> str:
     return hashlib.sha256(bundle.encode(bundle.read(raw))).hexdigest()
 
 
+def _note(raw: bytes) -> str:
+    return logs.Note.parse(raw).encode().hex()
+
+
+def _proof(raw: bytes) -> str:
+    return logs.Proof.parse(raw).encode().hex()
+
+
+def _entry(raw: bytes) -> str:
+    return logs.Entry.parse(raw).encode().hex()
+
+
 _FORMATS = {
+    "signed-note": _note,
+    "inclusion-proof": _proof,
+    "directory-entry": _entry,
     "backup-bundle": _bundle,
     "context": _context,
     "field-token": _token,

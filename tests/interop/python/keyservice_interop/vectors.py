@@ -7,7 +7,7 @@ import pathlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import aad, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, row, rows, wrapped, xaes
+from . import aad, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -218,7 +218,68 @@ def _backup_bundle(document: dict) -> int:
     return _each(document["positive"], positive) + _each(document["negative"], faults)
 
 
+def _audit_log(document: dict) -> int:
+    leaves = [bytes.fromhex(each) for each in document["leaves"]]
+    keys = {name: logs.Key.parse(text) for name, text in document["keys"].items()}
+
+    def path(v):
+        return [bytes.fromhex(each) for each in v["proof"]]
+
+    def root(v):
+        tree = logs.Tree()
+        for leaf in leaves[: v["size"]]:
+            tree.append(leaf)
+        assert tree.root() == _hex(v, "root")
+
+    def included(v):
+        return logs.includes(_hex(v, "leafHash"), v["index"], v["size"], path(v), _hex(v, "root"))
+
+    def grown(v):
+        return logs.consistent(v["oldSize"], _hex(v, "oldRoot"), v["size"], _hex(v, "root"), path(v))
+
+    def holds(found):
+        assert found
+
+    def note(v):
+        parsed = logs.Note.parse(_hex(v, "encoded"))
+        assert parsed.encode() == _hex(v, "encoded")
+        assert [name for name, key in keys.items() if key.signed(parsed)] == v["verifies"]
+
+    def checkpoint(v):
+        parsed = logs.Checkpoint.parse(v["text"])
+        assert (str(parsed), parsed.origin, parsed.size, parsed.extensions) == (v["text"], v["origin"], int(v["size"]), v["extensions"])
+
+    def vkey(v):
+        assert str(logs.Key.parse(v["text"])) == v["text"]
+
+    def proof(v):
+        parsed = logs.Proof.parse(_hex(v, "encoded"))
+        assert parsed.encode() == _hex(v, "encoded") and parsed.index == v["index"]
+        assert parsed.extra == (None if v["extra"] is None else _hex(v, "extra"))
+        at = logs.Checkpoint.parse(parsed.note.text)
+        assert keys["log"].signed(parsed.note) and logs.includes(_hex(v, "leafHash"), parsed.index, at.size, parsed.hashes, at.root)
+
+    def entry(v):
+        parsed = logs.Entry.parse(_hex(v, "encoded"))
+        assert parsed.encode() == _hex(v, "encoded")
+        assert (parsed.kind, parsed.time, parsed.slot, parsed.size, parsed.value) == (v["kind"], int(v["time"]), v["slot"], int(v["size"]), _hex(v, "value"))
+
+    for v in document["paths"]:
+        assert logs.tile_path(v["level"], int(v["index"]), v["width"]) == v["path"], v["path"]
+    return (
+        _each(document["roots"], root)
+        + _each(document["inclusion"], lambda v: holds(included(v))) + _each(document["notIncluded"], lambda v: holds(not included(v)))
+        + _each(document["consistency"], lambda v: holds(grown(v))) + _each(document["notConsistent"], lambda v: holds(not grown(v)))
+        + _each(document["notes"], note) + _each(document["notNotes"], lambda v: _refuses(FormatError, logs.Note.parse, _hex(v, "encoded")))
+        + _each(document["checkpoints"], checkpoint) + _each(document["notCheckpoints"], lambda v: _refuses(FormatError, logs.Checkpoint.parse, v["text"]))
+        + _each(document["vkeys"], vkey) + _each(document["notVkeys"], lambda v: _refuses(FormatError, logs.Key.parse, v["text"]))
+        + _each(document["proofs"], proof) + _each(document["notProofs"], lambda v: _refuses(FormatError, logs.Proof.parse, _hex(v, "encoded")))
+        + _each(document["entries"], entry) + _each(document["notEntries"], lambda v: _refuses(FormatError, logs.Entry.parse, _hex(v, "encoded")))
+    )
+
+
 CHECKS = {
+    "audit-log": _audit_log,
     "backup-bundle": _backup_bundle,
     "blind-index": _blind_index,
     "archive": archive_vectors.check,

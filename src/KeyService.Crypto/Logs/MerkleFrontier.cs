@@ -1,28 +1,30 @@
 using System.Numerics;
-using System.Security.Cryptography;
 
-namespace KeyService.Server.Audit;
+namespace KeyService.Crypto.Logs;
 
 /// <summary>
 /// The right edge of an RFC 6962 tree that grows: the roots of its perfect subtrees from left to right, one for each bit of the size. 32
 /// bytes each, at most 64; enough to append and to give the root without the leaves.
 /// </summary>
-internal sealed class MerkleFrontier
+public sealed class MerkleFrontier
 {
-    public const int HashLength = 32;
+    /// <summary>Bytes of a hash.</summary>
+    public const int HashLength = MerkleHash.Length;
 
     private readonly List<byte[]> _roots = [];
 
     /// <summary>Number of leaves.</summary>
     public long Size { get; private set; }
 
+    /// <summary>One leaf more.</summary>
+    /// <param name="leafHash">32 bytes, <see cref="MerkleHash.Leaf"/>.</param>
     public void Append(ReadOnlySpan<byte> leafHash)
     {
         var hash = leafHash.ToArray();
         // As in binary counting: each trailing one bit of the size is a subtree as large as the new one, and joins it.
         for (var rest = Size; (rest & 1) != 0; rest >>= 1)
         {
-            hash = Node(_roots[^1], hash);
+            hash = MerkleHash.Node(_roots[^1], hash);
             _roots.RemoveAt(_roots.Count - 1);
         }
 
@@ -35,13 +37,13 @@ internal sealed class MerkleFrontier
     {
         if (_roots.Count == 0)
         {
-            return SHA256.HashData([]);
+            return MerkleHash.Empty();
         }
 
         var hash = _roots[^1];
         for (var i = _roots.Count - 2; i >= 0; i--)
         {
-            hash = Node(_roots[i], hash);
+            hash = MerkleHash.Node(_roots[i], hash);
         }
 
         return hash;
@@ -55,6 +57,7 @@ internal sealed class MerkleFrontier
         return copy;
     }
 
+    /// <summary>The roots, one after another: 32 bytes for each one bit of the size.</summary>
     public byte[] ToArray() => [.. _roots.SelectMany(root => root)];
 
     /// <summary>False when the bytes are not those of a tree of this size.</summary>
@@ -73,14 +76,5 @@ internal sealed class MerkleFrontier
         }
 
         return true;
-    }
-
-    private static byte[] Node(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right)
-    {
-        Span<byte> input = stackalloc byte[1 + 2 * HashLength];
-        input[0] = 0x01;
-        left.CopyTo(input[1..]);
-        right.CopyTo(input[(1 + HashLength)..]);
-        return SHA256.HashData(input);
     }
 }
