@@ -35,4 +35,7 @@ internal enum AlarmKind
 
     /// <summary>The clock jumped forward. Subject: the server.</summary>
     ClockJumped = 11,
+
+    /// <summary>A server could not have its audit log signed for five minutes, or found it changed. Subject: the server.</summary>
+    CheckpointMissing = 20,
 }

@@ -42,6 +42,7 @@ internal static class AlarmKinds
         AlarmKind.BackupDestination => (AlarmSeverity.Warning, "Look at the destination: is it mounted, writable, not full, and does its newest bundle verify?"),
         AlarmKind.DestroyingKeyInUse => (AlarmSeverity.Critical, "Somebody still needs it: cancel the destruction, or move the caller to another key first."),
         AlarmKind.ClockJumped => (AlarmSeverity.Warning, "Compare the server's clock with a second source of time."),
+        AlarmKind.CheckpointMissing => (AlarmSeverity.Critical, "Look at the HSM and the store in the status; without checkpoints what is recorded can be rewritten unnoticed."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

@@ -1,3 +1,4 @@
+using KeyService.Hsm;
 using KeyService.Server.Audit.Search;
 
 namespace KeyService.Server.Audit;
@@ -6,6 +7,11 @@ namespace KeyService.Server.Audit;
 internal static class AuditCapability
 {
     public static IServiceCollection AddAudit(this IServiceCollection services) => services
-        .AddSingleton<AuditLog>().AddHostedService<AuditMarker>()
-        .AddSingleton<AuditSearch>().AddHostedService<AuditIndexer>();
+        .AddSingleton<AuditLog>()
+        .AddHostedService<AuditMarker>()
+        .AddSingleton(provider => CheckpointSigner.Of(provider.GetRequiredService<HsmToken>()))
+        .AddSingleton<Checkpoints>()
+        .AddHostedService<CheckpointWorker>()
+        .AddSingleton<AuditSearch>()
+        .AddHostedService<AuditIndexer>();
 }

@@ -104,6 +104,12 @@ internal enum AuditEvent : ushort
     /// <summary>The service marked how far its log reaches (<see cref="AuditMark"/>).</summary>
     AuditLogMarked = 602,
 
+    /// <summary>This server's slot was signed and entered in the directory log; the detail says what was entered.</summary>
+    AuditCheckpointMade = 603,
+
+    /// <summary>The directory log was signed.</summary>
+    AuditDirectorySigned = 604,
+
     /// <summary>A stretch of the log was taken into the index of the search.</summary>
     AuditIndexExtended = 670,
     AuditSearched = 671,

@@ -41,7 +41,7 @@ internal static class AuditEvents
         AuditEvent.EncryptStreamOpened or AuditEvent.EncryptStreamClosed => AuditEventType.Modify,
         AuditEvent.DecryptStreamOpened or AuditEvent.DecryptStreamClosed => AuditEventType.Read,
         AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditEventType.Read,
-        AuditEvent.AuditLogMarked or AuditEvent.AuditIndexExtended => AuditEventType.Administer,
+        AuditEvent.AuditLogMarked or AuditEvent.AuditCheckpointMade or AuditEvent.AuditDirectorySigned or AuditEvent.AuditIndexExtended => AuditEventType.Administer,
         AuditEvent.AuditSearched => AuditEventType.Read,
         AuditEvent.AlarmRaised or AuditEvent.AlarmCleared or AuditEvent.AlarmAcknowledged or AuditEvent.AlarmRepeated
             or AuditEvent.AlarmDeliveryFailed => AuditEventType.Administer,

@@ -1,4 +1,5 @@
 using Dapper;
+using KeyService.Crypto.Logs;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit;
@@ -12,6 +13,8 @@ internal sealed class AuditLog(IStore store, int? slot = null)
 {
     /// <summary>Rows a read; about 300 KB, so that no reading connection is held for long.</summary>
     public const int PageSize = 1000;
+
+    private const int HashPageSize = 10_000;
 
     public int Slot => slot ?? store.Slot;
 
@@ -57,6 +60,39 @@ internal sealed class AuditLog(IStore store, int? slot = null)
             new { slot = (long)Slot, from, last, limit = PageSize })).AsList(),
         cancellationToken);
 
+    /// <summary>The tree of the records up to <paramref name="last"/>, grown from one that covers their beginning by the leaf hashes beside them.</summary>
+    /// <exception cref="StoreTamperedException">A record is missing.</exception>
+    public async Task<MerkleFrontier> ExtendAsync(MerkleFrontier from, long last, CancellationToken cancellationToken)
+    {
+        var frontier = from.Copy();
+        while (frontier.Size <= last)
+        {
+            var page = await store.ReadAsync(
+                async connection => (await connection.QueryAsync<(long Sequence, byte[] LeafHash)>(
+                    """
+                    SELECT sequence, leaf_hash FROM audit_records WHERE slot = @slot AND sequence BETWEEN @from AND @last ORDER BY sequence LIMIT @limit
+                    """,
+                    new { slot = (long)Slot, from = frontier.Size, last, limit = HashPageSize })).AsList(),
+                cancellationToken);
+            foreach (var (sequence, leafHash) in page)
+            {
+                if (sequence != frontier.Size)
+                {
+                    throw Missing(frontier.Size);
+                }
+
+                frontier.Append(leafHash);
+            }
+
+            if (page.Count == 0)
+            {
+                throw Missing(frontier.Size);
+            }
+        }
+
+        return frontier;
+    }
+
     /// <summary>The last sequence number that the store holds now, also beside the server that writes it; -1 when the log is empty.</summary>
     public Task<long> ReadLastSequenceAsync(CancellationToken cancellationToken) => store.ReadAsync(
         connection => connection.ExecuteScalarAsync<long>(
@@ -65,4 +101,6 @@ internal sealed class AuditLog(IStore store, int? slot = null)
 
     /// <summary>Completes with the last sequence number when that is greater than <paramref name="sequence"/>; woken by commits.</summary>
     public ValueTask<long> WaitForMoreAsync(long sequence, CancellationToken cancellationToken) => store.WaitForRecordAsync(sequence, cancellationToken);
+
+    private StoreTamperedException Missing(long sequence) => new("audit_records", $"{Slot}/{sequence}", "the record is missing");
 }

@@ -1,3 +1,4 @@
+using KeyService.Crypto.Logs;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit;
@@ -49,7 +50,7 @@ internal sealed partial class AuditMarker(
             return;
         }
 
-        var frontier = await ExtendAsync(log, mark.Frontier, last, cancellationToken);
+        var frontier = await log.ExtendAsync(mark.Frontier, last, cancellationToken);
         AuditMark? next = null;
         await store.CommitAsync(
             Record(frontier), async transaction => next = await mark.AdvanceAsync(transaction, rows, frontier), CancellationToken.None);
@@ -114,31 +115,6 @@ internal sealed partial class AuditMarker(
         ItemCount = frontier.Size,
         Detail = $"size {frontier.Size}, root {Convert.ToHexStringLower(frontier.Root())}",
     };
-
-    private static async Task<MerkleFrontier> ExtendAsync(AuditLog log, MerkleFrontier marked, long last, CancellationToken cancellationToken)
-    {
-        MerkleFrontier.TryParse(marked.Size, marked.ToArray(), out var frontier);
-        while (frontier.Size <= last)
-        {
-            var page = await log.ReadAsync(frontier.Size, last, cancellationToken);
-            foreach (var entry in page)
-            {
-                if (entry.Sequence != frontier.Size)
-                {
-                    break;
-                }
-
-                frontier.Append(entry.LeafHash);
-            }
-
-            if (page.Count == 0 || page[^1].Sequence != frontier.Size - 1)
-            {
-                throw new StoreTamperedException("audit_records", $"{log.Slot}/{frontier.Size}", "the record is missing");
-            }
-        }
-
-        return frontier;
-    }
 
     [LoggerMessage(5000, LogLevel.Warning, "The audit log could not be marked; it is tried again")]
     private static partial void MarkFailed(ILogger logger, Exception exception);

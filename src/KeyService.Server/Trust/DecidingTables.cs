@@ -1,5 +1,6 @@
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
+using KeyService.Server.Audit;
 using KeyService.Server.Backups;
 using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
@@ -22,6 +23,7 @@ internal static class DecidingTables
         .. HoldingTables.Deciding,
         .. CampaignTables.Deciding,
         .. DestructionTable.Deciding,
+        .. SignedLog.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];

@@ -8,19 +8,19 @@ namespace KeyService.Fuzz.Targets;
 /// <summary>What an auditor or a witness gets from somebody: notes, checkpoints, keys, proofs, entries of the directory.</summary>
 internal static class LogTargets
 {
-    private static readonly Lazy<NoteVerifier[]> Keys = new(() =>
-        [.. VectorSeeds.Load("audit-log")["keys"]!.AsObject().Select(key => NoteVerifier.TryParse(key.Value!.GetValue<string>(), out NoteVerifier? verifier) ? verifier! : throw new InvalidOperationException())]);
+    private static readonly NoteVerifier[] Keys =
+        [.. VectorSeeds.Load("audit-log")["keys"]!.AsObject().Select(key => NoteVerifier.TryParse(key.Value!.GetValue<string>(), out NoteVerifier? verifier) ? verifier! : throw new InvalidOperationException())];
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
-        new("signed-note", [typeof(SignedNote), typeof(NoteSignature), typeof(Checkpoint), typeof(EcdsaNoteSignature)], Note)
+        new("signed-note", [typeof(SignedNote), typeof(NoteSignature), typeof(Checkpoint), typeof(EcdsaNoteSignature), typeof(StrictBase64)], Note)
         {
             MaxLength = 4096, Verdict = NoteVerdict, Words = [[0x0A, 0x0A], [0xE2, 0x80, 0x94, 0x20], [0x2B], [0x3D, 0x0A], [0x20]],
             Seeds = () => VectorSeeds.Hex("audit-log", "encoded", "notes", "notNotes"),
         },
         new("vkey", [typeof(NoteVerifier), typeof(LogNames)], Vkey)
         {
-            MaxLength = 512, Words = [[0x2B], [0x3D], "keyservice/"u8.ToArray(), "AQ"u8.ToArray()], Seeds = () => VectorSeeds.Text("audit-log", "text", "vkeys", "notVkeys"),
+            MaxLength = 2048, Words = [[0x2B], [0x3D], "keyservice/"u8.ToArray(), "AQ"u8.ToArray()], Seeds = () => VectorSeeds.Text("audit-log", "text", "vkeys", "notVkeys"),
         },
         new("inclusion-proof", [typeof(InclusionProofFile)], Proof)
         {
@@ -41,7 +41,7 @@ internal static class LogTargets
             return Outcome.Refused(Outcome.Step(input.Length));
         }
         UnlessSame(input, note!.ToArray(), "a note that parses is written again byte for byte");
-        int verified = Keys.Value.Count(key => key.Signed(note));
+        int verified = Keys.Count(key => key.Signed(note));
         bool isCheckpoint = Checkpoint.TryParse(note.Text, out Checkpoint? checkpoint);
         Unless(!isCheckpoint || checkpoint!.ToString() == note.Text, "a checkpoint that parses is written again");
         return Outcome.Taken(verified + (isCheckpoint ? 8 : 0) + (16 * Math.Min(note.Signatures.Count, 4)));

@@ -19,6 +19,7 @@ public sealed class AlarmKindsTests
         9 backup-destination Warning
         10 destroying-key-in-use Critical
         11 clock-jumped Warning
+        20 checkpoint-missing Critical
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

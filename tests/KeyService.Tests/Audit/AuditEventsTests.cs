@@ -68,6 +68,8 @@ public sealed class AuditEventsTests
             600 audit-tail-opened Read
             601 audit-tail-closed Read
             602 audit-log-marked Administer
+            603 audit-checkpoint-made Administer
+            604 audit-directory-signed Administer
             670 audit-index-extended Administer
             671 audit-searched Read
             700 alarm-raised Administer

@@ -26,6 +26,7 @@ public sealed class MigrationTests : IDisposable
                 "6 changes 45970810e6957e54045a32a3a88ebad0d6fedf665d310e1fc72857c58d92ad86",
                 "7 oldest-servers f0a11a69c5701312387ac9be210542d1b866f72eb6d4a1b4fb1251099a697fe1",
                 "8 audit-index c3f957c8818def56d1f284ff6b3993f483f0ec7659914ac113e10c05138a06e2",
+                "9 checkpoints 13f2d48bc621884be29d66905715eb720a5b15b554536beb9024210a148c6fee",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -38,6 +39,7 @@ public sealed class MigrationTests : IDisposable
                 "6 changes 620b93d1f1615bf37d65525fd1a036def387d53aa695c0b1027a150d69d9cb0a",
                 "7 oldest-servers 8e3f97d9b09bb7cb8ca375735f084ecf25bb959195873c8f8cea56c0b3d09021",
                 "8 audit-index 39a2e85e5e475f52c86bd678c510247c50610ed649650b31a7d191603b7c975d",
+                "9 checkpoints 87f07ca9c12ca7925d377a632bf7b9408458939d84fa229b2b538c29da201228",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));
@@ -161,11 +163,11 @@ public sealed class MigrationTests : IDisposable
             without.Add(reader.GetString(0));
         }
 
-        // Records have their hashes and marks, and the index over them says only where to look; what bundle_versions says, segments prove; blobs authenticate themselves; a register's state counts
+        // Checkpoints are signed, the directory has its own; records have their hashes and marks, and the index over them says only where to look; what bundle_versions says, segments prove; blobs authenticate themselves; a register's state counts
         // revisions and has its MAC; the feed of changes says only what to read again.
         Assert.Equal(
             [
-                "audit_records", "audit_segments", "audit_terms", "bundle_versions", "change_position", "integrity_key_blobs", "register_state", "row_changes", "schema_version",
+                "audit_checkpoints", "audit_directory", "audit_records", "audit_segments", "audit_terms", "bundle_versions", "change_position", "integrity_key_blobs", "register_state", "row_changes", "schema_version",
                 "store_probe",
             ],
             without);
