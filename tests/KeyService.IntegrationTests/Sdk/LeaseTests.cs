@@ -250,8 +250,10 @@ public sealed class LeaseTests(ServiceFixture service) : IAsyncLifetime
         var many = await reader.DecryptManyAsync([.. tokens.Select(token => new RowField(Ssn.Row(1), token)), new RowField(Ssn.Row(1), null)]);
         Assert.Equal([ClientReason.WrappedKeyMissing, "DECRYPTION_FAILED", "DECRYPTION_FAILED", null], many.Select(each => each.Error));
 
-        // A row whose bytes were changed.
-        await ExecuteAsync("UPDATE keyservice_wrapped_keys SET wrapped = @a WHERE id = @b", RandomNumberGenerator.GetBytes(69), tokens[1]);
+        // A row whose bytes were changed. Not to another format or version: of a version that nobody knows the service says that access is denied.
+        var changed = (await untouched.FindAsync(tokens[1].AsMemory(1, 16)))!.Wrapped.ToArray();
+        RandomNumberGenerator.Fill(changed.AsSpan(9));
+        await ExecuteAsync("UPDATE keyservice_wrapped_keys SET wrapped = @a WHERE id = @b", changed, tokens[1]);
         await SdkService.RefusedAsync("DECRYPTION_FAILED", () => reader.DecryptAsync(Ssn.Row(1), tokens[1]).AsTask());
     }
 

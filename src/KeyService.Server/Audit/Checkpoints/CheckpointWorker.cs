@@ -18,6 +18,7 @@ internal sealed partial class CheckpointWorker(
 
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan SealingLimit = TimeSpan.FromSeconds(3);
 
     private DateTimeOffset _lastDone;
     private bool _raised;
@@ -32,7 +33,17 @@ internal sealed partial class CheckpointWorker(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await TryMakeAsync(sealing: true, cancellationToken);
+        // An HSM that hangs must not keep the server from ending in order: then the slot stays unsealed, as after a crash.
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(SealingLimit);
+        try
+        {
+            await TryMakeAsync(sealing: true, limit.Token);
+        }
+        catch (OperationCanceledException e)
+        {
+            Failed(logger, e);
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -102,6 +113,6 @@ internal sealed partial class CheckpointWorker(
         }
     }
 
-    [LoggerMessage(5010, LogLevel.Warning, "The audit log could not be signed; it is tried again")]
+    [LoggerMessage(5020, LogLevel.Warning, "The audit log could not be signed; it is tried again")]
     private static partial void Failed(ILogger logger, Exception exception);
 }
