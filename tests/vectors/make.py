@@ -921,7 +921,24 @@ def make_audit_log():
     }
 
 
-for name, make in (("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
+# ---------------------------------------------------------------- installation keys
+def make_installation_keys():
+    integrity_key, installation = draw("installation-keys integrity", 32), draw("installation-keys installation", 16)
+    label = "keyservice/v1/context-digest"
+    message = struct.pack(">I", 1) + label.encode() + b"\x00" + installation + struct.pack(">I", 256)
+    key = hmac.digest(integrity_key, message, "sha256")
+    return {
+        "spec": "docs/spec/installation-keys.md",
+        "integrityKey": integrity_key.hex(), "installation": installation.hex(),
+        "positive": [{"name": "context digest", "label": label, "input": message.hex(), "key": key.hex()}],
+        "contextDigests": [
+            {"name": name, "pairs": [list(pair) for pair in pairs], "digest": hmac.digest(key, context(pairs), "sha256").hex()}
+            for name, pairs in (("empty", []), ("one pair", [("tenant", "st-mary")]), ("a record", SAMPLE))
+        ],
+    }
+
+
+for name, make in (("installation-keys", make_installation_keys), ("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
                    ("key-blob", make_key_blob), ("audit-log", make_audit_log)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:

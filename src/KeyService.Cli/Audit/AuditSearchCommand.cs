@@ -3,6 +3,7 @@ using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
 using KeyService.Cli.CommandLine;
 using KeyService.Cli.Output;
+using KeyService.Client.Internal;
 using KeyService.Protocol.V1;
 
 namespace KeyService.Cli.Audit;
@@ -28,6 +29,12 @@ internal static class AuditSearchCommand
 
     private static readonly Option<string?> Until = new("--until") { Description = "Before: a UTC time, or how long ago", HelpName = "TIME" };
 
+    private static readonly Option<string[]> Context = new("--context", "-c")
+    {
+        Description = "The whole context that the call had, KEY=VALUE, once for each pair; with --key or --since, for no index has it",
+        HelpName = "KEY=VALUE",
+    };
+
     private static readonly Option<int> Limit = new("--limit")
     {
         Description = "How many records at most; 0 is all", HelpName = "COUNT", DefaultValueFactory = _ => 100,
@@ -35,7 +42,7 @@ internal static class AuditSearchCommand
 
     public static Command Create() => new Command("search", "Look for records, the latest first")
     {
-        Principal, Key, Event, Type, Outcome, Since, Until, Limit,
+        Principal, Key, Event, Type, Outcome, Context, Since, Until, Limit,
     }.Runs(async run =>
     {
         var now = TimeProvider.System.GetUtcNow();
@@ -47,6 +54,7 @@ internal static class AuditSearchCommand
             Outcome = run.Get(Outcome) ?? AuditOutcome.Unspecified,
             StartTime = run.Get(Since) is { } since ? Timestamp.FromDateTimeOffset(ParseTime(since, now)) : null,
             EndTime = run.Get(Until) is { } until ? Timestamp.FromDateTimeOffset(ParseTime(until, now)) : null,
+            Context = Contexts.ToMessage(ContextPairs.Parse(run.Get(Context) ?? [])),
         };
         question.Events.AddRange(run.Get(Event) ?? []);
         using var client = run.Connect();

@@ -37,7 +37,7 @@ internal sealed class AuditRecordDraft(AuditEvent auditEvent)
 
     public KeyVersionId? KeyVersion { get; set; }
 
-    /// <summary>SHA-256 of the encoded context (32 bytes), or null when the call has none.</summary>
+    /// <summary>Of <see cref="ContextDigests"/> (32 bytes), or null when the call has none.</summary>
     public byte[]? ContextDigest { get; set; }
 
     public long ItemCount { get; set; }

@@ -9,7 +9,9 @@ using Wire = KeyService.Protocol.V1;
 namespace KeyService.Server.Audit;
 
 /// <summary>RPCs of audit.proto.</summary>
-internal sealed class AuditService(AuditLog current, AccessRegister access, AuditSearch search, PageTokens pageTokens) : Wire.Audit.AuditBase
+internal sealed class AuditService(
+    AuditLog current, AccessRegister access, AuditSearch search, ContextDigests contexts, PageTokens pageTokens)
+    : Wire.Audit.AuditBase
 {
     [Rpc(Permission.ReadAudit, AuditEvent.AuditTailClosed, Opened = AuditEvent.AuditTailOpened)]
     public override async Task Tail(TailRequest request, IServerStreamWriter<TailResponse> responseStream, ServerCallContext context)
@@ -42,7 +44,7 @@ internal sealed class AuditService(AuditLog current, AccessRegister access, Audi
     {
         var call = Call.Of(context);
         call.Authorize(keyName: null, context: null);
-        var question = AuditSearchMessages.Of(request);
+        var question = AuditSearchMessages.Of(request, contexts);
         call.Record.Detail = question.Text;
         var below = request.PageToken.Length == 0
             ? null

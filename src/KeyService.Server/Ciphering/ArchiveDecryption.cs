@@ -115,7 +115,7 @@ internal sealed class ArchiveDecryption(DataKeyMaker maker, KeyRing keys)
     private async Task<(ChunkDecryptor Decryptor, KeyVersion Version)> OpenAsync(
         ArchiveHeader header, EncryptionContext? expected, Call call)
     {
-        call.Record.ContextDigest = header.Context.ComputeDigest();
+        call.Names(header.Context);
         if (expected is not null && !expected.Equals(header.Context))
         {
             throw Refusal.DecryptionFailed();

@@ -25,7 +25,7 @@ internal sealed class FieldDecryption(KeyRing keys)
     internal static async Task<TokenSources> PrepareAsync(FieldRequest request, EncryptionContext shared, KeyRing keys, Call call)
     {
         call.Record.ItemCount = request.ItemCount;
-        call.Record.ContextDigest = shared.ComputeDigest();
+        call.Names(shared);
         var sources = await TokenSources.ResolveAsync(request, shared, keys, call);
         if (sources.AllDenied)
         {

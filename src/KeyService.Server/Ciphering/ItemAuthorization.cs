@@ -21,7 +21,7 @@ internal static class ItemAuthorization
         }
 
         call.Record.Key = key;
-        call.Record.ContextDigest = shared.ComputeDigest();
+        call.Names(shared);
         call.AuthorizeItems();
     }
 

@@ -91,7 +91,7 @@ internal sealed class DataKeyRewrapping(DataKeyMaker maker, KeyRing keys)
         {
             call.Record.Key = version.KeyName;
             call.Record.KeyVersion = version.Id;
-            call.Record.ContextDigest = binding.Context.ComputeDigest();
+            call.Names(binding.Context);
         }
 
         if (!call.Covers(version.KeyName, binding.Context))

@@ -24,11 +24,12 @@ internal sealed class Call
     private const int MaxKeyNameLength = 128;
     private const int RequestIdLength = 36;
     private readonly AccessCheck _access;
+    private readonly ContextDigests _contexts;
     private readonly IStore _store;
     private readonly RequestLedger _requests;
 
     internal Call(RpcAttribute rpc, string method, Principal principal, AuditRecordDraft record, long started,
-        AccessCheck access, IStore store, RequestLedger requests)
+        AccessCheck access, ContextDigests contexts, IStore store, RequestLedger requests)
     {
         Rpc = rpc;
         Method = method;
@@ -36,6 +37,7 @@ internal sealed class Call
         Record = record;
         Started = started;
         _access = access;
+        _contexts = contexts;
         _store = store;
         _requests = requests;
     }
@@ -96,11 +98,14 @@ internal sealed class Call
         if (keyName is not null)
             Record.Key = keyName.Length <= MaxKeyNameLength ? keyName : keyName[..MaxKeyNameLength];
         if (context is not null)
-            Record.ContextDigest = SHA256.HashData(context.Encoded);
+            Names(context);
         if (Rpc.Permission != Permission.None && !_access(Principal, Rpc.Permission, keyName, context))
             throw Refusal.AccessDenied();
         Authorized = true;
     }
+
+    /// <summary>The record names the context by its keyed digest.</summary>
+    public void Names(EncryptionContext context) => Record.ContextDigest = _contexts.Of(context);
 
     /// <summary>A version is processed with: of a compromised one the caller and the record are told (NIST SP 800-57 part 1, 7.5).</summary>
     public void WarnOf(KeyVersionRow version)

@@ -14,8 +14,8 @@ namespace KeyService.Server.Pipeline;
 /// the transport (no principal, unknown method, malformed message) is recorded here, the rest by <see cref="CallPipeline"/>.
 /// </summary>
 internal sealed class CallGate(
-    CallRecorder recorder, CallAdmission admission, AccessRegister access, IStore store, RequestLedger requests, TimeProvider time,
-    IHostApplicationLifetime lifetime, CallLog log) : IMiddleware
+    CallRecorder recorder, CallAdmission admission, AccessRegister access, ContextDigests contexts, IStore store, RequestLedger requests,
+    TimeProvider time, IHostApplicationLifetime lifetime, CallLog log) : IMiddleware
 {
     private const int MaxRecordedLength = 128;
 
@@ -71,7 +71,7 @@ internal sealed class CallGate(
                 record.Detail = OneLine.Of(method, MaxRecordedLength);
                 throw Refusal.Unimplemented(record.Detail);
             }
-            var call = new Call(rpc, method, principal, record, started, access.Allows, store, requests)
+            var call = new Call(rpc, method, principal, record, started, access.Allows, contexts, store, requests)
             {
                 CancellationToken = context.RequestAborted,
             };

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using KeyService.Grpc;
 using KeyService.Server.Access;
+using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -31,7 +32,9 @@ internal sealed class FrameHost : IDisposable
         builder.Services.AddSingleton(new LimitsConfiguration());
         builder.Services.AddSingleton<IStore>(Store);
         builder.Services.AddSingleton<RequestLedger>();
-        builder.Services.AddSingleton(new RowAuthenticator((row, _) => new ValueTask<byte[]>(SHA256.HashData(row.Span))));
+        var rows = new RowAuthenticator((row, _) => new ValueTask<byte[]>(SHA256.HashData(row.Span)));
+        builder.Services.AddSingleton(rows);
+        builder.Services.AddSingleton(ContextDigests.DeriveAsync(rows, new byte[16], CancellationToken.None).GetAwaiter().GetResult());
         builder.Services.AddSingleton(access);
         builder.Services.AddPipeline();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>

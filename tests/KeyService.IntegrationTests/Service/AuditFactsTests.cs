@@ -26,7 +26,10 @@ public sealed class AuditFactsTests(ServiceFixture service)
         await new Cipher.CipherClient(database).DecryptBatchAsync(decryption);
 
         var records = await TailAsync(key.Name);
-        var digest = SHA256.HashData(EncryptionContext.Create("tenant", "a").Encoded);
+        var digest = records[1].Record.ContextDigest;
+        Assert.Equal(32, digest.Length);
+        // Without the installation's key nobody can try contexts against the log.
+        Assert.NotEqual(SHA256.HashData(EncryptionContext.Create("tenant", "a").Encoded), digest);
         Assert.Equal(["key-created", "fields-encrypted", "fields-decrypted"], records.Select(each => each.Wire.Event));
         Assert.All(records, each => Assert.Equal((key.Primary.Id, AuditOutcome.Success), (each.Wire.KeyVersion, each.Wire.Outcome)));
         foreach (var (wire, record) in records.Skip(1))
@@ -55,7 +58,11 @@ public sealed class AuditFactsTests(ServiceFixture service)
         var records = await TailAsync(key.Name);
         Assert.Equal(["key-created", "data-key-generated", "data-key-unwrapped"], records.Select(each => each.Wire.Event));
         Assert.Equal((AuditOutcome.Refused, "DECRYPTION_FAILED"), (records[2].Wire.Outcome, records[2].Wire.Reason));
-        Assert.Equal(SHA256.HashData(EncryptionContext.Create("a", "b").Encoded), records[2].Record.ContextDigest);
+        Assert.NotEqual(records[1].Record.ContextDigest, records[2].Record.ContextDigest);
+        using var administrator = service.ConnectAs("administrator");
+        var found = await new Protocol.V1.Audit.AuditClient(administrator).SearchAsync(new SearchRequest { Key = key.Name, Context = Calls.Context(("a", "b")) });
+        Assert.Equal(records[2].Wire.Sequence, Assert.Single(found.Records).Sequence);
+        await Calls.RefusedAsync(Reason.InvalidArgument, new Protocol.V1.Audit.AuditClient(administrator).SearchAsync(new SearchRequest { Context = new Context() }));
     }
 
     [Fact]

@@ -13,12 +13,13 @@ namespace KeyService.IntegrationTests.Service;
 /// server.</summary>
 internal sealed class KeyRingInProcess : IAsyncDisposable
 {
-    private KeyRingInProcess(HsmToken token, SqliteStore store, RowAuthenticator rows, TimeProvider time)
+    private KeyRingInProcess(HsmToken token, SqliteStore store, RowAuthenticator rows, ContextDigests contexts, TimeProvider time)
     {
         Time = time;
         Token = token;
         Store = store;
         Rows = rows;
+        Contexts = contexts;
         Ring = new KeyRing(store, rows, token, time, capacity: 1000);
     }
 
@@ -29,6 +30,8 @@ internal sealed class KeyRingInProcess : IAsyncDisposable
     public SqliteStore Store { get; }
 
     public RowAuthenticator Rows { get; }
+
+    public ContextDigests Contexts { get; }
 
     public KeyRing Ring { get; private set; }
 
@@ -42,7 +45,7 @@ internal sealed class KeyRingInProcess : IAsyncDisposable
         await store.CommitAsync(
             new AuditRecordDraft(AuditEvent.InstallationCreated), transaction =>
                 new RegisterState(rows).CreateAsync(transaction, KeyRing.Register), default);
-        return new KeyRingInProcess(token, store, rows, time ?? TimeProvider.System);
+        return new KeyRingInProcess(token, store, rows, await ContextDigests.DeriveAsync(rows, new byte[16], default), time ?? TimeProvider.System);
     }
 
     /// <summary>What a restart of the server does to the ring: nothing is in memory.</summary>

@@ -6,6 +6,7 @@ using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
+using KeyService.Tests.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;
@@ -38,6 +39,7 @@ internal sealed class PipelineHost : IAsyncDisposable
         services.AddSingleton<RequestLedger>();
         services.AddSingleton(
             new RowAuthenticator((row, _) => new ValueTask<byte[]>(System.Security.Cryptography.SHA256.HashData(row.Span))));
+        services.AddSingleton(SoftwareRows.NewContexts());
         services.AddSingleton(Access);
         services.AddPipeline();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(SocketPath, listen =>

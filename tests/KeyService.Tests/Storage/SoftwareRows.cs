@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using KeyService.Server.Access;
+using KeyService.Server.Audit;
 using KeyService.Server.Storage;
 
 namespace KeyService.Tests.Storage;
@@ -12,6 +13,9 @@ internal static class SoftwareRows
         var key = Enumerable.Repeat(fill, 32).ToArray();
         return new RowAuthenticator((row, _) => ValueTask.FromResult(HMACSHA256.HashData(key, row.Span)));
     }
+
+    /// <summary>Digests of contexts under a key of <see cref="Of"/>.</summary>
+    public static ContextDigests NewContexts() => ContextDigests.DeriveAsync(Of(), new byte[16], CancellationToken.None).GetAwaiter().GetResult();
 
     /// <summary>An installation with the administrator "root-admin" (uid 1000).</summary>
     public static Task<CommitReceipt> InstallAsync(IStore store, RowAuthenticator rows) => NewInstallation.CreateAsync(

@@ -3,10 +3,11 @@ using KeyService.Crypto;
 namespace KeyService.Server.Audit.Search;
 
 /// <summary>Which records are looked for: what is null or empty is not asked for; all that is asked for must hold.</summary>
+/// <param name="ContextDigest">Not in the index: every record that has the rest is read for it.</param>
 /// <param name="From">First instant, Unix nanoseconds.</param>
 /// <param name="Until">First instant after, Unix nanoseconds.</param>
 internal sealed record AuditQuery(
-    string? Principal, string? Key, IReadOnlyList<AuditEvent> Events, AuditOutcome? Outcome, long From, long Until)
+    string? Principal, string? Key, IReadOnlyList<AuditEvent> Events, AuditOutcome? Outcome, byte[]? ContextDigest, long From, long Until)
 {
     /// <summary>
     /// What the index is asked for: records must have one term of each group, the terms of a group are of one kind. The first group finds segments,
@@ -19,6 +20,7 @@ internal sealed record AuditQuery(
         && (Key is null || record.Key == Key)
         && (Events.Count == 0 || Events.Contains((AuditEvent)record.EventId))
         && (Outcome is not { } outcome || record.Outcome == outcome)
+        && (ContextDigest is null || record.ContextDigest.Span.SequenceEqual(ContextDigest))
         && record.TimeUnixNanoseconds >= From && record.TimeUnixNanoseconds < Until;
 
     private static List<IReadOnlyList<AuditTerm>> Groups(string? principal, string? key, IReadOnlyList<AuditEvent> events, AuditOutcome? outcome)

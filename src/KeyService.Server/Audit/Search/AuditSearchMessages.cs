@@ -3,6 +3,7 @@ using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
+using KeyService.Server.Ciphering;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -24,8 +25,8 @@ internal static class AuditSearchMessages
     private static readonly FrozenDictionary<string, AuditEvent> ByName =
         Enum.GetValues<AuditEvent>().ToFrozenDictionary(AuditEvents.NameOf, StringComparer.Ordinal);
 
-    /// <exception cref="Refusal">INVALID_ARGUMENT.</exception>
-    public static AuditQuestion Of(SearchRequest request)
+    /// <exception cref="Refusal">INVALID_ARGUMENT, INVALID_CONTEXT.</exception>
+    public static AuditQuestion Of(SearchRequest request, ContextDigests contexts)
     {
         if (request.Principal.Length > 0 && !Principal.IsName(request.Principal))
         {
@@ -59,6 +60,7 @@ internal static class AuditSearchMessages
             request.Key.Length == 0 ? null : request.Key,
             EventsOf(request),
             request.Outcome == Protocol.V1.AuditOutcome.Unspecified ? null : (AuditOutcome)request.Outcome,
+            DigestOf(request, contexts),
             from, until);
         return new AuditQuestion(query, PageSizeOf(request.PageSize), TextOf(query));
     }
@@ -73,6 +75,18 @@ internal static class AuditSearchMessages
     /// <summary>The cursor of a page token.</summary>
     public static string TextOf(IReadOnlyDictionary<int, long> places) =>
         string.Join(' ', places.OrderBy(place => place.Key).Select(place => string.Create(CultureInfo.InvariantCulture, $"{place.Key}:{place.Value}")));
+
+    private static byte[]? DigestOf(SearchRequest request, ContextDigests contexts)
+    {
+        if (request.Context is null)
+        {
+            return null;
+        }
+
+        return request.Context.Entries.Count > 0
+            ? contexts.Of(RequestContexts.Require(request.Context, "context"))
+            : throw Refusal.InvalidArgument("context", "is empty; leave it away, or give the pairs that the call had");
+    }
 
     private static IReadOnlyList<AuditEvent> EventsOf(SearchRequest request)
     {
@@ -138,6 +152,11 @@ internal static class AuditSearchMessages
         if (query.Outcome is { } outcome)
         {
             parts.Add($"outcome {(int)outcome}");
+        }
+
+        if (query.ContextDigest is { } digest)
+        {
+            parts.Add($"context {Convert.ToHexStringLower(digest)}");
         }
 
         if (query.From != long.MinValue)

@@ -140,7 +140,7 @@ internal sealed class SlotWalk(IStore store, AuditQuery query, int slot, long be
             {
                 _hits.Enqueue(record);
             }
-            else if (query.TermGroups.Count > 0 && !(query with { From = long.MinValue, Until = long.MaxValue }).Matches(record.Record))
+            else if (query.TermGroups.Count > 0 && !(query with { From = long.MinValue, Until = long.MaxValue, ContextDigest = null }).Matches(record.Record))
             {
                 throw new StoreTamperedException("audit_terms", $"{slot}/{segment.Segment}", $"the index has record {sequence} under a term that it does not hold");
             }

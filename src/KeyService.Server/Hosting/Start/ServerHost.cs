@@ -27,6 +27,7 @@ internal static class ServerHost
         services.AddSingleton(core.Hsm);
         services.AddSingleton(configuration.Telemetry.OtlpEndpoint is null ? core.Store : new ObservedStore(core.Store));
         services.AddSingleton(core.Rows);
+        services.AddSingleton(core.Contexts);
         services.AddSingleton(core.Access);
         services.AddSingleton<ListenerLog>();
         services.AddSingleton<ConnectionPlaces>();

@@ -1,5 +1,6 @@
 using KeyService.Hsm;
 using KeyService.Server.Access;
+using KeyService.Server.Audit;
 using KeyService.Server.Storage;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Storage.Sqlite;
@@ -12,11 +13,12 @@ namespace KeyService.Server.Hosting;
 /// </summary>
 internal sealed class ServiceCore : IAsyncDisposable
 {
-    private ServiceCore(HsmToken hsm, IStore store, RowAuthenticator rows, AccessRegister access)
+    private ServiceCore(HsmToken hsm, IStore store, RowAuthenticator rows, ContextDigests contexts, AccessRegister access)
     {
         Hsm = hsm;
         Store = store;
         Rows = rows;
+        Contexts = contexts;
         Access = access;
     }
 
@@ -25,6 +27,8 @@ internal sealed class ServiceCore : IAsyncDisposable
     public IStore Store { get; }
 
     public RowAuthenticator Rows { get; }
+
+    public ContextDigests Contexts { get; }
 
     public AccessRegister Access { get; }
 
@@ -46,7 +50,9 @@ internal sealed class ServiceCore : IAsyncDisposable
             }
             var rows = await LoadIntegrityKeyAsync(store, hsm, configuration, cancellation);
             var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
-            return new ServiceCore(hsm, store, rows, access);
+            var installation = await Installation.ReadAsync(store, cancellation);
+            var contexts = await ContextDigests.DeriveAsync(rows, installation!.Id, cancellation);
+            return new ServiceCore(hsm, store, rows, contexts, access);
         }
         catch (Exception exception)
         {
@@ -99,5 +105,6 @@ internal sealed class ServiceCore : IAsyncDisposable
     {
         await Store.DisposeAsync();
         await Hsm.DisposeAsync();
+        Contexts.Dispose();
     }
 }

@@ -41,6 +41,8 @@ public static class AuditSearchContract
             Ask(outcome: AuditOutcome.Success, key: "ehr/notes-3", until: middle),
             Ask(from: middle, until: middle + 1),
             Ask(from: middle - 3_000_000_000, until: middle + 2_000_000_000),
+            Ask(contextDigest: RareContext, principal: "ehr-1"),
+            Ask(contextDigest: RareContext, from: middle),
             Ask(principal: "nobody"),
             Ask(),
         ];
@@ -62,7 +64,8 @@ public static class AuditSearchContract
 
     internal static AuditQuery Ask(
         string? principal = null, string? key = null, IReadOnlyList<AuditEvent>? events = null, AuditOutcome? outcome = null,
-        long from = long.MinValue, long until = long.MaxValue) => new(principal, key, events ?? [], outcome, from, until);
+        long from = long.MinValue, long until = long.MaxValue, byte[]? contextDigest = null) =>
+        new(principal, key, events ?? [], outcome, contextDigest, from, until);
 
     internal static async Task<List<(int Slot, long Sequence)>> AnsweredAsync(IStore store, AuditQuery question, int size)
     {
@@ -95,11 +98,14 @@ public static class AuditSearchContract
         return [.. records.OrderByDescending(record => record.Record.TimeUnixNanoseconds).ThenByDescending(record => record.Slot).ThenByDescending(record => record.Entry.Sequence)];
     }
 
+    private static readonly byte[] RareContext = [.. Enumerable.Repeat((byte)0xC0, 32)];
+
     private static AuditRecordDraft Draft(int n) => new(Events[n % 3])
     {
         Principal = $"ehr-{n % 5}",
         Key = n % 9973 == 17 ? "ehr/rare" : $"ehr/notes-{n % 7}",
         Outcome = n % 101 == 3 ? AuditOutcome.Refused : AuditOutcome.Success,
+        ContextDigest = n % 997 == 5 ? RareContext : new byte[32],
         Detail = $"number {n}",
     };
 }

@@ -1,11 +1,14 @@
 """Runs tests/vectors through this implementation, reading and making each. One function for each file, by its name."""
 
 import hashlib
+import hmac
 import json
 import pathlib
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
 
 from . import aad, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, wrapped, xaes
 from .errors import FormatError, VerificationFailed
@@ -49,6 +52,25 @@ def _context(document: dict) -> int:
         + _each(document["negativePairs"], negative_pairs)
         + _each(document["negativeEncoded"], lambda v: _refuses(FormatError, context.decode, _hex(v, "encoded")))
     )
+
+
+def _installation_keys(document: dict) -> int:
+    integrity_key, installation = _hex(document, "integrityKey"), _hex(document, "installation")
+    keys = {}
+
+    def positive(v):
+        label = v["label"].encode("ascii")
+        derivation = KBKDFHMAC(
+            algorithm=hashes.SHA256(), mode=Mode.CounterMode, length=32, rlen=4, llen=4, location=CounterLocation.BeforeFixed,
+            label=label, context=installation, fixed=None)
+        keys[v["label"]] = derivation.derive(integrity_key)
+        assert keys[v["label"]] == _hex(v, "key") == hmac.digest(integrity_key, _hex(v, "input"), "sha256")
+
+    def digest(v):
+        encoded = context.encode([tuple(pair) for pair in v["pairs"]])
+        assert hmac.digest(keys["keyservice/v1/context-digest"], encoded, "sha256") == _hex(v, "digest")
+
+    return _each(document["positive"], positive) + _each(document["contextDigests"], digest)
 
 
 def _associated_data(document: dict) -> int:
@@ -288,6 +310,7 @@ CHECKS = {
     "cobblestone": cobblestone_vectors.check,
     "context": _context,
     "field-token": _field_token,
+    "installation-keys": _installation_keys,
     "key-blob": _key_blob,
     "row-context": _row_context,
     "row-mac": _row_mac,
