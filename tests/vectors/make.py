@@ -754,6 +754,7 @@ def note_line(name, key_id, signature):
 
 def make_audit_log():
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     leaves = [hashlib.sha256(b"\x00" + bytes([i] * i)).digest() for i in range(70)]
     sizes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 70]
@@ -796,7 +797,7 @@ def make_audit_log():
     log_key = spki(secret)
     seeds = {name: draw(f"witness {name}", 32) for name in ("audit.example/w1", "audit.example/w2", "plain.example")}
     private = {name: Ed25519PrivateKey.from_private_bytes(seed) for name, seed in seeds.items()}
-    public = {name: key.public_key().public_bytes_raw() for name, key in private.items()}
+    public = {name: key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for name, key in private.items()}
 
     def checkpoint_text(where, size, root, *extensions):
         return f"{where}\n{size}\n{base64.b64encode(root).decode()}\n" + "".join(f"{line}\n" for line in extensions)
@@ -938,9 +939,188 @@ def make_installation_keys():
     }
 
 
+# ---------------------------------------------------------------- approvals
+def approval_request(**changes):
+    of = {"label": "keyservice/approval-request/v1", "installation": draw("installation", 16).hex(), "roster": draw("a roster", 32).hex(), "method": "keyservice.v1.Destructions/ScheduleDestruction",
+          "requester": "ehr-admin", "created": "2026-03-01T10:00:00Z", "expires": "2026-03-04T10:00:00Z", "nonce": draw("a nonce", 32).hex(),
+          "parameters": [("request_id", "7f1c3bd2-0d8e-4a2c-9b51-4d9f0f6a1d11"), ("key", "lab/results"), ("key_versions[0]", "00c4e6b1a2d3f405"), ("wait", "604800s"), ("reason", "moved to the new key")]}
+    of.update(changes)
+    head = of["label"] + "\n" + "".join(f"{name} {of[name]}\n" for name in ("installation", "roster", "method", "requester", "created", "expires", "nonce"))
+    return head + f"parameters {of.get('count', len(of['parameters']))}\n" + "".join(f"{name} {value}\n" for name, value in of["parameters"])
+
+
+def approval_document(secret, digest, officer, decision="approve", time="2026-03-01T11:00:00Z", small=True, label="keyservice/approval/v1"):
+    text = f"{label}\nrequest {digest.hex()}\nofficer {officer}\ndecision {decision}\ntime {time}\n"
+    return text + f"signature {base64.b64encode(sign(secret, hashlib.sha256(text.encode()).digest(), small)).decode()}\n"
+
+
+def roster_text(officers, quorum=2, sequence=1, previous=None, valid_from="2026-01-01T00:00:00Z", installation=None, count=None):
+    head = (f"keyservice/roster/v1\ninstallation {installation or draw('installation', 16).hex()}\nsequence {sequence}\nprevious {previous.hex() if previous else 'none'}\n"
+            f"valid-from {valid_from}\nquorum {quorum}\nofficers {len(officers) if count is None else count}\n")
+    return head + "".join(f"{name} {base64.b64encode(key).decode()}\n" for name, key in officers)
+
+
+def roster_document(text, signers):
+    lines = [f"{word} {name} {base64.b64encode(sign(secret, hashlib.sha256(text.encode()).digest(), small)).decode()}\n" for word, name, secret, small in signers]
+    return text + f"signatures {len(lines)}\n" + "".join(lines)
+
+
+def make_approvals():
+    names = ["alice", "bob", "carol", "dave", "erin"]
+    secrets = {name: int.from_bytes(draw(f"officer {name}", 32), "big") % P256_ORDER for name in names}
+    secrets["bob's second"] = int.from_bytes(draw("officer bob again", 32), "big") % P256_ORDER
+    keys = {name: spki(secret) for name, secret in secrets.items()}
+
+    def officers(*chosen):
+        return [(name, keys[name]) for name in chosen]
+
+    def accepts(*chosen):
+        return [("accepts", name, secrets[name], True) for name in chosen]
+
+    def appoints(*chosen):
+        return [("appoints", name, secrets[name], True) for name in chosen]
+
+    requests = [
+        ("a destruction", approval_request()), ("no parameters", approval_request(parameters=[])), ("an empty value", approval_request(parameters=[("reason", "")])),
+        ("a value that would look like a line", approval_request(parameters=[("reason", "a\\u{a}nonce 00")])),
+        ("letters, a backslash, a turn of direction", approval_request(parameters=[("reason", "Schl\\u{fc}ssel \\\\ \\u{202e}\\u{1f511}")])),
+        ("spaces at both ends", approval_request(parameters=[("reason", "  a  ")])), ("a path in a message", approval_request(parameters=[("policy.rotation_period", "86400s"), ("a[0].b[11]", "x")])),
+        ("31 days", approval_request(expires="2026-04-01T10:00:00Z")), ("a second", approval_request(expires="2026-03-01T10:00:01Z")),
+    ]
+    not_requests = [
+        ("nothing", ""), ("another label", approval_request(label="keyservice/approval-request/v2")), ("no newline at the end", approval_request()[:-1]), ("an empty line at the end", approval_request() + "\n"),
+        ("carriage returns", approval_request().replace("\n", "\r\n")), ("a letter outside ASCII", approval_request(parameters=[("reason", "\u00fc")])), ("a tab", approval_request(parameters=[("reason", "\t")])),
+        ("an id of 15 bytes", approval_request(installation="00" * 15)), ("great hexadecimal digits", approval_request(roster="AB" * 32)), ("a nonce of 31 bytes", approval_request(nonce="00" * 31)),
+        ("no requester", approval_request(requester="")), ("a requester with a space", approval_request(requester="a b")), ("a requester in capitals", approval_request(requester="Alice")),
+        ("a requester of 65 letters", approval_request(requester="a" * 65)), ("a method without a service", approval_request(method="/Schedule")), ("a method with two slashes", approval_request(method="/a/b")),
+        ("it ends when it begins", approval_request(expires="2026-03-01T10:00:00Z")), ("more than 31 days", approval_request(expires="2026-04-01T10:00:01Z")), ("an hour 24", approval_request(expires="2026-03-03T24:00:00Z")),
+        ("the 30th of February", approval_request(created="2026-02-30T10:00:00Z")), ("a fraction of a second", approval_request(created="2026-03-01T10:00:00.5Z")), ("another time zone", approval_request(created="2026-03-01T10:00:00+00:00")),
+        ("a parameter fewer than said", approval_request(count=6)), ("a parameter more than said", approval_request(count=4)), ("a leading zero", approval_request(count="05")), ("a parameter twice", approval_request(parameters=[("a", "1"), ("a", "2")])),
+        ("a parameter's name in capitals", approval_request(parameters=[("A", "1")])), ("a parameter without a name", approval_request(parameters=[("", "1")])),
+        ("an escape of what needs none", approval_request(parameters=[("reason", "\\u{41}")])), ("an escape in great digits", approval_request(parameters=[("reason", "\\u{FC}")])), ("an escape with a zero in front", approval_request(parameters=[("reason", "\\u{0fc}")])),
+        ("an escaped surrogate", approval_request(parameters=[("reason", "\\u{d800}")])), ("an escaped U+FFFD", approval_request(parameters=[("reason", "\\u{fffd}")])), ("an escape beyond Unicode", approval_request(parameters=[("reason", "\\u{110000}")])),
+        ("an escape of nothing", approval_request(parameters=[("reason", "\\u{}")])), ("a lone backslash", approval_request(parameters=[("reason", "a\\")])), ("another escape", approval_request(parameters=[("reason", "\\n")])),
+        ("fields in another order", approval_request().replace("requester ehr-admin\n", "").replace("method ", "requester ehr-admin\nmethod ")),
+    ]
+    digest = hashlib.sha256(approval_request().encode()).digest()
+    approvals = [
+        ("approved", approval_document(secrets["alice"], digest, "alice"), ["alice"]), ("rejected", approval_document(secrets["bob"], digest, "bob", "reject"), ["bob"]),
+        ("the greater of the two s", approval_document(secrets["alice"], digest, "alice", small=False), []), ("another's key", approval_document(secrets["bob"], digest, "alice"), ["bob"]),
+        ("the decision changed", approval_document(secrets["alice"], digest, "alice", "reject").replace("reject", "approve"), []),
+        ("r and s of zero", approval_document(secrets["alice"], digest, "alice").split("signature ")[0] + f"signature {base64.b64encode(bytes(64)).decode()}\n", []),
+        ("r of the order", approval_document(secrets["alice"], digest, "alice").split("signature ")[0] + f"signature {base64.b64encode(P256_ORDER.to_bytes(32, 'big') + bytes(31) + bytes([1])).decode()}\n", []),
+    ]
+    good = approvals[0][1]
+    not_approvals = [
+        ("nothing", ""), ("another label", good.replace("/v1", "/v2")), ("another decision", approval_document(secrets["alice"], digest, "alice", "abstain")), ("a decision in capitals", approval_document(secrets["alice"], digest, "alice", "Approve")),
+        ("no signature", good.split("signature ")[0]), ("a signature of 63 bytes", good.split("signature ")[0] + f"signature {base64.b64encode(bytes(63)).decode()}\n"),
+        ("a signature in DER", good.split("signature ")[0] + f"signature {base64.b64encode(der_signature(sign(secrets['alice'], digest))).decode()}\n"),
+        ("base64 without padding", good.replace("=", "")), ("a line behind", good + "note x\n"), ("a name in capitals", good.replace("alice", "Alice")), ("a digest of 31 bytes", good.replace(digest.hex(), digest.hex()[2:])),
+    ]
+
+    first = roster_text(officers("alice", "bob", "carol"))
+    second = roster_text(officers("alice", "bob", "dave", "erin"), 3, 2, hashlib.sha256(first.encode()).digest(), "2026-02-01T00:00:00Z")
+    signed_first = roster_document(first, accepts("alice", "bob", "carol"))
+    signed_second = roster_document(second, accepts("dave", "erin") + appoints("alice", "carol"))
+    hash1, hash2 = (hashlib.sha256(each.encode()).digest() for each in (first, second))
+    renewed = roster_text([("alice", keys["alice"]), ("bob", keys["bob's second"]), ("carol", keys["carol"])], 2, 2, hash1, "2026-02-01T00:00:00Z")
+    by_new_bob = [("accepts", "bob", secrets["bob's second"], True)]
+
+    def following(text, signers):
+        return [signed_first, roster_document(text, signers)]
+
+    def second_with(**changes):
+        of = {"quorum": 2, "sequence": 2, "previous": hash1, "valid_from": "2026-02-01T00:00:00Z"}
+        of.update(changes)
+        return roster_text(officers("alice", "bob", "carol"), **of)
+
+    chains = [
+        ("the first", [signed_first], "Valid", 1), ("a second", [signed_first, signed_second], "Valid", 2), ("nothing", [], "Missing", 0),
+        ("an officer's key renewed", following(renewed, by_new_bob + appoints("alice", "bob")), "Valid", 2),
+        ("a renewed key that appoints itself", following(renewed, by_new_bob + appoints("alice") + [("appoints", "bob", secrets["bob's second"], True)]), "WrongSignature", 2),
+        ("more than a quorum appoint", following(second_with(), appoints("alice", "bob", "carol")), "Valid", 2),
+        ("one of the first did not accept", [roster_document(first, accepts("alice", "carol"))], "NotAccepted", 1),
+        ("nobody signed", [roster_document(first, [])], "NotAccepted", 1),
+        ("the first with an appointing signature", [roster_document(first, accepts("alice", "bob", "carol") + appoints("alice"))], "WrongSignature", 1),
+        ("one appoints where two must", following(second_with(), appoints("alice")), "NotAppointed", 2), ("a new officer did not accept", following(second, accepts("dave") + appoints("alice", "bob")), "NotAccepted", 2),
+        ("a stranger appoints", following(second_with(), appoints("alice", "dave")), "WrongSignature", 2), ("the greater of the two s", [roster_document(first, accepts("alice", "bob") + [("accepts", "carol", secrets["carol"], False)])], "WrongSignature", 1),
+        ("the new officers appoint themselves", following(second, accepts("dave", "erin") + appoints("dave", "erin")), "WrongSignature", 2),
+        ("a number left out", following(second_with(sequence=3), appoints("alice", "bob")), "NotNext", 2), ("another roster before", following(second_with(previous=hash2), appoints("alice", "bob")), "NotNext", 2),
+        ("the second alone", [signed_second], "NotNext", 1), ("the first twice", [signed_first, signed_first], "NotNext", 2),
+        ("valid before the first", following(second_with(valid_from="2025-12-31T23:59:59Z"), appoints("alice", "bob")), "ValidTooEarly", 2),
+        ("another installation", following(second_with(installation="00" * 16), appoints("alice", "bob")), "AnotherInstallation", 2),
+    ]
+    not_rosters = [
+        ("nothing", ""), ("a quorum of one", roster_document(roster_text(officers("alice", "bob"), 1), [])), ("a quorum of zero", roster_document(roster_text(officers("alice", "bob"), 0), [])),
+        ("a quorum above the officers", roster_document(roster_text(officers("alice", "bob"), 3), [])), ("a quorum of 65", roster_document(roster_text(officers("alice", "bob"), 65), [])), ("no officers", roster_document(roster_text([]), [])),
+        ("an officer twice", roster_document(roster_text(officers("alice", "alice", "bob")), [])), ("one key twice", roster_document(roster_text([("alice", keys["alice"]), ("bob", keys["alice"])]), [])),
+        ("officers in another order", roster_document(roster_text(officers("bob", "alice")), [])), ("an officer fewer than said", roster_document(roster_text(officers("alice", "bob"), count=3), [])),
+        ("a key that is no point", roster_document(roster_text([("alice", keys["alice"][:-1] + bytes([keys["alice"][-1] ^ 1])), ("bob", keys["bob"])]), [])),
+        ("a key of another curve", roster_document(roster_text([("alice", keys["alice"][:21] + b"\x06" + keys["alice"][22:]), ("bob", keys["bob"])]), [])),
+        ("the first with one before", roster_document(roster_text(officers("alice", "bob"), previous=hash1), [])), ("the second without one before", roster_document(roster_text(officers("alice", "bob"), sequence=2), [])),
+        ("sequence 0", roster_document(roster_text(officers("alice", "bob"), sequence=0), [])), ("no signatures' number", first), ("a signature more than said", signed_first + signed_first.splitlines()[-1] + "\n"),
+        ("signatures in another order", roster_document(first, accepts("bob", "alice", "carol"))), ("a signature twice", roster_document(first, accepts("alice", "alice", "bob"))),
+        ("a signature without its word", signed_first.replace("accepts alice", "alice")), ("a signature with another word", signed_first.replace("accepts alice", "admits alice")),
+    ]
+
+    def export(rosters, request, *documents):
+        parts = [("roster", each) for each in rosters] + [("request", request)] + [("approval", each) for each in documents]
+        return "keyservice/approval-export/v1\n" + "".join(f"{kind} {len(each)}\n{each}" for kind, each in parts)
+
+    def case(name, verdict, worth, rosters=None, said=(), **changes):
+        request = approval_request(**{"roster": hash1.hex(), **changes})
+        of = hashlib.sha256(request.encode()).digest()
+        documents = [approval_document(secrets[each[1] if len(each) > 1 else each[0]], each[3] if len(each) > 3 else of, each[0], **(each[2] if len(each) > 2 else {})) for each in said]
+        return {"name": name, "encoded": export(rosters or [signed_first], request, *documents).encode().hex(), "verdict": verdict, "worth": worth}
+
+    other = hashlib.sha256(approval_request(roster=hash1.hex(), nonce="11" * 32).encode()).digest()
+    cases = [
+        case("two of three", "Granted", ["Approves", "Approves"], said=[("alice",), ("bob",)]), case("all three", "Granted", ["Approves"] * 3, said=[("alice",), ("bob",), ("carol",)]),
+        case("one of three", "TooFew", ["Approves"], said=[("alice",)]), case("nobody", "TooFew", []), case("one officer twice", "TooFew", ["Approves", "Repeated"], said=[("alice",), ("alice",)]),
+        case("one officer twice, at two times", "TooFew", ["Approves", "Repeated"], said=[("alice",), ("alice", "alice", {"time": "2026-03-01T12:00:00Z"})]),
+        case("one rejects", "Rejected", ["Approves", "Approves", "Rejects"], said=[("alice",), ("bob",), ("carol", "carol", {"decision": "reject"})]),
+        case("who approved rejects", "Rejected", ["Approves", "Approves", "Rejects"], said=[("alice",), ("bob",), ("bob", "bob", {"decision": "reject"})]),
+        case("who asked approves", "TooFew", ["OwnRequest", "Approves"], said=[("alice",), ("bob",)], requester="alice"), case("who asked rejects", "Granted", ["OwnRequest", "Approves", "Approves"],
+             said=[("alice", "alice", {"decision": "reject"}), ("bob",), ("carol",)], requester="alice"),
+        case("an approval of another request", "TooFew", ["Approves", "AnotherRequest"], said=[("alice",), ("bob", "bob", {}, other)]),
+        case("signed by another's key", "TooFew", ["Approves", "WrongSignature"], said=[("alice",), ("bob", "alice")]), case("the greater of the two s", "TooFew", ["Approves", "WrongSignature"], said=[("alice",), ("bob", "bob", {"small": False})]),
+        case("not in the roster", "TooFew", ["Approves", "NotInRoster"], said=[("alice",), ("dave",)]),
+        case("before it was asked", "TooFew", ["Approves", "OutsideTime"], said=[("alice",), ("bob", "bob", {"time": "2026-03-01T09:59:59Z"})]), case("in the second it ends", "TooFew", ["Approves", "OutsideTime"],
+             said=[("alice",), ("bob", "bob", {"time": "2026-03-04T10:00:00Z"})]),
+        case("in its last second and its first", "Granted", ["Approves", "Approves"], said=[("alice", "alice", {"time": "2026-03-01T10:00:00Z"}), ("bob", "bob", {"time": "2026-03-04T09:59:59Z"})]),
+        case("another installation", "AnotherInstallation", ["Approves", "Approves"], said=[("alice",), ("bob",)], installation="00" * 16), case("a roster that is not there", "UnknownRoster", [], said=[("alice",), ("bob",)], roster="00" * 32),
+        case("before its roster", "RosterNotValid", ["Approves", "Approves"], said=[("alice", "alice", {"time": "2026-01-01T12:00:00Z"}), ("bob", "bob", {"time": "2026-01-01T12:00:00Z"})], created="2025-12-31T23:59:59Z", expires="2026-01-03T00:00:00Z"),
+        case("under the second roster", "Granted", ["Approves"] * 3, rosters=[signed_first, signed_second], said=[("alice",), ("dave",), ("erin",)], roster=hash2.hex()),
+        case("two where the second roster has three", "TooFew", ["Approves"] * 2, rosters=[signed_first, signed_second], said=[("alice",), ("dave",)], roster=hash2.hex()),
+        case("under a roster that was replaced", "RosterNotValid", ["OutsideTime", "OutsideTime"], rosters=[signed_first, signed_second], said=[("alice",), ("bob",)]),
+        case("decided before its roster was replaced", "Granted", ["Approves", "Approves"], rosters=[signed_first, signed_second], said=[("alice", "alice", {"time": "2026-01-31T23:59:59Z"}), ("bob", "bob", {"time": "2026-01-31T23:59:59Z"})],
+             created="2026-01-31T10:00:00Z", expires="2026-02-03T10:00:00Z"),
+        case("decided after its roster was replaced", "TooFew", ["Approves", "OutsideTime"], rosters=[signed_first, signed_second], said=[("alice", "alice", {"time": "2026-01-31T23:59:59Z"}), ("bob", "bob", {"time": "2026-02-01T00:00:00Z"})],
+             created="2026-01-31T10:00:00Z", expires="2026-02-03T10:00:00Z"),
+    ]
+    request = approval_request(roster=hash1.hex())
+    whole = export([signed_first], request, approval_document(secrets["alice"], hashlib.sha256(request.encode()).digest(), "alice"))
+    not_exports = [
+        ("nothing", ""), ("another label", whole.replace("approval-export/v1", "approval-export/v2")), ("no request", export([signed_first], request).split("request ")[0]), ("no roster", export([], request)), ("two requests", whole + f"request {len(request)}\n{request}"),
+        ("a roster behind the request", whole + f"roster {len(signed_first)}\n{signed_first}"), ("cut off", whole[:-1]), ("a byte too many", whole + "\n"), ("a part of another kind", whole + "note 2\nx\n"),
+        ("a length with a zero in front", whole.replace("request ", "request 0", 1)), ("a length below zero", whole + "approval -1\n"), ("a length beyond the end", whole + "approval 1\n"), ("257 approvals", export([signed_first], request, *([good] * 257))),
+    ]
+    return {
+        "spec": "docs/spec/approvals.md", "secrets": {name: f"{secret:064x}" for name, secret in secrets.items()}, "keys": {name: key.hex() for name, key in keys.items()},
+        "requests": [{"name": n, "encoded": e.encode().hex(), "digest": hashlib.sha256(e.encode()).hexdigest()} for n, e in requests], "notRequests": [{"name": n, "encoded": e.encode().hex()} for n, e in not_requests],
+        "values": [{"name": n, "value": v, "escaped": e} for n, v, e in [("plain", "a b", "a b"), ("a backslash", "\\", "\\\\"), ("a newline", "\n", "\\u{a}"), ("an umlaut", "\u00fc", "\\u{fc}"), ("outside the first plane", "\U0001f511", "\\u{1f511}"), ("the last", "\U0010ffff", "\\u{10ffff}"), ("delete", "\x7f", "\\u{7f}")]],
+        "approvals": [{"name": n, "encoded": e.encode().hex(), "verifies": v} for n, e, v in approvals], "notApprovals": [{"name": n, "encoded": e.encode().hex()} for n, e in not_approvals],
+        "rosters": [{"name": n, "encoded": e.encode().hex(), "hash": hashlib.sha256(t.encode()).hexdigest(), "officers": o, "quorum": q} for n, e, t, o, q in
+                    [("the first", signed_first, first, ["alice", "bob", "carol"], 2), ("the second", signed_second, second, ["alice", "bob", "dave", "erin"], 3), ("unsigned", roster_document(first, []), first, ["alice", "bob", "carol"], 2)]],
+        "notRosters": [{"name": n, "encoded": e.encode().hex()} for n, e in not_rosters],
+        "chains": [{"name": n, "rosters": [each.encode().hex() for each in r], "finding": f, "sequence": q} for n, r, f, q in chains],
+        "exports": cases, "notExports": [{"name": n, "encoded": e.encode().hex()} for n, e in not_exports],
+    }
+
+
 for name, make in (("installation-keys", make_installation_keys), ("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
-                   ("key-blob", make_key_blob), ("audit-log", make_audit_log)):
+                   ("key-blob", make_key_blob), ("audit-log", make_audit_log), ("approvals", make_approvals)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:
         json.dump(make(), out, indent=1)
         out.write("\n")

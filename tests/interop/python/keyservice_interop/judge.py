@@ -3,7 +3,7 @@
 import hashlib
 import io
 
-from . import archive, audit, blob, bundle, context, field, logs, wrapped
+from . import approvals, archive, audit, blob, bundle, context, field, logs, wrapped
 from .errors import FormatError
 
 # The data key of the archives that the fuzzer makes: 00 01 02 ... 1f.
@@ -60,7 +60,27 @@ def _entry(raw: bytes) -> str:
     return logs.Entry.parse(raw).encode().hex()
 
 
+def _request(raw: bytes) -> str:
+    return approvals.Request.parse(raw).encode().hex()
+
+
+def _approval(raw: bytes) -> str:
+    return approvals.Approval.parse(raw).encode().hex()
+
+
+def _roster(raw: bytes) -> str:
+    return approvals.Roster.parse(raw).encode().hex()
+
+
+def _export(raw: bytes) -> str:
+    return approvals.Export.parse(raw).encode().hex()
+
+
 _FORMATS = {
+    "approval-request": _request,
+    "approval": _approval,
+    "officer-roster": _roster,
+    "approval-export": _export,
     "signed-note": _note,
     "inclusion-proof": _proof,
     "directory-entry": _entry,

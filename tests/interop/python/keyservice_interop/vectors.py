@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
 
-from . import aad, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, wrapped, xaes
+from . import aad, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -300,7 +300,47 @@ def _audit_log(document: dict) -> int:
     )
 
 
+def _approvals(document: dict) -> int:
+    keys = {name: bytes.fromhex(key) for name, key in document["keys"].items()}
+
+    def request(v):
+        parsed = approvals.Request.parse(_hex(v, "encoded"))
+        assert parsed.encode() == _hex(v, "encoded") and parsed.digest() == _hex(v, "digest")
+
+    def value(v):
+        assert approvals.escape(v["value"]) == v["escaped"]
+
+    def approval(v):
+        parsed = approvals.Approval.parse(_hex(v, "encoded"))
+        assert parsed.encode() == _hex(v, "encoded")
+        assert [name for name, key in keys.items() if approvals.verifies(key, parsed.signed(), parsed.signature)] == v["verifies"]
+
+    def roster(v):
+        parsed = approvals.Roster.parse(_hex(v, "encoded"))
+        assert (parsed.encode(), parsed.hash()) == (_hex(v, "encoded"), _hex(v, "hash"))
+        assert (list(parsed.officers), parsed.quorum) == (v["officers"], v["quorum"])
+
+    def chain(v):
+        assert approvals.chain([approvals.Roster.parse(bytes.fromhex(each)) for each in v["rosters"]]) == (v["finding"], v["sequence"])
+
+    def export(v):
+        parsed = approvals.Export.parse(_hex(v, "encoded"))
+        assert parsed.encode() == _hex(v, "encoded") and approvals.chain(parsed.rosters)[0] == "Valid"
+        assert approvals.judge(parsed) == (v["verdict"], v["worth"])
+
+    def refuses(kind):
+        return lambda v: _refuses(FormatError, kind.parse, _hex(v, "encoded"))
+
+    return (
+        _each(document["requests"], request) + _each(document["notRequests"], refuses(approvals.Request)) + _each(document["values"], value)
+        + _each(document["approvals"], approval) + _each(document["notApprovals"], refuses(approvals.Approval))
+        + _each(document["rosters"], roster) + _each(document["notRosters"], refuses(approvals.Roster)) + _each(document["chains"], chain)
+        + _each(document["exports"], export) + _each(document["notExports"], refuses(approvals.Export))
+    )
+
+
 CHECKS = {
+    "approvals": _approvals,
     "audit-log": _audit_log,
     "backup-bundle": _backup_bundle,
     "blind-index": _blind_index,
