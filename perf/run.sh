@@ -2,7 +2,8 @@
 # Measures the bars P1 to P10 on this machine, peers in the same run, prints one line a figure and at the end the table. About 20 minutes;
 # --quick for a look. What is printed is kept in artifacts/perf/DATE.txt.
 #
-#   perf/run.sh [--quick] [BAR]...      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10
+#   perf/run.sh [--quick] [BAR]...      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10; and, only by name, search: the audit
+#                                       log's search up to 20 million records, half an hour and 12 GB of disk
 #
 # Starts the service by quickstart.sh, so nothing else may serve from this directory meanwhile. Beside what test.sh installs it needs, for P5,
 # Debian's g++ pkg-config libgrpc++-dev protobuf-compiler protobuf-compiler-grpc; a bar whose peer cannot be built is said to be missing.
@@ -10,12 +11,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=perf/postgres.sh
 . perf/postgres.sh
-rounds=5 seconds=3 mib=2048 bulk=1024 pairs=8 transactions=8000 rows=1200000 keys=1000000
+rounds=5 seconds=3 mib=2048 bulk=1024 pairs=8 transactions=8000 rows=1200000 keys=1000000 records=20000000
 bars=()
 for argument in "$@"; do
   case $argument in
-    --quick) rounds=3 seconds=1 mib=256 bulk=256 pairs=3 transactions=2000 rows=100000 keys=50000 ;;
-    P[0-9]*) bars+=("$argument") ;;
+    --quick) rounds=3 seconds=1 mib=256 bulk=256 pairs=3 transactions=2000 rows=100000 keys=50000 records=1000000 ;;
+    P[0-9]*|search) bars+=("$argument") ;;
     *) echo "Unknown argument: $argument" >&2; exit 2 ;;
   esac
 done
@@ -100,6 +101,11 @@ p9() {
   [ -n "${pg_pid:-}" ] || pg_start || return
   pg_sql postgres 'CREATE DATABASE few' && pg_sql postgres 'CREATE DATABASE many' || return
   benchmark keys-at-size "$pg_dir" perf few many "$keys" "$rounds"
+}
+search() {
+  [ -n "${pg_pid:-}" ] || pg_start || return
+  pg_sql postgres 'CREATE DATABASE search' || return
+  benchmark audit-search "$pg_dir" perf search "$records" "$rounds"
 }
 p10() { load memory --profile "$backup" --server-pid "$server" --seconds $((seconds * 4)); }
 

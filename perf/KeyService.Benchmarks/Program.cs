@@ -43,6 +43,12 @@ if (args is ["postgres-audit", var host, var user, var database, ..])
     await PostgresAuditReport.RunAsync(host, user, database, int.Parse(args.ElementAtOrDefault(4) ?? "5", null));
     return;
 }
+if (args is ["audit-search", var socket, var asUser, var audit, ..])
+{
+    await AuditSearchReport.RunAsync(
+        socket, asUser, audit, long.Parse(args.ElementAtOrDefault(4) ?? "20000000", null), int.Parse(args.ElementAtOrDefault(5) ?? "5", null));
+    return;
+}
 if (args is ["keys-at-size", var where, var role, var small, var large, ..])
 {
     await KeysAtSizeReport.RunAsync(
