@@ -119,6 +119,7 @@ bar P7 p7
 bar P8 p8
 bar P9 p9
 bar P10 p10
+bar search search
 echo "# $(date -u +%FT%TZ) load=$(cut -d' ' -f1 /proc/loadavg)"
 sleep 0.5
 python3 perf/table.py "$report"
