@@ -51,5 +51,8 @@ internal static class Calls
         return refused.Status.Detail;
     }
 
+    /// <summary>The reason's name in the ErrorInfo of a refusal; the status alone when the service gave none.</summary>
+    public static string ReasonOf(RpcException refused) => refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason ?? refused.StatusCode.ToString();
+
     public static Task<string> RefusedAsync<T>(Reason reason, AsyncUnaryCall<T> call) => RefusedAsync(reason, () => call.ResponseAsync);
 }
