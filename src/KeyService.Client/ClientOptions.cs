@@ -15,6 +15,11 @@ public sealed record ClientOptions
     /// <summary>PEM file with the certificates that may sign the server's: these and no others are believed. Required for https.</summary>
     public string? CaPath { get; init; }
 
+    /// <summary>
+    /// Token of a person's open session, 32 bytes (<see cref="SessionCalls"/>); null for services, and to open one. Copied when the client connects.
+    /// </summary>
+    public ReadOnlyMemory<byte>? SessionToken { get; init; }
+
     /// <summary>Longest time for one call with all its retries; streams have none. 30 seconds.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

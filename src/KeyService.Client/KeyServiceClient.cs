@@ -14,7 +14,7 @@ public sealed class KeyServiceClient : IDisposable
     private KeyServiceClient(GrpcChannel channel, ClientOptions options)
     {
         this.channel = channel;
-        var invoker = channel.CreateCallInvoker();
+        var invoker = SessionMetadata.Over(channel.CreateCallInvoker(), options.SessionToken);
         var runner = new CallRunner(options);
         DataKeys = new DataKeyCalls(invoker, runner);
         Cipher = new CipherCalls(invoker, runner);
@@ -22,6 +22,7 @@ public sealed class KeyServiceClient : IDisposable
         Keys = new KeyCalls(invoker, runner);
         Rotation = new RotationCalls(invoker, runner);
         Access = new AccessCalls(invoker, runner);
+        Sessions = new SessionCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Alarms = new AlarmCalls(invoker, runner);
         Backups = new BackupCalls(invoker, runner);
@@ -50,6 +51,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Principals and grants.</summary>
     public AccessCalls Access { get; }
+
+    /// <summary>Second factors and sessions of people.</summary>
+    public SessionCalls Sessions { get; }
 
     /// <summary>The audit log.</summary>
     public AuditCalls Audit { get; }

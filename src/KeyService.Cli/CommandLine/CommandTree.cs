@@ -15,6 +15,7 @@ using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
 using KeyService.Cli.Rotation;
 using KeyService.Cli.Service;
+using KeyService.Cli.Sessions;
 using KeyService.Cli.Store;
 
 namespace KeyService.Cli.CommandLine;
@@ -65,6 +66,10 @@ internal static class CommandTree
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),
+        ("login", LoginCommands.Login),
+        ("logout", LoginCommands.Logout),
+        ("session", SessionCommands.Create),
+        ("person", PersonCommands.Create),
         ("backup", BackupCommands.Create),
         ("audit", AuditCommands.Create),
         ("alarms", AlarmCommands.Create),

@@ -31,7 +31,8 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
 
     private static int CodeOf(string reason) => reason switch
     {
-        "ACCESS_DENIED" or "UNKNOWN_PRINCIPAL" => CommandLine.ExitCode.Refused,
+        "ACCESS_DENIED" or "UNKNOWN_PRINCIPAL" or "SESSION_REQUIRED" or "SECOND_FACTOR_REFUSED" or "SECOND_FACTOR_LOCKED" or "STEP_UP_REQUIRED"
+            => CommandLine.ExitCode.Refused,
         "DECRYPTION_FAILED" or ClientReason.WrappedKeyMissing => CommandLine.ExitCode.NotVerified,
         "INVALID_ARGUMENT" or "INVALID_CONTEXT" or "BATCH_TOO_LARGE" or ClientReason.Configuration => CommandLine.ExitCode.Usage,
         "ALREADY_EXISTS" or "NOT_FOUND" or "REQUEST_ID_REUSED" => CommandLine.ExitCode.Conflict,

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using KeyService.Cli.Output;
 using KeyService.Cli.Processes;
+using KeyService.Cli.Sessions;
 using KeyService.Client;
 
 namespace KeyService.Cli.CommandLine;
@@ -34,7 +35,19 @@ internal sealed class Invocation(ParseResult parse, CancellationToken cancellati
     /// <summary>Reads the profile and prepares the connection; the first call opens it.</summary>
     public KeyServiceClient Connect()
     {
-        var options = ProfileLocation.Load(ProfilePath).ToOptions();
+        var profile = ProfileLocation.Load(ProfilePath);
+        return Connect(profile, SessionFile.Of(profile).Read());
+    }
+
+    /// <summary>As <see cref="Connect()"/>, without the session that may be open: to open one.</summary>
+    public KeyServiceClient ConnectWithoutSession() => Connect(ProfileLocation.Load(ProfilePath), null);
+
+    /// <summary>Where the session of this profile is kept.</summary>
+    public SessionFile SessionFile => SessionFile.Of(ProfileLocation.Load(ProfilePath));
+
+    private static KeyServiceClient Connect(ClientProfile profile, byte[]? session)
+    {
+        var options = profile.ToOptions() with { SessionToken = session };
         SystemRoots.Ignore();
         return KeyServiceClient.Connect(options);
     }

@@ -31,6 +31,10 @@ internal static class ReasonAdvice
         "STORE_RESTORED" => "Have a security officer look at the restored database and accept it (keyservice store accept); decryption goes on meanwhile.",
         "BACKUP_UNAVAILABLE" => "Mount or free the destinations that the message names; keyservice backup list shows what stands where.",
         "STILL_NEEDED" => "Move or release what the message names first (keyservice key impact).",
+        "SESSION_REQUIRED" => "Log in (keyservice login); the first time enrol an authenticator application before (keyservice person enrol-second-factor).",
+        "SECOND_FACTOR_REFUSED" => "Wait for the application's next code, and check that its clock is right; three wrong ones in a row lock you.",
+        "SECOND_FACTOR_LOCKED" => "Ask another officer to unlock you (keyservice person unlock NAME).",
+        "STEP_UP_REQUIRED" => "Give a fresh code (keyservice session confirm) and call again within 5 minutes.",
         "SHUTTING_DOWN" => "Call again when the service is back.",
         _ => "See docs/cli.md for this reason.",
     };

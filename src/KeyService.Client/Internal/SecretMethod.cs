@@ -53,14 +53,19 @@ internal static class SecretBytes
     private const int DataKeyLength = 32;
 
     /// <summary>Copies a data key into locked memory and zeroes the message's own array, which nobody else reads.</summary>
-    public static SecretBuffer Take(ByteString bytes)
+    public static SecretBuffer Take(ByteString bytes) => Take(bytes, DataKeyLength);
+
+    /// <summary>The same of another secret.</summary>
+    /// <param name="bytes">The field of the message.</param>
+    /// <param name="length">The bytes that it must have.</param>
+    public static SecretBuffer Take(ByteString bytes, int length)
     {
         var memory = MemoryMarshal.AsMemory(bytes.Memory);
         try
         {
-            return memory.Length == DataKeyLength
+            return memory.Length == length
                 ? SecretBuffer.CopyOf(memory.Span)
-                : throw new KeyServiceException(ClientReason.Protocol, $"The service answered a data key of {memory.Length} bytes instead of 32.",
+                : throw new KeyServiceException(ClientReason.Protocol, $"The service answered a secret of {memory.Length} bytes instead of {length}.",
                     "Use a client and a server of the same release.");
         }
         finally

@@ -19,6 +19,9 @@ public static class InstallationKeys
     /// <summary>Label of the key under which audit records name contexts.</summary>
     public const string ContextDigest = "keyservice/v1/context-digest";
 
+    /// <summary>Label of the key that encrypts the seeds of second factors.</summary>
+    public const string SecondFactor = "keyservice/v1/second-factor";
+
     private const int MaxLabelLength = 64;
 
     /// <summary>What the integrity key MACs to give the key for <paramref name="label"/>.</summary>

@@ -14,7 +14,7 @@ internal sealed class AccessService(AccessRegister register, AccessAdministratio
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1000;
 
-    [Rpc(Permission.AdministerAccess, AuditEvent.PrincipalCreated)]
+    [Rpc(Permission.AdministerAccess, AuditEvent.PrincipalCreated, StepUp = true)]
     public override Task<CreatePrincipalResponse> CreatePrincipal(CreatePrincipalRequest request, ServerCallContext context)
     {
         var call = Authorized(context);
@@ -44,7 +44,7 @@ internal sealed class AccessService(AccessRegister register, AccessAdministratio
         return response;
     }
 
-    [Rpc(Permission.AdministerAccess, AuditEvent.PrincipalDisabled)]
+    [Rpc(Permission.AdministerAccess, AuditEvent.PrincipalDisabled, StepUp = true)]
     public override Task<DisablePrincipalResponse> DisablePrincipal(DisablePrincipalRequest request, ServerCallContext context)
     {
         var call = Authorized(context);
@@ -55,7 +55,7 @@ internal sealed class AccessService(AccessRegister register, AccessAdministratio
         });
     }
 
-    [Rpc(Permission.AdministerAccess, AuditEvent.GrantCreated)]
+    [Rpc(Permission.AdministerAccess, AuditEvent.GrantCreated, StepUp = true)]
     public override Task<CreateGrantResponse> CreateGrant(CreateGrantRequest request, ServerCallContext context)
     {
         var call = Authorized(context);
@@ -90,7 +90,7 @@ internal sealed class AccessService(AccessRegister register, AccessAdministratio
         return response;
     }
 
-    [Rpc(Permission.AdministerAccess, AuditEvent.GrantRevoked)]
+    [Rpc(Permission.AdministerAccess, AuditEvent.GrantRevoked, StepUp = true)]
     public override Task<RevokeGrantResponse> RevokeGrant(RevokeGrantRequest request, ServerCallContext context)
     {
         var call = Authorized(context);

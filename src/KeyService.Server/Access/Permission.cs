@@ -42,4 +42,7 @@ internal enum Permission
 
     /// <summary>Accepts a database that was restored to an earlier day, or a clock that was set back.</summary>
     AcceptStore = 23,
+
+    /// <summary>Ends sessions of people, unlocks them, takes lost second factors away.</summary>
+    AdministerPeople = 28,
 }

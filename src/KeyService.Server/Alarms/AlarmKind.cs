@@ -38,4 +38,10 @@ internal enum AlarmKind
 
     /// <summary>A server could not have its audit log signed for five minutes, or found it changed. Subject: the server.</summary>
     CheckpointMissing = 20,
+
+    /// <summary>Wrong codes locked a person. Subject: the person.</summary>
+    PersonLocked = 30,
+
+    /// <summary>A session came over another certificate than the one that opened it. Subject: the person.</summary>
+    SessionReplayed = 31,
 }

@@ -43,6 +43,8 @@ internal static class AlarmKinds
         AlarmKind.DestroyingKeyInUse => (AlarmSeverity.Critical, "Somebody still needs it: cancel the destruction, or move the caller to another key first."),
         AlarmKind.ClockJumped => (AlarmSeverity.Warning, "Compare the server's clock with a second source of time."),
         AlarmKind.CheckpointMissing => (AlarmSeverity.Critical, "Look at the HSM and the store in the status; without checkpoints what is recorded can be rewritten unnoticed."),
+        AlarmKind.PersonLocked => (AlarmSeverity.Critical, "Ask the person whether it was them; unlock if so (keyservice person unlock NAME), otherwise disable the principal."),
+        AlarmKind.SessionReplayed => (AlarmSeverity.Critical, "Somebody has the person's session token: end the session (keyservice session end ID) and look at the machine it was kept on."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

@@ -51,6 +51,31 @@ internal enum AuditEvent : ushort
     /// <summary>A connection behind which no registered, enabled principal stands called something.</summary>
     AuthenticationRefused = 207,
 
+    /// <summary>A seed for an authenticator application was shown to a person.</summary>
+    SecondFactorOffered = 240,
+    SecondFactorActivated = 241,
+    SessionOpened = 242,
+
+    /// <summary>A fresh code was given for an open session.</summary>
+    SessionConfirmed = 243,
+
+    /// <summary>By the person.</summary>
+    SessionClosed = 244,
+    OwnSessionRead = 245,
+    SessionsListed = 246,
+    SessionEndedByOfficer = 247,
+    PersonUnlocked = 248,
+
+    /// <summary>One officer asked for a lost second factor to be taken away, or a second one confirmed it; the detail says which.</summary>
+    SecondFactorReset = 249,
+    SecondFactorsListed = 250,
+
+    /// <summary>A session was used: noted once a minute.</summary>
+    SessionUsed = 251,
+
+    /// <summary>A session ended by its age.</summary>
+    SessionEnded = 252,
+
     KeyCreated = 300,
     KeyRead = 301,
     KeysListed = 302,

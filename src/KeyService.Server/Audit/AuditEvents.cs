@@ -27,6 +27,10 @@ internal static class AuditEvents
         AuditEvent.GrantCreated or AuditEvent.GrantRevoked => AuditEventType.Administer,
         AuditEvent.PrincipalsListed or AuditEvent.GrantsListed or AuditEvent.OwnAccessRead => AuditEventType.Read,
         AuditEvent.AuthenticationRefused => AuditEventType.Read,
+        AuditEvent.SecondFactorOffered or AuditEvent.SecondFactorActivated or AuditEvent.SecondFactorReset or AuditEvent.PersonUnlocked
+            or AuditEvent.SessionEndedByOfficer or AuditEvent.SessionOpened or AuditEvent.SessionConfirmed or AuditEvent.SessionClosed or AuditEvent.SessionUsed
+            or AuditEvent.SessionEnded => AuditEventType.Administer,
+        AuditEvent.OwnSessionRead or AuditEvent.SessionsListed or AuditEvent.SecondFactorsListed => AuditEventType.Read,
         AuditEvent.KeyCreated or AuditEvent.KeyRotated or AuditEvent.KeyWrapsReserved or AuditEvent.KeyVersionsPrepared
             or AuditEvent.KeyPolicyChanged or AuditEvent.KeyVersionStateChanged or AuditEvent.KeyUseMetered => AuditEventType.Administer,
         AuditEvent.KeyRead or AuditEvent.KeysListed or AuditEvent.KeyVersionsListed or AuditEvent.KeyTransitionsListed

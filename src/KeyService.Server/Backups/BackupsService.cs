@@ -17,7 +17,7 @@ internal sealed class BackupsService(BackupWriter writer, BackupQueries queries,
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1000;
 
-    [Rpc(Permission.ExportBackup, AuditEvent.BackupExportRequested)]
+    [Rpc(Permission.ExportBackup, AuditEvent.BackupExportRequested, StepUp = true)]
     public override async Task<ExportBundleResponse> ExportBundle(ExportBundleRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);

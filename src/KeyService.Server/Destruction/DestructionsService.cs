@@ -29,7 +29,7 @@ internal sealed class DestructionsService(
     private readonly DestructionTable _table = new(rows);
     private readonly KeyTables _keys = new(rows);
 
-    [Rpc(Permission.DestroyKey, AuditEvent.DestructionScheduled, PerKey = true)]
+    [Rpc(Permission.DestroyKey, AuditEvent.DestructionScheduled, PerKey = true, StepUp = true)]
     public override async Task<ScheduleDestructionResponse> ScheduleDestruction(ScheduleDestructionRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);

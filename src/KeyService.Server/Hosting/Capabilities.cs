@@ -10,6 +10,7 @@ using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Rotation;
+using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
 using KeyService.Server.SystemStatus;
 using KeyService.Server.Trust;
@@ -26,6 +27,7 @@ internal static class Capabilities
     {
         services.AddStorage();
         services.AddAccess();
+        services.AddSessions(configuration.People);
         services.AddAudit();
         services.AddAlarms(configuration.Alarms);
         services.AddCertificates();
@@ -44,6 +46,7 @@ internal static class Capabilities
     public static void MapCapabilities(this IEndpointRouteBuilder endpoints)
     {
         endpoints.MapRpc<AccessService>();
+        endpoints.MapRpc<SessionsService>();
         endpoints.MapRpc<AuditService>();
         endpoints.MapRpc<StoreService>();
         endpoints.MapRpc<AlarmsService>();

@@ -7,7 +7,9 @@ using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Keys;
+using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
+using Credential = KeyService.Server.Access.Credential;
 using Principal = KeyService.Server.Access.Principal;
 
 namespace KeyService.Server.Pipeline;
@@ -54,6 +56,12 @@ internal sealed class Call
 
     public Principal Principal { get; }
 
+    /// <summary>What the connection proved.</summary>
+    public Credential[] Credentials { get; init; } = [];
+
+    /// <summary>The person's session; null for others, and where none is needed.</summary>
+    public PersonSession? Session { get; init; }
+
     /// <summary>32 hexadecimal digits, the same in log, trace and audit record.</summary>
     public string TraceId => Record.TraceId;
 
@@ -68,6 +76,9 @@ internal sealed class Call
 
     /// <summary>True once the record of this call is durable, by <see cref="MutateAsync"/>.</summary>
     internal bool Recorded { get; private set; }
+
+    /// <summary>True when that record is of a refusal: the answer to it needs none of its own.</summary>
+    internal bool RefusalRecorded { get; private set; }
 
     /// <summary>True once the pipeline ended the call; until then the transport alone did.</summary>
     internal bool Concluded { get; set; }
@@ -124,6 +135,30 @@ internal sealed class Call
 
     /// <summary>Whether a grant gives the declared permission on this key with this context.</summary>
     public bool Covers(string keyName, EncryptionContext? context) => _access(Principal, Rpc.Permission, keyName, context);
+
+    /// <summary>
+    /// Changes state without keeping the answer: for calls whose answer is a secret, or good once. The change and its audit record become durable
+    /// in one commit. A change may refuse and still change something (a wrong code is counted): the refusal that it returns is recorded with it and thrown.
+    /// </summary>
+    /// <param name="change">Runs inside the transaction. Null when it is done; what it throws undoes it.</param>
+    /// <exception cref="Refusal">What <paramref name="change"/> returns or throws.</exception>
+    public async Task ChangeAsync(Func<IStoreTransaction, Task<Refusal?>> change)
+    {
+        DemandAuthorized();
+        Refusal? refusal = null;
+        await _store.CommitAsync(Record, async transaction =>
+        {
+            refusal = await change(transaction);
+            Record.Outcome = refusal is null ? AuditOutcome.Success : AuditOutcome.Refused;
+            Record.Reason = refusal is null ? "" : RefusalStatus.NameOf(refusal.Reason);
+        }, CancellationToken.None);
+        Recorded = true;
+        if (refusal is not null)
+        {
+            RefusalRecorded = true;
+            throw refusal;
+        }
+    }
 
     /// <summary>
     /// Changes state: the change, its audit record and the answer kept under <paramref name="requestId"/> for 24 hours

@@ -4,6 +4,7 @@ using Grpc.Core;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
+using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
 using KeyService.Server.Telemetry;
 
@@ -15,7 +16,7 @@ namespace KeyService.Server.Pipeline;
 /// </summary>
 internal sealed class CallGate(
     CallRecorder recorder, CallAdmission admission, AccessRegister access, ContextDigests contexts, IStore store, RequestLedger requests,
-    TimeProvider time, IHostApplicationLifetime lifetime, CallLog log) : IMiddleware
+    TimeProvider time, IHostApplicationLifetime lifetime, CallLog log, PersonGate? people = null) : IMiddleware
 {
     private const int MaxRecordedLength = 128;
 
@@ -63,7 +64,8 @@ internal sealed class CallGate(
         };
         try
         {
-            var principal = Authenticate(context, record);
+            var peer = PeerOfConnection.Of(context);
+            var principal = Authenticate(context, peer, record);
             if (lifetime.ApplicationStopping.IsCancellationRequested)
                 throw Refusal.ShuttingDown();
             if (rpc is null)
@@ -71,8 +73,12 @@ internal sealed class CallGate(
                 record.Detail = OneLine.Of(method, MaxRecordedLength);
                 throw Refusal.Unimplemented(record.Detail);
             }
+            var session = people is null ? null : await people.AdmitAsync(
+                principal, peer, rpc, context.Request.Headers[PersonGate.TokenHeader], record, context.RequestAborted);
             var call = new Call(rpc, method, principal, record, started, access.Allows, contexts, store, requests)
             {
+                Credentials = peer.Credentials,
+                Session = session,
                 CancellationToken = context.RequestAborted,
             };
             context.Features.Set(call);
@@ -94,9 +100,8 @@ internal sealed class CallGate(
         }
     }
 
-    private Principal Authenticate(HttpContext context, AuditRecordDraft record)
+    private Principal Authenticate(HttpContext context, Peer peer, AuditRecordDraft record)
     {
-        var peer = PeerOfConnection.Of(context);
         record.Source = peer.Source;
         record.Authentication = peer.Authentication;
         if (access.Find(peer.Credentials) is { } principal && time.GetUtcNow() < peer.NotAfter)

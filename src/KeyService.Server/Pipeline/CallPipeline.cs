@@ -135,6 +135,8 @@ internal sealed class CallPipeline(
             log.Failed(call.Method, failure.ReasonName, call.TraceId, exception);
         else
             log.Refused(call.Method, failure.ReasonName, call.TraceId);
+        if (call.RefusalRecorded)
+            return failure.Answer;
         call.Record.Outcome = failure.Outcome;
         call.Record.Reason = failure.ReasonName;
         try

@@ -12,12 +12,13 @@ internal static class RefusalStatus
     /// <summary>The status code that reason.proto gives <paramref name="reason"/>.</summary>
     public static StatusCode CodeOf(Reason reason) => reason switch
     {
-        Reason.UnknownPrincipal => StatusCode.Unauthenticated,
+        Reason.UnknownPrincipal or Reason.SessionRequired or Reason.SecondFactorRefused => StatusCode.Unauthenticated,
         Reason.AccessDenied => StatusCode.PermissionDenied,
         Reason.DecryptionFailed or Reason.InvalidArgument or Reason.InvalidContext or Reason.BatchTooLarge => StatusCode.InvalidArgument,
         Reason.AlreadyExists or Reason.RequestIdReused => StatusCode.AlreadyExists,
         Reason.NotFound => StatusCode.NotFound,
-        Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded => StatusCode.FailedPrecondition,
+        Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded
+            or Reason.SecondFactorLocked or Reason.StepUpRequired => StatusCode.FailedPrecondition,
         Reason.KeyExhausted or Reason.Overloaded => StatusCode.ResourceExhausted,
         Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown or Reason.BackupUnavailable
             => StatusCode.Unavailable,

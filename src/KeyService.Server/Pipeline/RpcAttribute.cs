@@ -26,6 +26,15 @@ internal sealed class RpcAttribute(Permission permission, AuditEvent auditEvent)
     public AuditEvent Opened { get; init; }
 
     /// <summary>
+    /// A person must have given a code of the second factor within the last minutes: changes of privileges, export, destruction
+    /// (<see cref="Sessions.SessionLimits.Fresh"/>).
+    /// </summary>
+    public bool StepUp { get; init; }
+
+    /// <summary>Makes a session, or leads there: asked of a person by the first factor alone.</summary>
+    public bool BeforeSession { get; init; }
+
+    /// <summary>
     /// A stream that stays for days and is nearly always still: it takes a place of its own kind, so that listeners keep no bulk stream out.
     /// </summary>
     public bool Listens { get; init; }

@@ -5,6 +5,7 @@ using KeyService.Server.Backups;
 using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
+using KeyService.Server.Sessions;
 
 namespace KeyService.Server.Trust;
 
@@ -15,6 +16,8 @@ internal static class DecidingTables
     public static IReadOnlyList<DecidingTable> All { get; } =
     [
         .. AccessRows.Deciding,
+        .. SecondFactorTable.Deciding,
+        .. SessionTable.Deciding,
         .. KeyTables.Deciding,
         .. KeyMaterialTables.Deciding,
         .. KeyTransitionTable.Deciding,

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using KeyService.Crypto;
 using KeyService.Fuzz.Engine;
 using KeyService.Server.Access;
 using KeyService.Server.Keys;
@@ -42,7 +43,23 @@ internal static class NameTargets
             MaxLength = 700, Words = ["spiffe://"u8.ToArray(), "://"u8.ToArray(), "%"u8.ToArray(), "["u8.ToArray()],
             Seeds = () => VectorSeeds.Texts("spiffe://hospital/ehr", "urn:uuid:1", new string('a', 64), new string('A', 64), new string('g', 64), "https://x/ y", "file:///", "", "https://[::1"),
         },
+        new("one-time-code", [typeof(OneTimePassword)], OneTimeCode)
+        {
+            MaxLength = 16, Words = ["0"u8.ToArray(), "9"u8.ToArray(), " "u8.ToArray(), "-"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("000000", "999999", "012345", "12345", "1234567", "12345a", "-12345", "", " 12345"),
+        },
     ];
+
+    private static Outcome OneTimeCode(byte[] input)
+    {
+        if (!OneTimePassword.TryParse(input, out int code))
+        {
+            Unless(code == 0, "what is refused gives nothing");
+            return Outcome.Refused(Outcome.Step(input.Length));
+        }
+        UnlessSame(input, Encoding.ASCII.GetBytes(code.ToString("D6", System.Globalization.CultureInfo.InvariantCulture)), "what parses is written again");
+        return Outcome.Taken(Outcome.Step(code));
+    }
 
     private static Outcome Name(byte[] input)
     {

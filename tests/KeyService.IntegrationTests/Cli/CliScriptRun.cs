@@ -37,6 +37,8 @@ internal sealed class CliScriptRun(ServiceFixture service)
             ["SERVICE"] = service.Directory,
             ["REPOSITORY"] = Infrastructure.RepositoryRoot,
             ["HOME"] = directory,
+            ["XDG_RUNTIME_DIR"] = null,
+            ["XDG_CONFIG_HOME"] = null,
         };
         var result = await Command.RunAsync("/bin/bash", ["-c", step.Command], environment, input: null, directory);
         var wrong = new[]

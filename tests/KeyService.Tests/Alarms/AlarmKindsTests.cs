@@ -20,6 +20,8 @@ public sealed class AlarmKindsTests
         10 destroying-key-in-use Critical
         11 clock-jumped Warning
         20 checkpoint-missing Critical
+        30 person-locked Critical
+        31 session-replayed Critical
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

@@ -33,6 +33,19 @@ public sealed class AuditEventsTests
             205 grant-revoked Administer
             206 own-access-read Read
             207 authentication-refused Read
+            240 second-factor-offered Administer
+            241 second-factor-activated Administer
+            242 session-opened Administer
+            243 session-confirmed Administer
+            244 session-closed Administer
+            245 own-session-read Read
+            246 sessions-listed Read
+            247 session-ended-by-officer Administer
+            248 person-unlocked Administer
+            249 second-factor-reset Administer
+            250 second-factors-listed Read
+            251 session-used Administer
+            252 session-ended Administer
             300 key-created Administer
             301 key-read Read
             302 keys-listed Read

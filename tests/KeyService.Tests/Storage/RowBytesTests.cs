@@ -3,6 +3,7 @@ using System.Text;
 using KeyService.Crypto;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
 
 namespace KeyService.Tests.Storage;
@@ -41,6 +42,23 @@ public sealed class RowBytesTests : IDisposable
                 await table.UpdateAsync(transaction, Principal with { Disabled = true, Revision = 2 });
                 await table.InsertAsync(transaction, Grant);
                 await table.InsertAsync(transaction, Grant with { Id = 1, ExpireTime = null, ContextConstraint = EncryptionContext.Empty });
+                var factor = new SecondFactor
+                {
+                    Principal = "ada", Seed = [1, 2, 3], State = SecondFactorState.Active, OfferTime = At(0), ActivateTime = At(1), LastStep = 5, Failures = 1,
+                    LockTime = At(2), ResetAskedBy = "ben", ResetAskTime = At(3), Revision = 1,
+                };
+                await new SecondFactorTable(rows).WriteAsync(transaction, factor);
+                await new SecondFactorTable(rows).WriteAsync(transaction, factor with
+                {
+                    Seed = [], State = SecondFactorState.Removed, ActivateTime = null, Failures = 0, LockTime = null, ResetAskedBy = null, ResetAskTime = null, Revision = 2,
+                });
+                var session = new PersonSession
+                {
+                    TokenHash = new string('a', 64), Principal = "ada", Binding = "key:00", OpenTime = At(0), LastUseTime = At(1), ProofTime = At(2),
+                    EndTime = null, End = null, EndedBy = null, Revision = 1,
+                };
+                await new SessionTable(rows).WriteAsync(transaction, session);
+                await new SessionTable(rows).WriteAsync(transaction, session.Over(SessionEnd.Ended, At(3), "ben"));
                 await new RequestLedger(rows).RememberAsync(transaction, "alice", "id-1", "/Rotate", new byte[32], [1, 2]);
             },
             CancellationToken.None);
@@ -50,7 +68,7 @@ public sealed class RowBytesTests : IDisposable
         byte[] constraint = [0, 1, 0, 6, .. "tenant"u8, 0, 5, .. "north"u8];
         foreach (var row in new[]
         {
-            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 2L),
+            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 3L),
             Row("register_state", "principals", 0L, 0L),
             Row("register_state", "alarms", 0L, 0L),
             Row("register_state", "keys", 0L, 0L),
@@ -65,6 +83,10 @@ public sealed class RowBytesTests : IDisposable
             Row("grants", unchecked((long)0xfedcba9876543210), "alice", "encrypt,decrypt", "ehr/*", constraint, Now + 1_000_000_000, Now, 0L, 1L),
             Row("grants", 1L, "alice", "encrypt,decrypt", "ehr/*", new byte[2], null, Now, 0L, 1L),
             Row("requests", "alice", "id-1", "/Rotate", new byte[32], new byte[] { 1, 2 }, Now, 1L),
+            Row("second_factors", "ada", new byte[] { 1, 2, 3 }, 2L, Now, Now + 100, 5L, 1L, Now + 200, "ben", Now + 300, 1L),
+            Row("second_factors", "ada", Array.Empty<byte>(), 3L, Now, null, 5L, 0L, null, null, null, 2L),
+            Row("person_sessions", new string('a', 64), "ada", "key:00", Now, Now + 100, Now + 200, null, null, null, 1L),
+            Row("person_sessions", new string('a', 64), "ada", "key:00", Now, Now + 100, Now + 200, Now + 300, 4L, "ben", 2L),
             Row("page-token", "ListGrants", "alice", "0a"),
         })
         {
@@ -79,6 +101,8 @@ public sealed class RowBytesTests : IDisposable
         var mac = System.Security.Cryptography.HMACSHA256.HashData(Convert.FromHexString("1963d554a5b687e874515f2a370e44fea2a6bee3e83d1766ff7bf1297a94e5c4"), row);
         Assert.Equal("efdbff7879183ee7a2609f19dcd02a581029cb18d376614e3a8fd935e6ab0cdb", Convert.ToHexStringLower(mac));
     }
+
+    private static DateTimeOffset At(int ticks) => UnixTime.FromNanoseconds(Now + (100 * ticks));
 
     private static Principal Principal => new()
     {

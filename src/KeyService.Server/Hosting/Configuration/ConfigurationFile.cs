@@ -96,6 +96,7 @@ internal static class ConfigurationFile
             Postgres = postgres,
             Telemetry = ReadTelemetry(root.Section("telemetry")),
             Limits = ReadLimits(root.Section("limits")),
+            People = ReadPeople(root.Section("people"), profile),
             Rotation = ReadRotation(root.Section("rotation")),
             Alarms = ReadAlarms(root.Section("alarms")),
             Backup = ReadBackup(root.Section("backup")),
@@ -179,6 +180,14 @@ internal static class ConfigurationFile
             TimeSpan.FromSeconds(section.Whole("metricSeconds", 1, 3600, 30)));
         section.Finish();
         return telemetry;
+    }
+
+    private static PeopleConfiguration ReadPeople(ConfigurationSection section, ServerProfile profile)
+    {
+        var people = new PeopleConfiguration(
+            section.Choice("secondFactor", profile == ServerProfile.Production, ("required", true), ("optional", false)));
+        section.Finish();
+        return people;
     }
 
     private static RotationConfiguration ReadRotation(ConfigurationSection section)

@@ -40,6 +40,8 @@ internal sealed record ServerConfiguration
 
     public required LimitsConfiguration Limits { get; init; }
 
+    public required PeopleConfiguration People { get; init; }
+
     public required RotationConfiguration Rotation { get; init; }
 
     public required AlarmsConfiguration Alarms { get; init; }

@@ -1,5 +1,6 @@
 using KeyService.Grpc;
 using KeyService.Server.Pipeline;
+using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
 using KeyService.Server.Telemetry;
 using KeyService.Server.Trust;
@@ -28,6 +29,7 @@ internal static class ServerHost
         services.AddSingleton(configuration.Telemetry.OtlpEndpoint is null ? core.Store : new ObservedStore(core.Store));
         services.AddSingleton(core.Rows);
         services.AddSingleton(core.Contexts);
+        services.AddSingleton(new SeedVault(core.Rows, core.InstallationId));
         services.AddSingleton(core.Access);
         services.AddSingleton<ListenerLog>();
         services.AddSingleton<ConnectionPlaces>();

@@ -13,12 +13,13 @@ namespace KeyService.Server.Hosting;
 /// </summary>
 internal sealed class ServiceCore : IAsyncDisposable
 {
-    private ServiceCore(HsmToken hsm, IStore store, RowAuthenticator rows, ContextDigests contexts, AccessRegister access)
+    private ServiceCore(HsmToken hsm, IStore store, RowAuthenticator rows, ContextDigests contexts, AccessRegister access, byte[] installationId)
     {
         Hsm = hsm;
         Store = store;
         Rows = rows;
         Contexts = contexts;
+        InstallationId = installationId;
         Access = access;
     }
 
@@ -29,6 +30,9 @@ internal sealed class ServiceCore : IAsyncDisposable
     public RowAuthenticator Rows { get; }
 
     public ContextDigests Contexts { get; }
+
+    /// <summary>16 bytes.</summary>
+    public byte[] InstallationId { get; }
 
     public AccessRegister Access { get; }
 
@@ -52,7 +56,7 @@ internal sealed class ServiceCore : IAsyncDisposable
             var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
             var installation = await Installation.ReadAsync(store, cancellation);
             var contexts = await ContextDigests.DeriveAsync(rows, installation!.Id, cancellation);
-            return new ServiceCore(hsm, store, rows, contexts, access);
+            return new ServiceCore(hsm, store, rows, contexts, access, installation.Id);
         }
         catch (Exception exception)
         {
