@@ -485,6 +485,113 @@ P256_BASE = (0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
 SPKI_START = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 
 
+# ---------------------------------------------------------------- grant terms
+EXACT, PREFIX, ONE_OF = 1, 2, 3
+
+
+def terms_rule(key, kind, values, count=None):
+    out = struct.pack(">H", len(key)) + key + bytes([kind]) + struct.pack(">H", len(values) if count is None else count)
+    for value in values:
+        out += struct.pack(">H", len(value)) + value
+    return out
+
+
+def terms_quota(measure, window, limit):
+    return struct.pack(">BBQ", measure, window, limit)
+
+
+def terms(rules, quotas, fmt=1, rule_count=None, quota_count=None, tail=b""):
+    return (bytes([fmt, len(rules) if rule_count is None else rule_count]) + b"".join(terms_rule(*rule) for rule in rules)
+            + bytes([len(quotas) if quota_count is None else quota_count]) + b"".join(terms_quota(*quota) for quota in quotas) + tail)
+
+
+def make_grant_terms():
+    ehr = (b"table", PREFIX, [b"ehr/"])
+    tenants = (b"tenant", ONE_OF, [b"north", b"south"])
+    daily = (2, 2, 10000)
+    many = [f"v{i:02d}".encode() for i in range(64)]
+    positive = [
+        ("example", [ehr, tenants], [daily]),
+        ("a quota alone", [], [(1, 1, 1)]),
+        ("every quota, to the limit", [], [(m, w, (1 << 53) - 1) for m in (1, 2, 3) for w in (1, 2)]),
+        ("exact beside a prefix", [(b"a", EXACT, [b""]), ehr], []),
+        ("exact and a quota", [(b"tenant", EXACT, [b"north"])], [daily]),
+        ("every delimiter", [(bytes([97 + i]), PREFIX, [b"x" + d]) for i, d in enumerate((b"/", b":", b".", b"|", b"#"))], []),
+        ("sixteen rules", [(f"k{i:02d}".encode(), PREFIX, [b"/"]) for i in range(16)], []),
+        ("sixty-four values", [(b"tenant", ONE_OF, many)], []),
+        ("values by bytes, not by UTF-16 units", [(b"k", ONE_OF, ["\uFF01".encode(), "\U0001F511".encode()])], []),
+    ]
+    negative = [
+        ("nothing", b""),
+        ("another format", terms([ehr], [], fmt=2)),
+        ("plain: no rule, no quota", terms([], [])),
+        ("plain: exact only", terms([(b"tenant", EXACT, [b"north"])], [])),
+        ("keys not ascending", terms([tenants, ehr], [])),
+        ("a key twice", terms([ehr, ehr], [])),
+        ("kind 0", terms([(b"k", 0, [b"v"])], [daily])),
+        ("kind 4", terms([(b"k", 4, [b"v"])], [daily])),
+        ("exact with two values", terms([(b"k", EXACT, [b"a", b"b"])], [daily])),
+        ("prefix with two values", terms([(b"k", PREFIX, [b"a/", b"b/"])], [])),
+        ("a set of one", terms([(b"k", ONE_OF, [b"a"])], [])),
+        ("a set of none", terms([(b"k", ONE_OF, [])], [])),
+        ("a set of sixty-five", terms([(b"k", ONE_OF, [f"v{i:02d}".encode() for i in range(65)])], [])),
+        ("a set out of order", terms([(b"k", ONE_OF, [b"b", b"a"])], [])),
+        ("a value twice in a set", terms([(b"k", ONE_OF, [b"a", b"a"])], [])),
+        ("a prefix that ends at no delimiter", terms([(b"k", PREFIX, [b"st-mary"])], [])),
+        ("a prefix that ends at a hyphen", terms([(b"k", PREFIX, [b"st-"])], [])),
+        ("an empty prefix", terms([(b"k", PREFIX, [b""])], [])),
+        ("an empty key", terms([(b"", PREFIX, [b"a/"])], [])),
+        ("a key of 256 bytes", terms([(b"k" * 256, PREFIX, [b"a/"])], [])),
+        ("a value of 1025 bytes", terms([(b"k", PREFIX, [b"a" * 1024 + b"/"])], [])),
+        ("no UTF-8", terms([(b"k", PREFIX, [b"\xc3/"])], [])),
+        ("U+FFFD", terms([(b"k", PREFIX, ["\uFFFD/".encode()])], [])),
+        ("U+0000", terms([(b"k\0", PREFIX, [b"a/"])], [])),
+        ("seventeen rules", terms([(f"k{i:02d}".encode(), PREFIX, [b"/"]) for i in range(17)], [])),
+        ("fewer rules than said", terms([ehr], [], rule_count=2)),
+        ("more rules than said", terms([ehr, tenants], [], rule_count=1)),
+        ("measure 0", terms([ehr], [(0, 1, 5)])),
+        ("measure 4", terms([ehr], [(4, 1, 5)])),
+        ("window 0", terms([ehr], [(1, 0, 5)])),
+        ("window 3", terms([ehr], [(1, 3, 5)])),
+        ("limit 0", terms([ehr], [(1, 1, 0)])),
+        ("limit 2^53", terms([ehr], [(1, 1, 1 << 53)])),
+        ("limit below zero", terms([ehr], [(1, 1, (1 << 64) - 1)])),
+        ("quotas out of order", terms([], [(2, 1, 5), (1, 1, 5)])),
+        ("a quota twice", terms([], [(1, 1, 5), (1, 1, 6)])),
+        ("more quotas than said", terms([], [(1, 1, 5), (1, 2, 6)], quota_count=1)),
+        ("a byte too many", terms([ehr], [daily], tail=b"\0")),
+        ("a byte too few", terms([ehr], [daily])[:-1]),
+        ("over 8192 bytes", terms([(f"k{i}".encode(), PREFIX, [b"a" * 1023 + b"/"]) for i in range(8)], [])),
+    ]
+    met = [
+        ("prefix goes on", [ehr], {"table": "ehr/labs"}, True),
+        ("prefix itself", [ehr], {"table": "ehr/"}, False),
+        ("prefix without its delimiter", [ehr], {"table": "ehrlabs"}, False),
+        ("prefix of another case", [ehr], {"table": "EHR/labs"}, False),
+        ("in the set", [tenants], {"tenant": "south"}, True),
+        ("not in the set", [tenants], {"tenant": "east"}, False),
+        ("begins like one of the set", [tenants], {"tenant": "northern"}, False),
+        ("absent key", [tenants], {"table": "ehr/labs"}, False),
+        ("no pair at all", [ehr], {}, False),
+        ("both rules and more", [ehr, tenants], {"table": "ehr/labs", "tenant": "north", "row": "17"}, True),
+        ("one rule of two", [ehr, tenants], {"table": "ehr/labs", "tenant": "east"}, False),
+        ("exact empty value", [(b"a", EXACT, [b""]), ehr], {"a": "", "table": "ehr/x"}, True),
+        ("absent is not empty", [(b"a", EXACT, [b""]), ehr], {"table": "ehr/x"}, False),
+    ]
+    return {
+        "spec": "docs/spec/grant-terms.md",
+        "positive": [{
+            "name": name,
+            "rules": [{"key": key.decode(), "kind": kind, "values": [value.decode() for value in values]} for key, kind, values in rules],
+            "quotas": [list(quota) for quota in quotas],
+            "encoded": terms(rules, quotas).hex(),
+            "text": base64.urlsafe_b64encode(terms(rules, quotas)).decode().rstrip("="),
+        } for name, rules, quotas in positive],
+        "negative": [{"name": name, "encoded": encoded.hex()} for name, encoded in negative],
+        "met": [{"name": name, "encoded": terms(rules, []).hex(), "context": list(map(list, pairs.items())), "met": answer} for name, rules, pairs, answer in met],
+    }
+
+
 def p256_add(a, b):
     if a is None or b is None:
         return a or b
@@ -1120,7 +1227,7 @@ def make_approvals():
 
 for name, make in (("installation-keys", make_installation_keys), ("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
-                   ("key-blob", make_key_blob), ("audit-log", make_audit_log), ("approvals", make_approvals)):
+                   ("key-blob", make_key_blob), ("audit-log", make_audit_log), ("approvals", make_approvals), ("grant-terms", make_grant_terms)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:
         json.dump(make(), out, indent=1)
         out.write("\n")

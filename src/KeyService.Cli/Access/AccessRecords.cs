@@ -22,13 +22,21 @@ internal static class AccessRecords
         ["id"] = grant.Id,
         ["principal"] = grant.Principal,
         ["key_pattern"] = grant.KeyPattern,
-        ["permissions"] = grant.Permissions.ToList(),
+        ["permissions"] = grant.Permissions.Concat(grant.Roles.Select(role => $"role:{role}")).ToList(),
         ["context"] = grant.ContextConstraint?.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Value)).ToList() ?? [],
         ["expire_time"] = Times.Of(grant.ExpireTime),
         ["revoked"] = grant.Revoked,
     }
     .Detail("create_time", Times.Of(grant.CreateTime))
-    .Detail("revision", grant.Revision);
+    .Detail("revision", grant.Revision)
+    .Detail("context_rules", grant.ContextRules.Select(TextOf).ToList())
+    .Detail("quotas", grant.Quotas.Select(TextOf).ToList());
+
+    public static string TextOf(ContextRule rule) => rule.RuleCase == ContextRule.RuleOneofCase.Prefix
+        ? $"{rule.Key}={rule.Prefix}*"
+        : $"{rule.Key} in ({string.Join(", ", rule.OneOf?.Values ?? [])})";
+
+    public static string TextOf(Quota quota) => new Crypto.Quota((Crypto.QuotaMeasure)quota.Measure, (Crypto.QuotaWindow)quota.Window, quota.Limit).ToString();
 
     private static string? CredentialType(Credential? credential) => credential?.CredentialCase switch
     {

@@ -7,7 +7,7 @@ internal static class ContextPairs
 {
     public static EncryptionContext Parse(IEnumerable<string> arguments) => EncryptionContext.Create(arguments.Select(ParsePair));
 
-    private static KeyValuePair<string, string> ParsePair(string argument)
+    public static KeyValuePair<string, string> ParsePair(string argument)
     {
         var at = argument.IndexOf('=', StringComparison.Ordinal);
         return at > 0

@@ -43,20 +43,30 @@ public sealed class AccessCalls
             runner, (token, o) => access.ListPrincipalsAsync(new ListPrincipalsRequest { PageSize = Pages.Size, PageToken = token }, o),
             page => page.Principals, page => page.NextPageToken, cancellation);
 
-    /// <summary>Grants permissions on a key pattern to a principal, when the context holds the given pairs, until a time or for good.</summary>
+    /// <summary>
+    /// Grants permissions and roles on a key pattern to a principal, until a time or for good, within terms: what the context must hold (an
+    /// <see cref="EncryptionContext"/> for exact pairs), and how much may be done.
+    /// </summary>
     public async Task<Grant> CreateGrantAsync(
-        string principal, IEnumerable<string> permissions, string keyPattern, EncryptionContext contextConstraint, DateTimeOffset? expires = null,
-        string? requestId = null, CancellationToken cancellation = default)
+        string principal, IEnumerable<string> permissions, string keyPattern, GrantTerms terms, DateTimeOffset? expires = null,
+        IEnumerable<string>? roles = null, string? requestId = null, CancellationToken cancellation = default)
     {
+        ArgumentNullException.ThrowIfNull(terms);
         var request = new CreateGrantRequest
         {
             RequestId = RequestId.OrNew(requestId),
             Principal = principal,
             KeyPattern = keyPattern,
-            ContextConstraint = Contexts.ToMessage(contextConstraint),
+            ContextConstraint = Contexts.ToMessage(terms.Constraint.ExactPairs()),
             ExpireTime = expires is { } time ? Timestamp.FromDateTimeOffset(time) : null,
         };
         request.Permissions.AddRange(permissions);
+        request.Roles.AddRange(roles ?? []);
+        request.ContextRules.AddRange(terms.Constraint.Rules.Where(rule => rule.Kind != ContextRuleKind.Exact).Select(ToMessage));
+        request.Quotas.AddRange(terms.Quotas.Select(quota => new Protocol.V1.Quota
+        {
+            Measure = (Protocol.V1.QuotaMeasure)quota.Measure, Window = (Protocol.V1.QuotaWindow)quota.Window, Limit = quota.Limit,
+        }));
         return (await runner.UnaryAsync(o => access.CreateGrantAsync(request, o), cancellation).ConfigureAwait(false)).Grant;
     }
 
@@ -82,4 +92,15 @@ public sealed class AccessCalls
             return DateTimeOffset.TryParse(headers.GetValue("date"), System.Globalization.CultureInfo.InvariantCulture,
                 System.Globalization.DateTimeStyles.AssumeUniversal, out var time) ? time : (DateTimeOffset?)null;
         }, cancellation);
+
+    private static Protocol.V1.ContextRule ToMessage(Crypto.ContextRule rule)
+    {
+        if (rule.Kind == ContextRuleKind.Prefix)
+        {
+            return new() { Key = rule.Key, Prefix = rule.Values[0] };
+        }
+        var message = new Protocol.V1.ContextRule { Key = rule.Key, OneOf = new ValueSet() };
+        message.OneOf.Values.AddRange(rule.Values);
+        return message;
+    }
 }

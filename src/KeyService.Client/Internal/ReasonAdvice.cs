@@ -7,6 +7,7 @@ internal static class ReasonAdvice
     {
         "UNKNOWN_PRINCIPAL" => "Have this certificate or user id registered (keyservice principal create), or use the profile of a principal that is.",
         "ACCESS_DENIED" => "Check the key's name (keyservice key list) and your grants (keyservice whoami), or ask an administrator for a grant.",
+        "SEPARATION_OF_DUTIES" => "Have an access manager revoke one of the two grants (keyservice grant list --principal NAME), or use another principal.",
         "DECRYPTION_FAILED" => "Check key, context and that the data is whole; damaged data has to come from another copy.",
         "INVALID_ARGUMENT" => "Correct what the message names and call again.",
         "INVALID_CONTEXT" => "Give at most 16 pairs KEY=VALUE of valid UTF-8, no key twice, at most 4 KiB together.",

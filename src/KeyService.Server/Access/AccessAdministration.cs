@@ -69,23 +69,12 @@ internal sealed class AccessAdministration(AccessRegister register, RowAuthentic
     public async Task<Grant> CreateGrantAsync(IStoreTransaction transaction, GrantRequest request)
     {
         var principal = Known(request.Principal);
-        if (AccessRules.Violation(register.Current, principal, request, time.GetUtcNow()) is { } rule)
+        if (AccessRules.Violation(register.Current, principal, request, time.GetUtcNow(), register.Separation) is { } rule)
         {
             throw Refusal.InvalidArgument("permissions", rule);
         }
 
-        var grant = new Grant
-        {
-            Id = NewId(),
-            Principal = request.Principal,
-            Permissions = request.Permissions,
-            KeyPattern = request.KeyPattern,
-            ContextConstraint = request.ContextConstraint,
-            ExpireTime = request.ExpireTime,
-            CreateTime = transaction.Time,
-            Revoked = false,
-            Revision = 1,
-        };
+        var grant = request.ToGrant(NewId(), transaction.Time);
         await _table.InsertAsync(transaction, grant);
         transaction.OnCommitted(() => register.Apply(grant));
         return grant;
@@ -118,7 +107,7 @@ internal sealed class AccessAdministration(AccessRegister register, RowAuthentic
 
     private void DemandAnAdministrator(AccessSnapshot after, string field)
     {
-        if (!AccessRules.LeavesAnAdministrator(after, time.GetUtcNow()))
+        if (!AccessRules.LeavesAnAdministrator(after, time.GetUtcNow(), register.Separation))
         {
             throw Refusal.InvalidArgument(field, "nobody would be left who can administer access; create another administrator first");
         }

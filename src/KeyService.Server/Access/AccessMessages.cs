@@ -3,6 +3,10 @@ using Google.Protobuf.WellKnownTypes;
 using KeyService.Crypto;
 using KeyService.Protocol.V1;
 using KeyService.Server.Pipeline;
+using ContextRule = KeyService.Crypto.ContextRule;
+using Quota = KeyService.Crypto.Quota;
+using QuotaMeasure = KeyService.Crypto.QuotaMeasure;
+using QuotaWindow = KeyService.Crypto.QuotaWindow;
 using Wire = KeyService.Protocol.V1;
 
 namespace KeyService.Server.Access;
@@ -34,7 +38,13 @@ internal static class AccessMessages
             Revision = grant.Revision,
         };
         message.Permissions.AddRange(grant.PermissionNames);
-        message.ContextConstraint.Entries.AddRange(grant.ContextConstraint.Pairs.Select(pair => new ContextEntry { Key = pair.Key, Value = pair.Value }));
+        message.Roles.AddRange(grant.Roles.Select(role => role.Name));
+        message.ContextConstraint.Entries.AddRange(grant.ContextConstraint.ExactPairs().Pairs.Select(pair => new ContextEntry { Key = pair.Key, Value = pair.Value }));
+        message.ContextRules.AddRange(grant.ContextConstraint.Rules.Where(rule => rule.Kind != ContextRuleKind.Exact).Select(ToMessage));
+        message.Quotas.AddRange(grant.Quotas.Select(quota => new Wire.Quota
+        {
+            Measure = (Wire.QuotaMeasure)quota.Measure, Window = (Wire.QuotaWindow)quota.Window, Limit = quota.Limit,
+        }));
         return message;
     }
 
@@ -77,7 +87,19 @@ internal static class AccessMessages
             ? pattern
             : throw Refusal.InvalidArgument("key_pattern", "a key's name, a name followed by /*, or *; at most 128 characters"),
         ConstraintOf(request),
-        ExpireTimeOf(request, now));
+        ExpireTimeOf(request, now))
+    {
+        Roles = RolesOf(request),
+        Quotas = QuotasOf(request),
+    };
+
+    /// <summary>What is granted, in one line for the audit record; of the constraint the number of its rules, because a record is kept for longer than a context.</summary>
+    public static string LineOf(GrantRequest request)
+    {
+        var line = $"{string.Join(',', request.Permissions.Select(Permissions.NameOf).Concat(request.Roles.Select(role => Role.RowPrefix + role.Name)))} on {request.KeyPattern}";
+        line += request.ContextConstraint.Rules.Count == 0 ? "" : $", {request.ContextConstraint.Rules.Count} context rules";
+        return request.Quotas.Count == 0 ? line : $"{line}, {string.Join(' ', request.Quotas)}";
+    }
 
     public static ulong GrantIdOf(RevokeGrantRequest request) =>
         request.Id.Length == 16 && ulong.TryParse(request.Id, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var id)
@@ -94,9 +116,9 @@ internal static class AccessMessages
 
     private static Permission[] PermissionsOf(CreateGrantRequest request)
     {
-        if (request.Permissions.Count == 0)
+        if (request.Permissions.Count == 0 && request.Roles.Count == 0)
         {
-            throw Refusal.InvalidArgument("permissions", "at least one");
+            throw Refusal.InvalidArgument("permissions", "at least one permission or role");
         }
 
         var permissions = new SortedSet<Permission>();
@@ -116,15 +138,67 @@ internal static class AccessMessages
         return [.. permissions];
     }
 
-    private static EncryptionContext ConstraintOf(CreateGrantRequest request)
+    private static List<Role> RolesOf(CreateGrantRequest request)
+    {
+        var roles = new List<Role>();
+        for (var i = 0; i < request.Roles.Count; i++)
+        {
+            var role = Role.Find(request.Roles[i])
+                ?? throw Refusal.InvalidArgument($"roles[{i}]", $"one of {string.Join(", ", Role.All)}");
+            roles.Add(roles.Contains(role) ? throw Refusal.InvalidArgument($"roles[{i}]", "no role twice") : role);
+        }
+
+        roles.Sort((left, right) => string.CompareOrdinal(left.Name, right.Name));
+        return roles;
+    }
+
+    private static ContextConstraint ConstraintOf(CreateGrantRequest request)
     {
         try
         {
-            return EncryptionContext.Create((request.ContextConstraint?.Entries ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value)));
+            ContextConstraint exact = EncryptionContext.Create((request.ContextConstraint?.Entries ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value)));
+            return GrantTerms.Create(ContextConstraint.Create(exact.Rules.Concat(request.ContextRules.Select(RuleOf))), []).Constraint;
         }
         catch (InvalidContextException e)
         {
             throw Refusal.InvalidContext("context_constraint", e.Message.TrimEnd('.'));
+        }
+    }
+
+    private static ContextRule RuleOf(Wire.ContextRule rule, int index) => rule.RuleCase switch
+    {
+        Wire.ContextRule.RuleOneofCase.Prefix => ContextRule.Prefix(rule.Key, rule.Prefix),
+        Wire.ContextRule.RuleOneofCase.OneOf => ContextRule.OneOf(rule.Key, rule.OneOf.Values),
+        _ => throw Refusal.InvalidArgument($"context_rules[{index}]", "a prefix or a set of values"),
+    };
+
+    private static Wire.ContextRule ToMessage(ContextRule rule)
+    {
+        if (rule.Kind == ContextRuleKind.Prefix)
+        {
+            return new() { Key = rule.Key, Prefix = rule.Values[0] };
+        }
+
+        var message = new Wire.ContextRule { Key = rule.Key, OneOf = new ValueSet() };
+        message.OneOf.Values.AddRange(rule.Values);
+        return message;
+    }
+
+    private static IReadOnlyList<Quota> QuotasOf(CreateGrantRequest request)
+    {
+        if (request.Quotas.Count > 0)
+        {
+            throw new Refusal(Reason.Unimplemented, "quotas: this server does not count yet, and grants none that would not hold.");
+        }
+
+        try
+        {
+            var quotas = request.Quotas.Select(quota => new Quota((QuotaMeasure)(byte)Math.Clamp((int)quota.Measure, 0, 255), (QuotaWindow)(byte)Math.Clamp((int)quota.Window, 0, 255), quota.Limit));
+            return GrantTerms.Create(ContextConstraint.Empty, quotas).Quotas;
+        }
+        catch (InvalidContextException e)
+        {
+            throw Refusal.InvalidArgument("quotas", e.Message.TrimEnd('.'));
         }
     }
 

@@ -13,6 +13,9 @@ internal sealed class AccessRegister(TimeProvider time)
     private volatile AccessSnapshot _snapshot = AccessSnapshot.Empty;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Which forbidden pairs hold; set before the first call is answered.</summary>
+    public SeparationLevel Separation { get; set; }
+
     /// <summary>Everything at one instant.</summary>
     public AccessSnapshot Current => _snapshot;
 
@@ -71,11 +74,15 @@ internal sealed class AccessRegister(TimeProvider time)
     }
 
     /// <summary>
-    /// Whether a grant covers this now. <paramref name="keyName"/> null asks whether any key is covered (calls that name none).
-    /// A constraint is met when each of its pairs stands in <paramref name="context"/> with just that value; null is the empty context.
+    /// Whether a grant covers this now, and which. <paramref name="keyName"/> null asks whether any key is covered (calls that name none).
+    /// <paramref name="context"/> null is the empty context.
     /// </summary>
+    public AccessDecision Decide(Principal principal, Permission permission, string? keyName, EncryptionContext? context) =>
+        _snapshot.Decide(principal.Name, permission, keyName, context, time.GetUtcNow(), Separation);
+
+    /// <summary>As <see cref="Decide"/>, for whoever needs no more than the answer.</summary>
     public bool Allows(Principal principal, Permission permission, string? keyName, EncryptionContext? context) =>
-        _snapshot.Allows(principal.Name, permission, keyName, context, time.GetUtcNow());
+        Decide(principal, permission, keyName, context).IsAllowed;
 
     /// <summary>For <see cref="IStoreTransaction.OnCommitted"/> and for what other servers changed: takes over a new state of a principal.</summary>
     public void Apply(Principal principal)

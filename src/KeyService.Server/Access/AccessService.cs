@@ -60,7 +60,7 @@ internal sealed class AccessService(AccessRegister register, AccessAdministratio
     {
         var call = Authorized(context);
         var wanted = AccessMessages.ToGrantRequest(request, time.GetUtcNow());
-        call.Record.Detail = $"grant to {wanted.Principal}: {string.Join(',', wanted.Permissions.Select(Permissions.NameOf))} on {wanted.KeyPattern}";
+        call.Record.Detail = $"grant to {wanted.Principal}: {AccessMessages.LineOf(wanted)}";
         return MutateAsync(call, request.RequestId, request, async transaction =>
         {
             var grant = await administration.CreateGrantAsync(transaction, wanted);

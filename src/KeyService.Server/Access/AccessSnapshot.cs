@@ -10,15 +10,15 @@ internal sealed class AccessSnapshot
         ImmutableSortedDictionary.Create<string, Principal>(StringComparer.Ordinal),
         ImmutableDictionary<Credential, Principal>.Empty,
         ImmutableSortedDictionary<ulong, Grant>.Empty,
-        ImmutableDictionary.Create<string, ImmutableArray<Grant>>(StringComparer.Ordinal));
+        ImmutableDictionary.Create<string, HeldGrants>(StringComparer.Ordinal));
 
-    private readonly ImmutableDictionary<string, ImmutableArray<Grant>> _grantsOf;
+    private readonly ImmutableDictionary<string, HeldGrants> _grantsOf;
 
     private AccessSnapshot(
         ImmutableSortedDictionary<string, Principal> principals,
         ImmutableDictionary<Credential, Principal> byCredential,
         ImmutableSortedDictionary<ulong, Grant> grants,
-        ImmutableDictionary<string, ImmutableArray<Grant>> grantsOf)
+        ImmutableDictionary<string, HeldGrants> grantsOf)
     {
         Principals = principals;
         ByCredential = byCredential;
@@ -35,29 +35,38 @@ internal sealed class AccessSnapshot
     public ImmutableSortedDictionary<ulong, Grant> Grants { get; }
 
     /// <summary>Grants of a principal, in the order of their ids, expired and revoked ones too.</summary>
-    public ImmutableArray<Grant> GrantsOf(string principal) => _grantsOf.TryGetValue(principal, out var grants) ? grants : [];
+    public ImmutableArray<Grant> GrantsOf(string principal) => _grantsOf.TryGetValue(principal, out var held) ? held.Grants : [];
 
-    public bool Allows(string principal, Permission permission, string? keyName, EncryptionContext? context, DateTimeOffset now)
+    /// <summary>Whether a grant covers this at <paramref name="now"/>, and by which one.</summary>
+    public AccessDecision Decide(string principal, Permission permission, string? keyName, EncryptionContext? context, DateTimeOffset now, SeparationLevel level)
     {
         if (!Principals.TryGetValue(principal, out var registered) || registered.Disabled)
         {
-            return false;
+            return AccessDecision.Denied;
         }
 
         if (permission == Permission.None)
         {
-            return true;
+            return AccessDecision.Allowed;
         }
 
-        foreach (var grant in GrantsOf(principal))
+        if (!_grantsOf.TryGetValue(principal, out var held))
+        {
+            return AccessDecision.Denied;
+        }
+
+        foreach (var grant in held.Grants)
         {
             if (grant.IsEffective(now) && grant.Covers(permission, keyName, context))
             {
-                return true;
+                // Looked at closely only for who could hold a forbidden pair at all: nobody, as long as every grant came through the rules.
+                return held.MayConflict && Separation.Refusing(permission, [.. held.Grants.Where(each => each.IsEffective(now))], level) is { } pair
+                    ? AccessDecision.OfPair(pair)
+                    : AccessDecision.By(grant);
             }
         }
 
-        return false;
+        return AccessDecision.Denied;
     }
 
     /// <summary>All at once, for a load.</summary>
@@ -66,7 +75,7 @@ internal sealed class AccessSnapshot
         principals.ToImmutableDictionary(each => each.Credential),
         grants.ToImmutableSortedDictionary(each => each.Id, each => each),
         grants.GroupBy(each => each.Principal, StringComparer.Ordinal)
-            .ToImmutableDictionary(group => group.Key, group => group.OrderBy(each => each.Id).ToImmutableArray(), StringComparer.Ordinal));
+            .ToImmutableDictionary(group => group.Key, group => HeldGrants.Of([.. group.OrderBy(each => each.Id)]), StringComparer.Ordinal));
 
     public AccessSnapshot With(Principal principal) => new(
         Principals.SetItem(principal.Name, principal), ByCredential.SetItem(principal.Credential, principal), Grants, _grantsOf);
@@ -75,6 +84,13 @@ internal sealed class AccessSnapshot
     {
         var others = GrantsOf(grant.Principal).Where(other => other.Id != grant.Id);
         var grants = others.Append(grant).OrderBy(each => each.Id).ToImmutableArray();
-        return new AccessSnapshot(Principals, ByCredential, Grants.SetItem(grant.Id, grant), _grantsOf.SetItem(grant.Principal, grants));
+        return new AccessSnapshot(Principals, ByCredential, Grants.SetItem(grant.Id, grant), _grantsOf.SetItem(grant.Principal, HeldGrants.Of(grants)));
+    }
+
+    /// <param name="MayConflict">Whether those that are not revoked would hold a forbidden pair if all were in force at once.</param>
+    private sealed record HeldGrants(ImmutableArray<Grant> Grants, bool MayConflict)
+    {
+        public static HeldGrants Of(ImmutableArray<Grant> grants) =>
+            new(grants, Separation.Find([.. grants.Where(grant => !grant.Revoked)], SeparationLevel.Strict) is not null);
     }
 }

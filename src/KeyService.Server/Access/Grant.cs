@@ -20,13 +20,22 @@ internal sealed record Grant
     /// </summary>
     public IReadOnlyList<string> LaterPermissions { get; init; } = [];
 
-    /// <summary>All names, as the row and the API have them.</summary>
+    /// <summary>Roles by name, ascending, none twice.</summary>
+    public IReadOnlyList<Role> Roles { get; init; } = [];
+
+    /// <summary>Every permission that it gives, by itself or by a role.</summary>
+    public IEnumerable<Permission> Allowed => Roles.Count == 0 ? Permissions : Permissions.Concat(Roles.SelectMany(role => role.Permissions));
+
+    /// <summary>All names, as the API has them: permissions of this version and of later ones.</summary>
     public IEnumerable<string> PermissionNames => Permissions.Select(Access.Permissions.NameOf).Concat(LaterPermissions);
 
     public required KeyPattern KeyPattern { get; init; }
 
-    /// <summary>Every pair must stand in the request's context with just this value.</summary>
-    public required EncryptionContext ContextConstraint { get; init; }
+    /// <summary>What the request's context must hold.</summary>
+    public required ContextConstraint ContextConstraint { get; init; }
+
+    /// <summary>How much may be done under it.</summary>
+    public IReadOnlyList<Quota> Quotas { get; init; } = [];
 
     /// <summary>First instant at which it no longer allows anything; null: does not expire.</summary>
     public required DateTimeOffset? ExpireTime { get; init; }
@@ -42,20 +51,25 @@ internal sealed record Grant
 
     public bool IsEffective(DateTimeOffset now) => !Revoked && (ExpireTime is not { } end || now < end);
 
-    /// <summary>Whether permission, key and context fit; <see cref="IsEffective"/> is another question.</summary>
-    public bool Covers(Permission permission, string? keyName, EncryptionContext? context) =>
-        Permissions.Contains(permission) && (keyName is null || KeyPattern.Covers(keyName)) && IsMetBy(context);
-
-    private bool IsMetBy(EncryptionContext? context)
+    public bool Gives(Permission permission)
     {
-        foreach (var (key, value) in ContextConstraint.Pairs)
+        if (Permissions.Contains(permission))
         {
-            if (context?[key] is not { } given || !string.Equals(given, value, StringComparison.Ordinal))
+            return true;
+        }
+
+        foreach (var role in Roles)
+        {
+            if (role.Permissions.Contains(permission))
             {
-                return false;
+                return true;
             }
         }
 
-        return true;
+        return false;
     }
+
+    /// <summary>Whether permission, key and context fit; <see cref="IsEffective"/> is another question.</summary>
+    public bool Covers(Permission permission, string? keyName, EncryptionContext? context) =>
+        Gives(permission) && (keyName is null || KeyPattern.Covers(keyName)) && ContextConstraint.IsMetBy(context);
 }

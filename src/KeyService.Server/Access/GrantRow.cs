@@ -28,7 +28,7 @@ internal sealed class GrantRow
 
     public string Principal { get; set; } = "";
 
-    /// <summary>Names, ascending by number, joined by commas.</summary>
+    /// <summary>What is granted, as <see cref="GrantText"/> writes it.</summary>
     public string Permissions { get; set; } = "";
 
     public string KeyPattern { get; set; } = "";
@@ -51,9 +51,9 @@ internal sealed class GrantRow
     {
         Id = unchecked((long)grant.Id),
         Principal = grant.Principal,
-        Permissions = string.Join(',', grant.PermissionNames),
+        Permissions = GrantText.Of(grant),
         KeyPattern = grant.KeyPattern.Text,
-        ContextConstraint = grant.ContextConstraint.Encoded.ToArray(),
+        ContextConstraint = GrantText.PlainConstraintOf(grant).Encoded.ToArray(),
         ExpiresAt = grant.ExpireTime is { } end ? UnixTime.Nanoseconds(end) : null,
         CreatedAt = UnixTime.Nanoseconds(grant.CreateTime),
         Revoked = grant.Revoked ? 1 : 0,
@@ -72,33 +72,18 @@ internal sealed class GrantRow
     /// <exception cref="StoreOpenException">A newer version restricted the grant in a way that this one does not know: refused rather than misread.</exception>
     public Grant ToGrant()
     {
-        var permissions = new List<Permission>();
-        var later = new List<string>();
-        foreach (var name in Permissions.Split(','))
-        {
-            if (!Access.Permissions.TryParse(name, out var permission))
-            {
-                later.Add(name);
-            }
-            else if (later.Count == 0)
-            {
-                permissions.Add(permission);
-            }
-            else
-            {
-                // New permissions have higher numbers. In another order the row could not be written back as it is.
-                throw Unknown($"permission {later[0]}");
-            }
-        }
-
+        var text = GrantText.TryParse(Permissions, out var read, out var unknown) ? read : throw Unknown($"permission {unknown}");
+        var pairs = EncryptionContext.TryParse(ContextConstraint, out var context) ? context : throw Unknown("context constraint");
         return new Grant
         {
             Id = unchecked((ulong)Id),
             Principal = Principal,
-            Permissions = permissions,
-            LaterPermissions = later,
+            Permissions = text.Permissions,
+            LaterPermissions = text.LaterPermissions,
+            Roles = text.Roles,
             KeyPattern = Access.KeyPattern.TryParse(KeyPattern, out var pattern) ? pattern : throw Unknown($"key pattern {KeyPattern}"),
-            ContextConstraint = EncryptionContext.TryParse(ContextConstraint, out var context) ? context : throw Unknown("context constraint"),
+            ContextConstraint = text.Terms is not { } terms ? pairs : pairs.Pairs.Count == 0 ? terms.Constraint : throw Unknown("context constraint beside terms"),
+            Quotas = text.Terms?.Quotas ?? [],
             ExpireTime = ExpiresAt is { } end ? UnixTime.FromNanoseconds(end) : null,
             CreateTime = UnixTime.FromNanoseconds(CreatedAt),
             Revoked = Revoked != 0,

@@ -45,4 +45,7 @@ internal enum Permission
 
     /// <summary>Ends sessions of people, unlocks them, takes lost second factors away.</summary>
     AdministerPeople = 28,
+
+    /// <summary>Reads who may do what: the access matrix, and why something is allowed or not.</summary>
+    ReadAccess = 38,
 }

@@ -51,6 +51,9 @@ internal enum AuditEvent : ushort
     /// <summary>A connection behind which no registered, enabled principal stands called something.</summary>
     AuthenticationRefused = 207,
 
+    /// <summary>A principal that holds both sides of a forbidden pair called what belongs to one of them; the detail names the method and the pair.</summary>
+    ForbiddenPairRefused = 208,
+
     /// <summary>A seed for an authenticator application was shown to a person.</summary>
     SecondFactorOffered = 240,
     SecondFactorActivated = 241,

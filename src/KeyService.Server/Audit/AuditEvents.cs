@@ -27,6 +27,7 @@ internal static class AuditEvents
         AuditEvent.GrantCreated or AuditEvent.GrantRevoked => AuditEventType.Administer,
         AuditEvent.PrincipalsListed or AuditEvent.GrantsListed or AuditEvent.OwnAccessRead => AuditEventType.Read,
         AuditEvent.AuthenticationRefused => AuditEventType.Read,
+        AuditEvent.ForbiddenPairRefused => AuditEventType.Administer,
         AuditEvent.SecondFactorOffered or AuditEvent.SecondFactorActivated or AuditEvent.SecondFactorReset or AuditEvent.PersonUnlocked
             or AuditEvent.SessionEndedByOfficer or AuditEvent.SessionOpened or AuditEvent.SessionConfirmed or AuditEvent.SessionClosed or AuditEvent.SessionUsed
             or AuditEvent.SessionEnded => AuditEventType.Administer,

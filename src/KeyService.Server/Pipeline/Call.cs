@@ -14,8 +14,8 @@ using Principal = KeyService.Server.Access.Principal;
 
 namespace KeyService.Server.Pipeline;
 
-/// <summary>Whether a grant allows this: the access register's Allows.</summary>
-internal delegate bool AccessCheck(Principal principal, Permission permission, string? keyName, EncryptionContext? context);
+/// <summary>Whether a grant allows this: the access register's Decide.</summary>
+internal delegate AccessDecision AccessCheck(Principal principal, Permission permission, string? keyName, EncryptionContext? context);
 
 /// <summary>
 /// One call on its way: who calls, whether it was allowed, and the audit record that is written for it. The pipeline makes
@@ -110,13 +110,25 @@ internal sealed class Call
             Record.Key = keyName.Length <= MaxKeyNameLength ? keyName : keyName[..MaxKeyNameLength];
         if (context is not null)
             Names(context);
-        if (Rpc.Permission != Permission.None && !_access(Principal, Rpc.Permission, keyName, context))
+        if (Rpc.Permission != Permission.None && !IsAllowed(keyName, context))
             throw Refusal.AccessDenied();
         Authorized = true;
     }
 
     /// <summary>The record names the context by its keyed digest.</summary>
     public void Names(EncryptionContext context) => Record.ContextDigest = _contexts.Of(context);
+
+    private bool IsAllowed(string? keyName, EncryptionContext? context)
+    {
+        var decision = _access(Principal, Rpc.Permission, keyName, context);
+        if (decision.ForbiddenPair is { } pair)
+        {
+            Record.Event = AuditEvent.ForbiddenPairRefused;
+            Record.Detail = $"{Method.TrimStart('/')}: holds {pair}";
+            throw Refusal.SeparationOfDuties(Principal.Name, pair);
+        }
+        return decision.IsAllowed;
+    }
 
     /// <summary>A version is processed with: of a compromised one the caller and the record are told (NIST SP 800-57 part 1, 7.5).</summary>
     public void WarnOf(KeyVersionRow version)
@@ -134,7 +146,8 @@ internal sealed class Call
     public void AuthorizeItems() => Authorized = true;
 
     /// <summary>Whether a grant gives the declared permission on this key with this context.</summary>
-    public bool Covers(string keyName, EncryptionContext? context) => _access(Principal, Rpc.Permission, keyName, context);
+    /// <exception cref="Refusal">SEPARATION_OF_DUTIES.</exception>
+    public bool Covers(string keyName, EncryptionContext? context) => IsAllowed(keyName, context);
 
     /// <summary>
     /// Changes state without keeping the answer: for calls whose answer is a secret, or good once. The change and its audit record become durable

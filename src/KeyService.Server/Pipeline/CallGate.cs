@@ -75,7 +75,7 @@ internal sealed class CallGate(
             }
             var session = people is null ? null : await people.AdmitAsync(
                 principal, peer, rpc, context.Request.Headers[PersonGate.TokenHeader], record, context.RequestAborted);
-            var call = new Call(rpc, method, principal, record, started, access.Allows, contexts, store, requests)
+            var call = new Call(rpc, method, principal, record, started, access.Decide, contexts, store, requests)
             {
                 Credentials = peer.Credentials,
                 Session = session,

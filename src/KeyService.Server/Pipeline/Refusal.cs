@@ -48,6 +48,10 @@ internal sealed class Refusal : Exception
     public static Refusal AccessDenied() => new(Reason.AccessDenied,
         "Access denied, or no such key. Ask an administrator for a grant that covers this key, operation and context.");
 
+    /// <summary>The caller holds both sides of a forbidden pair; <paramref name="pair"/> says what meets.</summary>
+    public static Refusal SeparationOfDuties(string principal, string pair) => new(Reason.SeparationOfDuties,
+        $"'{principal}' holds {pair}, which may not meet in one hand: both are refused. Ask an access manager to revoke one of the two.");
+
     /// <summary>Damaged, made under another key or context, or not made here: one answer on purpose.</summary>
     public static Refusal DecryptionFailed() => new(Reason.DecryptionFailed,
         "The ciphertext does not open. Give the context it was made with, byte for byte, and the bytes as they were answered.");

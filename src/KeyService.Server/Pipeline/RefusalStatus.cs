@@ -13,7 +13,7 @@ internal static class RefusalStatus
     public static StatusCode CodeOf(Reason reason) => reason switch
     {
         Reason.UnknownPrincipal or Reason.SessionRequired or Reason.SecondFactorRefused => StatusCode.Unauthenticated,
-        Reason.AccessDenied => StatusCode.PermissionDenied,
+        Reason.AccessDenied or Reason.SeparationOfDuties => StatusCode.PermissionDenied,
         Reason.DecryptionFailed or Reason.InvalidArgument or Reason.InvalidContext or Reason.BatchTooLarge => StatusCode.InvalidArgument,
         Reason.AlreadyExists or Reason.RequestIdReused => StatusCode.AlreadyExists,
         Reason.NotFound => StatusCode.NotFound,

@@ -28,6 +28,16 @@ internal static class ContextTargets
             MaxLength = 6000, Words = [[0xD8, 0x00], [0xDC, 0x00], [0xFF, 0xFD], [0, 0], [0xDB, 0xFF, 0xDF, 0xFF]],
             Seeds = () => VectorSeeds.Hex("context", "encoded", "positive").Select(seed => (seed.Name, seed.Input[2..])),
         },
+        new("grant-terms", [typeof(GrantTerms)], Terms)
+        {
+            MaxLength = 9000, Words = [.. Words, [1], [2], [3], "ehr/"u8.ToArray(), [0, 0, 0, 0, 0, 0, 0, 1]],
+            Seeds = () => VectorSeeds.Hex("grant-terms", "encoded", "positive", "negative"),
+        },
+        new("quota", [typeof(Quota)], QuotaText)
+        {
+            MaxLength = 64, Words = ["calls/"u8.ToArray(), "items/"u8.ToArray(), "bytes/"u8.ToArray(), "hour="u8.ToArray(), "day="u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("calls/hour=1", "items/day=10000", "bytes/day=9007199254740991", "calls/week=5", "calls/hour=01"),
+        },
     ];
 
     private static Outcome Encoded(byte[] input)
@@ -41,6 +51,30 @@ internal static class ContextTargets
         UnlessSame(input, EncryptionContext.Create(context.Pairs).Encoded, "its pairs make the same bytes");
         UnlessSame(input, EncryptionContext.Create(context.Pairs.Reverse()).Encoded, "its pairs in another order make the same bytes");
         return Outcome.Taken((context.Pairs.Count * 16) + Outcome.Step(input.Length));
+    }
+
+    private static Outcome Terms(byte[] input)
+    {
+        if (!GrantTerms.TryParse(input, out GrantTerms terms))
+        {
+            Unless(ReferenceEquals(terms, GrantTerms.None), "what is refused gives no terms");
+            return Outcome.Refused(input.Length < 2 ? -1 : Outcome.Step(input[1]));
+        }
+        UnlessSame(input, terms.Encode(), "what parses is its own encoding");
+        UnlessSame(input, GrantTerms.Create(ContextConstraint.Create(terms.Constraint.Rules.Reverse()), terms.Quotas.Reverse()).Encode(), "its parts in another order make the same bytes");
+        Unless(terms.Constraint.Rules.Count == 0 || !terms.Constraint.IsMetBy(null), "no context meets no rule");
+        return Outcome.Taken((terms.Constraint.Rules.Count * 8) + terms.Quotas.Count);
+    }
+
+    private static Outcome QuotaText(byte[] input)
+    {
+        string text = System.Text.Encoding.Latin1.GetString(input);
+        if (!Quota.TryParse(text, out Quota quota))
+        {
+            return Outcome.Refused(Outcome.Step(input.Length));
+        }
+        Unless(quota.IsValid && quota.ToString() == text, "what parses is written as it was");
+        return Outcome.Taken((int)quota.Measure);
     }
 
     // Pairs as they come over the wire: key and value, each behind two bytes of length, clamped to what there is.

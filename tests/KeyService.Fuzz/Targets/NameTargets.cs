@@ -37,6 +37,11 @@ internal static class NameTargets
         {
             MaxLength = 2048, Words = ["="u8.ToArray(), " "u8.ToArray(), "\n"u8.ToArray(), "AAAA"u8.ToArray(), "+"u8.ToArray(), "/"u8.ToArray()], Seeds = PageTokenSeeds,
         },
+        new("grant-text", [typeof(GrantText)], Granted)
+        {
+            MaxLength = 512, Words = ["if:"u8.ToArray(), "terms:"u8.ToArray(), "role:"u8.ToArray(), ","u8.ToArray(), "encrypt"u8.ToArray(), "auditor"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("encrypt", "encrypt,decrypt", "role:auditor", "read-key,role:auditor,role:data-user", "if:decrypt,terms:AQABAgIAAAAAAAAnEA", "read-key,divine-keys", "read-key,divine-keys,encrypt", "terms:", ""),
+        },
         new("permission", [typeof(Permissions)], PermissionName) { MaxLength = 64, Seeds = () => VectorSeeds.Texts([.. Enum.GetNames<Permission>().Select(KebabName.Of), "", "Encrypt"]) },
         new("credential", [typeof(Credential)], OneCredential)
         {
@@ -132,6 +137,19 @@ internal static class NameTargets
         }
         yield return ("other-filter", Encoding.UTF8.GetBytes(Seal("other/", "ehr/one")));
         yield return ("padded", Encoding.UTF8.GetBytes(Seal("ehr/", "") + "=="));
+    }
+
+    private static Outcome Granted(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        if (!GrantText.TryParse(text, out GrantText granted, out string unknown))
+        {
+            Unless(unknown.Length > 0, "a refusal names what it does not know");
+            return Outcome.Refused();
+        }
+        Unless(granted.ToString() == text, "what is taken is written back as it was");
+        Unless(granted.Terms is null || !granted.Terms.IsPlain, "plain terms have no form");
+        return Outcome.Taken((granted.Permissions.Count * 4) + granted.Roles.Count);
     }
 
     private static Outcome PermissionName(byte[] input)

@@ -33,6 +33,7 @@ public sealed class AuditEventsTests
             205 grant-revoked Administer
             206 own-access-read Read
             207 authentication-refused Read
+            208 forbidden-pair-refused Administer
             240 second-factor-offered Administer
             241 second-factor-activated Administer
             242 session-opened Administer

@@ -22,6 +22,7 @@ public sealed class FailureTests
     [Theory]
     [InlineData("ACCESS_DENIED", 3)]
     [InlineData("UNKNOWN_PRINCIPAL", 3)]
+    [InlineData("SEPARATION_OF_DUTIES", 3)]
     [InlineData("DECRYPTION_FAILED", 4)]
     [InlineData("HSM_UNAVAILABLE", 5)]
     [InlineData("UNREACHABLE", 5)]

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Text.Json;
 using KeyService.Hsm;
+using KeyService.Server.Access;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Backups;
@@ -100,6 +101,7 @@ internal static class ConfigurationFile
             Rotation = ReadRotation(root.Section("rotation")),
             Alarms = ReadAlarms(root.Section("alarms")),
             Backup = ReadBackup(root.Section("backup")),
+            Access = ReadAccess(root.Section("access")),
         };
     }
 
@@ -200,6 +202,16 @@ internal static class ConfigurationFile
         };
         section.Finish();
         return rotation;
+    }
+
+    private static AccessConfiguration ReadAccess(ConfigurationSection section)
+    {
+        var access = new AccessConfiguration
+        {
+            Separation = section.Choice("separation", SeparationLevel.Standard, ("standard", SeparationLevel.Standard), ("strict", SeparationLevel.Strict)),
+        };
+        section.Finish();
+        return access;
     }
 
     private static AlarmsConfiguration ReadAlarms(ConfigurationSection section)

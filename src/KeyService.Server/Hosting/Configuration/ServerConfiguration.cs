@@ -1,5 +1,6 @@
 using System.Net;
 using KeyService.Hsm;
+using KeyService.Server.Access;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Backups;
@@ -47,6 +48,8 @@ internal sealed record ServerConfiguration
     public required AlarmsConfiguration Alarms { get; init; }
 
     public required BackupConfiguration Backup { get; init; }
+
+    public AccessConfiguration Access { get; init; } = new();
 
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.

@@ -54,6 +54,8 @@ internal sealed class ServiceCore : IAsyncDisposable
             }
             var rows = await LoadIntegrityKeyAsync(store, hsm, configuration, cancellation);
             var access = await AccessRegister.LoadAsync(store, rows, time, cancellation);
+            access.Separation = configuration.Access.Separation;
+            DemandAnAdministrator(access, time);
             var installation = await Installation.ReadAsync(store, cancellation);
             var contexts = await ContextDigests.DeriveAsync(rows, installation!.Id, cancellation);
             return new ServiceCore(hsm, store, rows, contexts, access, installation.Id);
@@ -67,6 +69,17 @@ internal sealed class ServiceCore : IAsyncDisposable
             if (StartUpFailure.Of(exception) is { } failure)
                 throw failure;
             throw;
+        }
+    }
+
+    // Only a stricter configuration can bring this about: no change of access is taken that would.
+    private static void DemandAnAdministrator(AccessRegister access, TimeProvider time)
+    {
+        if (access.Separation == SeparationLevel.Strict && !AccessRules.LeavesAnAdministrator(access.Current, time.GetUtcNow(), access.Separation))
+        {
+            throw new StartUpException(ExitCode.Configuration,
+                "access.separation is \"strict\", and whoever administers access here administers keys too, so nobody could administer access. "
+                + "With \"standard\", give another principal the role access-manager first.");
         }
     }
 
