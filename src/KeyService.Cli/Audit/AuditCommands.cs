@@ -6,7 +6,10 @@ namespace KeyService.Cli.Audit;
 /// <summary><c>keyservice audit …</c></summary>
 internal static class AuditCommands
 {
-    public static Command Create() => new("audit", "Read the audit log") { Tail(), AuditSearchCommand.Create() };
+    public static Command Create() => new("audit", "Read, export and verify the audit log")
+    {
+        Tail(), AuditSearchCommand.Create(), AuditExportCommand.Create(), AuditVerifyCommand.Create(), AuditKeyCommands.Key(), AuditKeyCommands.Checkpoint(),
+    };
 
     private static Command Tail()
     {

@@ -50,7 +50,7 @@ internal static class CommandRunner
         }
         catch (Exception e)
         {
-            return errors.Write(interruption.Token.IsCancellationRequested ? new OperationCanceledException("", e) : e);
+            return errors.Write(interruption.Token.IsCancellationRequested && e is not CliError { ExitCode: ExitCode.Interrupted } ? new OperationCanceledException("", e) : e);
         }
     }
 }

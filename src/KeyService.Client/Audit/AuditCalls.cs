@@ -49,4 +49,30 @@ public sealed class AuditCalls
             yield return call.ResponseStream.Current.Record;
         }
     }
+
+    /// <summary>Public keys of the logs, oldest first, and the newest signed checkpoint of the directory.</summary>
+    public Task<GetLogKeysResponse> LogKeysAsync(CancellationToken cancellation = default) =>
+        runner.UnaryAsync(o => audit.GetLogKeysAsync(new GetLogKeysRequest(), o), cancellation);
+
+    /// <summary>The entries of one log up to a signed checkpoint, which stands in the first answer.</summary>
+    public async IAsyncEnumerable<ExportLogResponse> ExportLogAsync(
+        ExportLogRequest request, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        using var call = audit.ExportLog(request, new CallOptions(cancellationToken: cancellation));
+        while (true)
+        {
+            try
+            {
+                if (!await call.ResponseStream.MoveNext(cancellation).ConfigureAwait(false))
+                {
+                    yield break;
+                }
+            }
+            catch (RpcException e)
+            {
+                throw FaultDecoder.Decode(e, runner.Endpoint, cancellation);
+            }
+            yield return call.ResponseStream.Current;
+        }
+    }
 }

@@ -50,6 +50,23 @@ public static partial class DurableFile
         Flush(directory);
     }
 
+    /// <summary>syncfs of the file system that holds a directory: for many files at once.</summary>
+    /// <exception cref="IOException">The directory cannot be opened, or something may not be on the disk.</exception>
+    public static void FlushFileSystem(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        int descriptor;
+        while ((descriptor = Open(path, ReadOnly)) < 0)
+        {
+            ThrowUnlessInterrupted($"Cannot open the directory {path}");
+        }
+        using var directory = new SafeFileHandle(descriptor, ownsHandle: true);
+        while (SyncFileSystem(directory) != 0)
+        {
+            ThrowUnlessInterrupted("syncfs failed");
+        }
+    }
+
     /// <summary>Writes a whole file so that, whatever happens, the path names the old content or the new one.</summary>
     /// <param name="path">Replaced if it exists.</param>
     /// <param name="contents">All of it.</param>
@@ -139,6 +156,9 @@ public static partial class DurableFile
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(SafeFileHandle file);
+
+    [LibraryImport("libc", EntryPoint = "syncfs", SetLastError = true)]
+    private static partial int SyncFileSystem(SafeFileHandle file);
 
     [LibraryImport("libc", EntryPoint = "posix_fadvise")]
     private static partial int FileAdvice(SafeFileHandle file, long offset, long length, int advice);

@@ -48,4 +48,7 @@ internal enum Permission
 
     /// <summary>Reads who may do what: the access matrix, and why something is allowed or not.</summary>
     ReadAccess = 38,
+
+    /// <summary>Takes the audit log out whole.</summary>
+    ExportAudit = 24,
 }

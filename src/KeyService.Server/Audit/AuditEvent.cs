@@ -138,6 +138,13 @@ internal enum AuditEvent : ushort
     /// <summary>The directory log was signed.</summary>
     AuditDirectorySigned = 604,
 
+    /// <summary>Public keys and the newest checkpoint of the logs were read.</summary>
+    AuditLogKeysRead = 605,
+
+    /// <summary>Somebody begins to take a log out whole.</summary>
+    AuditExportOpened = 606,
+    AuditExportClosed = 607,
+
     /// <summary>A stretch of the log was taken into the index of the search.</summary>
     AuditIndexExtended = 670,
     AuditSearched = 671,

@@ -1,6 +1,9 @@
+using Google.Protobuf;
 using Grpc.Core;
+using KeyService.Crypto.Logs;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
+using KeyService.Server.Audit.Export;
 using KeyService.Server.Audit.Search;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -10,9 +13,12 @@ namespace KeyService.Server.Audit;
 
 /// <summary>RPCs of audit.proto.</summary>
 internal sealed class AuditService(
-    AuditLog current, AccessRegister access, AuditSearch search, ContextDigests contexts, PageTokens pageTokens)
+    AuditLog current, IStore store, Checkpoints checkpoints, AccessRegister access, AuditSearch search, ContextDigests contexts, PageTokens pageTokens)
     : Wire.Audit.AuditBase
 {
+    // Of one answer of an export; a single record may be longer.
+    private const int AnswerBytes = 512 * 1024;
+
     [Rpc(Permission.ReadAudit, AuditEvent.AuditTailClosed, Opened = AuditEvent.AuditTailOpened)]
     public override async Task Tail(TailRequest request, IServerStreamWriter<TailResponse> responseStream, ServerCallContext context)
     {
@@ -59,6 +65,86 @@ internal sealed class AuditService(
         response.Records.AddRange(page.Hits.Select(hit => AuditMessages.ToMessage(hit.Slot, hit.Entry)));
         call.Record.ItemCount = response.Records.Count;
         return response;
+    }
+
+    [Rpc(Permission.ReadAudit, AuditEvent.AuditLogKeysRead)]
+    public override async Task<GetLogKeysResponse> GetLogKeys(GetLogKeysRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        var newest = await new LogExport(store, SignedLog.Directory).CheckpointAsync(0, long.MaxValue, call.CancellationToken);
+        var response = new GetLogKeysResponse { DirectoryCheckpoint = newest is { } found ? ByteString.CopyFrom(found.Note) : ByteString.Empty };
+        response.VerifierKeys.Add($"{await checkpoints.VerifierAsync(call.CancellationToken)}");
+        return response;
+    }
+
+    [Rpc(Permission.ExportAudit, AuditEvent.AuditExportClosed, Opened = AuditEvent.AuditExportOpened)]
+    public override async Task ExportLog(ExportLogRequest request, IServerStreamWriter<ExportLogResponse> responseStream, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        var log = Checked(request);
+        var before = request.EndTime is null ? long.MaxValue : UnixTime.Nanoseconds(request.EndTime.ToDateTimeOffset());
+        var export = new LogExport(store, log);
+        var (size, note) = await export.CheckpointAsync(request.Size, before, call.CancellationToken)
+            ?? throw Refusal.NotFound("A signed checkpoint of that log, size and time");
+        if (request.Start > size)
+        {
+            throw Refusal.InvalidArgument("start", $"is at most the checkpoint's size, {size}");
+        }
+
+        call.Record.Detail = $"{(log == SignedLog.Directory ? "directory" : $"slot {log}")}, entries {request.Start} to {size}";
+        var answer = new ExportLogResponse
+        {
+            Checkpoint = UnsafeByteOperations.UnsafeWrap(note),
+            Before = request.Start == 0
+                ? ByteString.Empty
+                : UnsafeByteOperations.UnsafeWrap((await export.BeforeAsync(request.Start, call.CancellationToken)).ToArray()),
+        };
+        await foreach (var page in export.PagesAsync(request.Start, size, call.CancellationToken))
+        {
+            // Asked again for each page: who loses the permission meanwhile gets no more.
+            call.Authorize(keyName: null, context: null);
+            var bytes = 0;
+            foreach (var entry in page)
+            {
+                answer.Entries.Add(UnsafeByteOperations.UnsafeWrap(entry));
+                call.Record.ItemCount++;
+                if ((bytes += entry.Length) >= AnswerBytes)
+                {
+                    await responseStream.WriteAsync(answer, call.CancellationToken);
+                    (answer, bytes) = (new ExportLogResponse(), 0);
+                }
+            }
+
+            await responseStream.WriteAsync(answer, call.CancellationToken);
+            answer = new ExportLogResponse();
+        }
+
+        if (answer.Checkpoint.Length > 0)
+        {
+            await responseStream.WriteAsync(answer, call.CancellationToken);
+        }
+    }
+
+    private static int Checked(ExportLogRequest request)
+    {
+        if (request.LogSlot < 0)
+        {
+            throw Refusal.InvalidArgument("log_slot", "is 0 or more");
+        }
+
+        if (request.Size < 0)
+        {
+            throw Refusal.InvalidArgument("size", "is 0 or more");
+        }
+
+        if (request.Start < 0 || request.Start % LogTiles.Width != 0)
+        {
+            throw Refusal.InvalidArgument("start", $"is a multiple of {LogTiles.Width}");
+        }
+
+        return request.Directory ? SignedLog.Directory : request.LogSlot;
     }
 
     // A quiet stream asks again too when access changes, on this server or another.

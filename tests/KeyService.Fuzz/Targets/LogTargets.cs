@@ -32,6 +32,14 @@ internal static class LogTargets
             MaxLength = 256, Verdict = EntryVerdict, Words = [[1, 1], [1, 2], [1, 3], [1, 4], [0xFF, 0xFF]],
             Seeds = () => VectorSeeds.Hex("audit-log", "encoded", "entries", "notEntries"),
         },
+        new("export-start", [typeof(ExportStart), typeof(MerkleFrontier)], Start)
+        {
+            MaxLength = 4096, Words = ["256\n"u8.ToArray(), "768\n"u8.ToArray(), [0x0A], [0x3D, 0x0A]], Seeds = Starts,
+        },
+        new("witness-policy", [typeof(WitnessPolicy)], Policy)
+        {
+            MaxLength = 4096, Words = ["witness "u8.ToArray(), "group "u8.ToArray(), "quorum "u8.ToArray(), " any "u8.ToArray(), " all "u8.ToArray(), "none"u8.ToArray(), [0x0A]], Seeds = Policies,
+        },
     ];
 
     private static Outcome Note(byte[] input)
@@ -81,6 +89,50 @@ internal static class LogTargets
         }
         UnlessSame(input, entry!.Encode(), "an entry that parses encodes to the same bytes");
         return Outcome.Taken((int)entry.Kind);
+    }
+
+    private static Outcome Start(byte[] input)
+    {
+        if (!ExportStart.TryParse(input, out MerkleFrontier before))
+        {
+            return Outcome.Refused(Outcome.Step(input.Length));
+        }
+        UnlessSame(input, ExportStart.Write(before), "a beginning that parses is written again byte for byte");
+        return Outcome.Taken(Outcome.Step((int)(before.Size % 100_000)));
+    }
+
+    private static Outcome Policy(byte[] input)
+    {
+        if (!WitnessPolicy.TryParse(input, out WitnessPolicy? policy, out string fault))
+        {
+            Unless(fault.Length > 0, "a policy that is refused is refused for a reason");
+            return Outcome.Refused(fault.Count(c => c == ' '));
+        }
+        return Outcome.Taken(policy!.Witnesses.Count + (8 * policy.Logs.Count));
+    }
+
+    private static IEnumerable<(string Name, byte[] Bytes)> Starts()
+    {
+        var before = new MerkleFrontier();
+        for (int size = 1; size <= 1024; size++)
+        {
+            before.Append(MerkleHash.Leaf([(byte)size]));
+            if (size is 256 or 768 or 1024)
+            {
+                yield return ($"of-{size}", ExportStart.Write(before));
+            }
+        }
+    }
+
+    private static IEnumerable<(string Name, byte[] Bytes)> Policies()
+    {
+        NoteVerifier[] witnesses = [.. Keys.Where(key => key.Algorithm == NoteAlgorithm.Cosignature)];
+        NoteVerifier log = Keys.First(key => key.Algorithm == NoteAlgorithm.Ecdsa);
+        string two = $"witness a {witnesses[0]}\nwitness b {witnesses[1]} https://b.example/\n";
+        yield return ("no-witness", "quorum none\n"u8.ToArray());
+        yield return ("one-of-two", Encoding.ASCII.GetBytes($"log {log}\n{two}group g any a b\nquorum g\n"));
+        yield return ("two-levels", Encoding.ASCII.GetBytes($"{two}group g all a\ngroup h 2 g b\n# comment\n\nquorum h\n"));
+        yield return ("a-loop", Encoding.ASCII.GetBytes($"{two}group g any g\nquorum g\n"));
     }
 
     private static string EntryVerdict(byte[] input) => DirectoryEntry.TryParse(input, out DirectoryEntry? entry) ? $"ok {Convert.ToHexStringLower(entry!.Encode())}" : "no";

@@ -13,7 +13,9 @@ public sealed class PermissionTests
                 "1 generate-data-key", "2 unwrap-data-key", "3 rewrap-data-key", "4 encrypt", "5 decrypt", "6 reencrypt",
                 "7 create-key", "8 read-key", "9 rotate-key", "10 administer-access", "11 read-audit", "12 read-system",
                 "13 change-key-state", "14 set-key-policy", "15 destroy-key", "16 read-alarms", "17 acknowledge-alarm", "18 read-backup",
-                "19 export-backup", "20 read-holdings", "21 report-holding", "22 administer-holdings", "23 accept-store", "28 administer-people",
+                "19 export-backup", "20 read-holdings", "21 report-holding", "22 administer-holdings", "23 accept-store",
+                "24 export-audit",
+                "28 administer-people",
                 "38 read-access",
             ],
             Enum.GetValues<Permission>().Where(each => each != Permission.None).Select(each => $"{(int)each} {Permissions.NameOf(each)}"));

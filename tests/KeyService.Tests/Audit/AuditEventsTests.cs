@@ -84,6 +84,9 @@ public sealed class AuditEventsTests
             602 audit-log-marked Administer
             603 audit-checkpoint-made Administer
             604 audit-directory-signed Administer
+            605 audit-log-keys-read Read
+            606 audit-export-opened Read
+            607 audit-export-closed Read
             670 audit-index-extended Administer
             671 audit-searched Read
             700 alarm-raised Administer
