@@ -8,7 +8,8 @@ internal static class AuditCommands
 {
     public static Command Create() => new("audit", "Read, export and verify the audit log")
     {
-        Tail(), AuditSearchCommand.Create(), AuditExportCommand.Create(), AuditVerifyCommand.Create(), AuditKeyCommands.Key(), AuditKeyCommands.Checkpoint(),
+        Tail(), AuditSearchCommand.Create(), AuditExportCommand.Create(), AuditVerifyCommand.Create(), AuditProveCommand.Create(), AuditVerifyProofCommand.Create(),
+        AuditKeyCommands.Key(), AuditKeyCommands.Checkpoint(),
     };
 
     private static Command Tail()

@@ -9,6 +9,9 @@ namespace KeyService.Client;
 public sealed class AuditCalls
 {
     private readonly Audit.AuditClient audit;
+    // The service reads the log's hashes up to the record.
+    private static readonly TimeSpan ProofTimeout = TimeSpan.FromMinutes(5);
+
     private readonly CallRunner runner;
 
     internal AuditCalls(CallInvoker invoker, CallRunner runner)
@@ -53,6 +56,10 @@ public sealed class AuditCalls
     /// <summary>Public keys of the logs, oldest first, and the newest signed checkpoint of the directory.</summary>
     public Task<GetLogKeysResponse> LogKeysAsync(CancellationToken cancellation = default) =>
         runner.UnaryAsync(o => audit.GetLogKeysAsync(new GetLogKeysRequest(), o), cancellation);
+
+    /// <summary>That a record stands in its log.</summary>
+    public Task<ProveRecordResponse> ProveAsync(int slot, long sequence, CancellationToken cancellation = default) =>
+        runner.UnaryAsync(o => audit.ProveRecordAsync(new ProveRecordRequest { LogSlot = slot, Sequence = sequence }, o), cancellation, ProofTimeout);
 
     /// <summary>The entries of one log up to a signed checkpoint, which stands in the first answer.</summary>
     public async IAsyncEnumerable<ExportLogResponse> ExportLogAsync(

@@ -145,6 +145,9 @@ internal enum AuditEvent : ushort
     AuditExportOpened = 606,
     AuditExportClosed = 607,
 
+    /// <summary>A proof of a record was made.</summary>
+    AuditRecordProven = 608,
+
     /// <summary>A stretch of the log was taken into the index of the search.</summary>
     AuditIndexExtended = 670,
     AuditSearched = 671,

@@ -67,30 +67,28 @@ internal sealed class AuditLog(IStore store, int? slot = null)
         var frontier = from.Copy();
         while (frontier.Size <= last)
         {
-            var page = await store.ReadAsync(
-                async connection => (await connection.QueryAsync<(long Sequence, byte[] LeafHash)>(
-                    """
-                    SELECT sequence, leaf_hash FROM audit_records WHERE slot = @slot AND sequence BETWEEN @from AND @last ORDER BY sequence LIMIT @limit
-                    """,
-                    new { slot = (long)Slot, from = frontier.Size, last, limit = HashPageSize })).AsList(),
-                cancellationToken);
-            foreach (var (sequence, leafHash) in page)
+            foreach (var leafHash in await ReadLeafHashesAsync(frontier.Size, last, cancellationToken))
             {
-                if (sequence != frontier.Size)
-                {
-                    throw Missing(frontier.Size);
-                }
-
                 frontier.Append(leafHash);
-            }
-
-            if (page.Count == 0)
-            {
-                throw Missing(frontier.Size);
             }
         }
 
         return frontier;
+    }
+
+    /// <summary>The leaf hashes beside the records from one on, in order: a page, one at least.</summary>
+    /// <exception cref="StoreTamperedException">A record is missing.</exception>
+    public async Task<IReadOnlyList<byte[]>> ReadLeafHashesAsync(long from, long last, CancellationToken cancellationToken)
+    {
+        var page = await store.ReadAsync(
+            async connection => (await connection.QueryAsync<(long Sequence, byte[] LeafHash)>(
+                """
+                SELECT sequence, leaf_hash FROM audit_records WHERE slot = @slot AND sequence BETWEEN @from AND @last ORDER BY sequence LIMIT @limit
+                """,
+                new { slot = (long)Slot, from, last, limit = HashPageSize })).AsList(),
+            cancellationToken);
+        var gap = page.FindIndex(row => row.Sequence != from++);
+        return gap < 0 && page.Count > 0 ? [.. page.Select(row => row.LeafHash)] : throw Missing(gap < 0 ? from : from - 1);
     }
 
     /// <summary>The last sequence number that the store holds now, also beside the server that writes it; -1 when the log is empty.</summary>

@@ -127,6 +127,22 @@ internal sealed class AuditService(
         }
     }
 
+    [Rpc(Permission.ReadAudit, AuditEvent.AuditRecordProven)]
+    public override async Task<ProveRecordResponse> ProveRecord(ProveRecordRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        if (request.LogSlot < 0 || request.Sequence < 0)
+        {
+            throw Refusal.InvalidArgument(request.LogSlot < 0 ? "log_slot" : "sequence", "is 0 or more");
+        }
+
+        call.Record.Detail = $"record {request.LogSlot}/{request.Sequence}";
+        var (record, directory) = await new RecordProving(store).ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
+            ?? throw Refusal.NotFound("A signed checkpoint that covers that record");
+        return new ProveRecordResponse { Proof = UnsafeByteOperations.UnsafeWrap(record.ToArray()), DirectoryProof = UnsafeByteOperations.UnsafeWrap(directory.ToArray()) };
+    }
+
     private static int Checked(ExportLogRequest request)
     {
         if (request.LogSlot < 0)

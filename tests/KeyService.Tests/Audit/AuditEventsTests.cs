@@ -87,6 +87,7 @@ public sealed class AuditEventsTests
             605 audit-log-keys-read Read
             606 audit-export-opened Read
             607 audit-export-closed Read
+            608 audit-record-proven Read
             670 audit-index-extended Administer
             671 audit-searched Read
             700 alarm-raised Administer

@@ -23,6 +23,13 @@ internal sealed class LogExport(IStore store, int log)
             .Select(row => ((long, byte[])?)row).FirstOrDefault(),
         cancellationToken);
 
+    /// <summary>The first checkpoint that covers an entry; null when there is none.</summary>
+    public Task<(long Size, byte[] Note)?> FirstCoveringAsync(long sequence, CancellationToken cancellationToken) => store.ReadAsync(
+        async connection => (await connection.QueryAsync<(long, byte[])>(
+            "SELECT size, note FROM audit_checkpoints WHERE log = @log AND size > @sequence ORDER BY size LIMIT 1", new { log = (long)log, sequence }))
+            .Select(row => ((long, byte[])?)row).FirstOrDefault(),
+        cancellationToken);
+
     /// <summary>The tree of the entries before a number.</summary>
     /// <exception cref="StoreTamperedException">An entry is missing.</exception>
     public Task<MerkleFrontier> BeforeAsync(long start, CancellationToken cancellationToken) => log == SignedLog.Directory
@@ -51,6 +58,27 @@ internal sealed class LogExport(IStore store, int log)
 
             yield return [.. page.Select(entry => entry.Bytes)];
             start += page.Count;
+        }
+    }
+
+    /// <summary>The leaf hashes of the first entries in order: of a slot's log those that stand beside the records.</summary>
+    /// <exception cref="StoreTamperedException">An entry is missing.</exception>
+    public async IAsyncEnumerable<IReadOnlyList<byte[]>> LeafHashesAsync(long end, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (log == SignedLog.Directory)
+        {
+            await foreach (var page in PagesAsync(0, end, cancellationToken))
+            {
+                yield return [.. page.Select(entry => MerkleHash.Leaf(entry))];
+            }
+        }
+
+        var hashes = new AuditLog(store, log);
+        for (var next = 0L; log != SignedLog.Directory && next < end;)
+        {
+            var page = await hashes.ReadLeafHashesAsync(next, end - 1, cancellationToken);
+            yield return page;
+            next += page.Count;
         }
     }
 

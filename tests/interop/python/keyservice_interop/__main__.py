@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 
-from . import aad, archive, archive_vectors, blob, bundle, cobblestone_vectors, context, field, judge, vectors, wrapped
+from . import aad, archive, archive_vectors, blob, bundle, cobblestone_vectors, context, exports, field, judge, logs, vectors, wrapped
 from .errors import FormatError
 
 
@@ -138,6 +138,36 @@ def _wrap(arguments) -> int:
     return 0
 
 
+def _read_all(paths) -> list:
+    return [pathlib.Path(path).read_bytes() for path in paths or []]
+
+
+def _keys(arguments) -> list:
+    return [key for raw in _read_all(arguments.key) for key in exports.read_keys(raw.decode("utf-8"))]
+
+
+def _audit_verify(arguments) -> int:
+    held = [logs.Note.parse(raw) for raw in _read_all(arguments.checkpoint)]
+    export = exports.Export(arguments.directory, _keys(arguments), held)
+    print(json.dumps({
+        "verdict": export.verdict,
+        "installation": export.installation,
+        "logs": [{"slot": slot, "start": start, "size": size, "heldSize": covered} for slot, (start, size, covered) in sorted(export.slots.items())],
+        "findings": [list(finding) for finding in export.findings],
+    }))
+    return 4 if export.findings else 0
+
+
+def _audit_verify_proof(arguments) -> int:
+    keys = _keys(arguments)
+    if not keys:
+        raise ValueError("a proof proves nothing without the log's key")
+    directory = pathlib.Path(arguments.directory).read_bytes() if arguments.directory else None
+    record = exports.verify_proof(pathlib.Path(arguments.file).read_bytes(), directory, keys)
+    print(json.dumps({name: record[name] for name in ("slot", "sequence", "event", "type", "outcome")}))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m keyservice_interop", description=__doc__.split("\n")[0])
     areas = parser.add_subparsers(required=True)
@@ -178,6 +208,15 @@ def _parser() -> argparse.ArgumentParser:
     bundles = areas.add_parser("bundle").add_subparsers(required=True)
     opened = command(bundles, "open", _bundle_open, pairs=False, file=True)
     opened.add_argument("--show-keys", action="store_true", help="print KEKs and bulk keys: for tests alone")
+
+    audits = areas.add_parser("audit").add_subparsers(required=True)
+    verify = command(audits, "verify", _audit_verify, key=False, pairs=False)
+    verify.add_argument("directory", help="what keyservice audit export wrote")
+    verify.add_argument("--checkpoint", action="append", metavar="FILE", help="held elsewhere")
+    proven = command(audits, "verify-proof", _audit_verify_proof, key=False, pairs=False, file=True)
+    proven.add_argument("--directory", metavar="FILE", help="the directory's proof")
+    for sub in (verify, proven):
+        sub.add_argument("--key", action="append", metavar="FILE", help="vkeys, a line each")
 
     fields = areas.add_parser("field", help="token or plaintext on standard input and output").add_subparsers(required=True)
     command(fields, "open", _field_open).add_argument("--text", action="store_true")
