@@ -44,4 +44,7 @@ internal enum AlarmKind
 
     /// <summary>A session came over another certificate than the one that opened it. Subject: the person.</summary>
     SessionReplayed = 31,
+
+    /// <summary>A revocation list is expired, or its file cannot be used. Subject: the issuer, or the files.</summary>
+    RevocationListUnusable = 32,
 }

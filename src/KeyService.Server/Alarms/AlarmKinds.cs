@@ -45,6 +45,7 @@ internal static class AlarmKinds
         AlarmKind.CheckpointMissing => (AlarmSeverity.Critical, "Look at the HSM and the store in the status; without checkpoints what is recorded can be rewritten unnoticed."),
         AlarmKind.PersonLocked => (AlarmSeverity.Critical, "Ask the person whether it was them; unlock if so (keyservice person unlock NAME), otherwise disable the principal."),
         AlarmKind.SessionReplayed => (AlarmSeverity.Critical, "Somebody has the person's session token: end the session (keyservice session end ID) and look at the machine it was kept on."),
+        AlarmKind.RevocationListUnusable => (AlarmSeverity.Critical, "Have the authority issue a new list and put it where tls.crl says; no restart. Until then its clients are refused."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

@@ -22,6 +22,7 @@ public sealed class AlarmKindsTests
         20 checkpoint-missing Critical
         30 person-locked Critical
         31 session-replayed Critical
+        32 revocation-list-unusable Critical
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

@@ -122,11 +122,15 @@ internal static class ConfigurationFile
     {
         if (!isThere)
         {
-            section.Know("certificate", "privateKey", "clientCa");
+            section.Know("certificate", "privateKey", "clientCa", "crl", "expiredCrl");
             return null;
         }
         var tls = new TlsConfiguration(
-            section.RequiredFile("certificate"), section.RequiredFile("privateKey"), section.RequiredFile("clientCa"));
+            section.RequiredFile("certificate"), section.RequiredFile("privateKey"), section.RequiredFile("clientCa"))
+        {
+            CrlPaths = section.Files("crl"),
+            RefusesExpiredCrl = section.Choice("expiredCrl", true, ("refuse", true), ("accept", false)),
+        };
         section.Finish();
         return tls;
     }

@@ -84,6 +84,26 @@ internal sealed class ConfigurationSection
     /// <inheritdoc cref="File"/>
     public string RequiredFile(string key) => RequiredText(key) is { Length: > 0 } path ? Absolute(key, path) ?? "" : "";
 
+    /// <summary>One path or a list of them, as <see cref="File"/>; empty when it is absent.</summary>
+    public IReadOnlyList<string> Files(string key)
+    {
+        if (!_values.TryGetValue(key, out var value) || value.ValueKind != JsonValueKind.Array)
+            return File(key) is { } one ? [one] : [];
+        Know(key);
+        var paths = new List<string>();
+        foreach (var item in value.EnumerateArray())
+        {
+            if (item.ValueKind == JsonValueKind.String && TextOrNull(item.GetString) is { Length: > 0 } path && Absolute(key, path) is { } absolute)
+            {
+                paths.Add(absolute);
+                continue;
+            }
+            Find(key, "must be a path or a list of paths");
+            return [];
+        }
+        return paths;
+    }
+
     public int Whole(string key, int least, int most, int otherwise)
     {
         if (Take(key) is not { } value)

@@ -68,7 +68,14 @@ internal enum ServerProfile
 internal sealed record ListenConfiguration(IPEndPoint? Tcp, string? UnixSocket, UnixFileMode UnixSocketMode);
 
 /// <summary>Section "tls": PEM files.</summary>
-internal sealed record TlsConfiguration(string CertificatePath, string PrivateKeyPath, string ClientCaPath);
+internal sealed record TlsConfiguration(string CertificatePath, string PrivateKeyPath, string ClientCaPath)
+{
+    /// <summary>Revocation lists of the client CAs and of what they issued; none: nothing is asked of lists.</summary>
+    public IReadOnlyList<string> CrlPaths { get; init; } = [];
+
+    /// <summary>What happens under a list whose successor did not come: true refuses, false goes by the old one.</summary>
+    public bool RefusesExpiredCrl { get; init; } = true;
+}
 
 /// <summary>Section "telemetry": off while the endpoint is null.</summary>
 internal sealed record TelemetryConfiguration(Uri? OtlpEndpoint, OtlpTransport Protocol, double TraceRatio, TimeSpan MetricInterval);

@@ -18,8 +18,8 @@ internal static class ClientCertificates
         var policy = new X509ChainPolicy
         {
             TrustMode = X509ChainTrustMode.CustomRootTrust,
-            // Short-lived certificates and the principal register take the place of revocation lists: a disabled principal is
-            // refused at its next call.
+            // Lists come from files (tls.crl) and are asked after the chain is built (RevocationLists): the platform's own check would
+            // fetch them. Without any, short-lived certificates and the principal register take their place.
             RevocationMode = X509RevocationMode.NoCheck,
             DisableCertificateDownloads = true,
             VerificationTimeIgnored = false,

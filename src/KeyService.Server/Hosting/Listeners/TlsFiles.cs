@@ -71,7 +71,7 @@ internal sealed class TlsFiles
 
     // Kubernetes and certbot replace files by renaming links: time of the target and length tell both. In the middle of a renewal
     // a file may be missing for a moment, which is a change like any other.
-    private string Stamp() => string.Join('|', new[] { _tls.CertificatePath, _tls.PrivateKeyPath, _tls.ClientCaPath }.Select(path =>
+    private string Stamp() => string.Join('|', ((string[])[_tls.CertificatePath, _tls.PrivateKeyPath, _tls.ClientCaPath, .. _tls.CrlPaths]).Select(path =>
     {
         try
         {

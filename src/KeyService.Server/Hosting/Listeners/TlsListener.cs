@@ -3,6 +3,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using KeyService.Server.Certificates;
 using KeyService.Server.Pipeline;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -13,7 +14,7 @@ namespace KeyService.Server.Hosting;
 /// <summary>TCP with mutual TLS 1.2 or 1.3, HTTP/2 only. There is no setting for anything less.</summary>
 internal sealed class TlsListener(
     TlsFiles files, ServerConfiguration configuration, TimeProvider time, HandshakeRefusals refusals, ConnectionPlaces places,
-    CertificateLedger ledger)
+    CertificateLedger ledger, RevocationWatch revocations)
 {
     private static readonly TimeSpan HandshakeLimit = TimeSpan.FromSeconds(10);
 
@@ -56,12 +57,14 @@ internal sealed class TlsListener(
                 connection.RemoteEndPoint?.ToString() ?? "tcp",
                 new DateTimeOffset(certificate.NotAfter.ToUniversalTime())));
             var seen = ledger.Opened(certificate, credentials);
+            revocations.Opened(connection);
             try
             {
                 await next(connection);
             }
             finally
             {
+                revocations.Closed(connection);
                 ledger.Closed(seen);
             }
         });
@@ -79,7 +82,7 @@ internal sealed class TlsListener(
             CipherSuitesPolicy = Suites,
             ClientCertificateRequired = true,
             CertificateChainPolicy = ClientCertificates.Policy(material.ClientCas, time.GetUtcNow()),
-            RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Accepts(certificate, chain, errors, source),
+            RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Accepts(certificate, chain, errors, source, context.Connection),
             ApplicationProtocols = [SslApplicationProtocol.Http2],
             AllowRenegotiation = false,
             // A resumed session would stand on a certificate that was checked some time ago.
@@ -87,15 +90,23 @@ internal sealed class TlsListener(
         };
     }
 
-    private bool Accepts(X509Certificate? presented, X509Chain? chain, SslPolicyErrors errors, string source)
+    private bool Accepts(X509Certificate? presented, X509Chain? chain, SslPolicyErrors errors, string source, ConnectionContext connection)
     {
         if (presented is not null && errors == SslPolicyErrors.None)
-            return !LivesTooLong(presented, source);
+            return !LivesTooLong(presented, source) && !IsRevoked(presented, chain, source, connection);
         if (presented is null)
             refusals.Add("(none)", source, "no certificate was sent");
         else
             refusals.Add(presented.Subject, source, ClientCertificates.Explain(chain));
         return false;
+    }
+
+    private bool IsRevoked(X509Certificate presented, X509Chain? chain, string source, ConnectionContext connection)
+    {
+        if (revocations.Refuse(chain, connection) is not { } why)
+            return false;
+        refusals.Add(presented.Subject, source, why);
+        return true;
     }
 
     // The development profile takes it, and an alarm of its principal says so.

@@ -5,11 +5,13 @@ using KeyService.Server.Certificates;
 
 namespace KeyService.Server.Hosting;
 
-/// <summary>What one reading of the three PEM files gave: the server's certificate with its chain, and the CAs of the clients.</summary>
+/// <summary>What one reading of the files gave: the server's certificate with its chain, the CAs of the clients, and their revocation lists.</summary>
 internal sealed class TlsMaterial
 {
-    private TlsMaterial(X509Certificate2 certificate, X509Certificate2Collection chain, X509Certificate2Collection clientCas)
+    private TlsMaterial(
+        X509Certificate2 certificate, X509Certificate2Collection chain, X509Certificate2Collection clientCas, RevocationLists? revocations)
     {
+        Revocations = revocations;
         Certificate = certificate;
         Context = SslStreamCertificateContext.Create(certificate, chain, offline: true);
         ClientCas = clientCas;
@@ -22,6 +24,9 @@ internal sealed class TlsMaterial
 
     /// <summary>The only roots that client certificates are validated against.</summary>
     public X509Certificate2Collection ClientCas { get; }
+
+    /// <summary>Null when none are configured.</summary>
+    public RevocationLists? Revocations { get; }
 
     /// <summary>Reads and checks the files.</summary>
     /// <exception cref="TlsMaterialException">A file is missing, no PEM, does not belong to the others, is not valid now, or, in the
@@ -54,7 +59,8 @@ internal sealed class TlsMaterial
                 $"The server certificate {tls.CertificatePath} lives {facts.Life.TotalDays:0} days, and the production profile takes at most "
                 + $"{CertificateRules.LongestLife.TotalDays:0}. Issue one for at most 12 months.");
         }
-        return new TlsMaterial(certificate, Certificates(tls.CertificatePath, pem, skip: 1), ReadCas(tls.ClientCaPath));
+        return new TlsMaterial(certificate, Certificates(tls.CertificatePath, pem, skip: 1), ReadCas(tls.ClientCaPath),
+            RevocationLists.Load(tls));
     }
 
     private static X509Certificate2Collection ReadCas(string path)

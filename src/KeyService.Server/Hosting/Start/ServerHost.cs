@@ -41,6 +41,8 @@ internal static class ServerHost
         {
             services.AddSingleton(provider => new TlsFiles(tls, configuration.Profile, time, provider.GetRequiredService<ListenerLog>()));
             services.AddSingleton<TlsListener>();
+            services.AddSingleton<RevocationWatch>();
+            services.AddHostedService(provider => provider.GetRequiredService<RevocationWatch>());
             services.AddSingleton<HandshakeRefusals>();
             services.AddHostedService(provider => provider.GetRequiredService<HandshakeRefusals>());
         }
