@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
 using KeyService.Server.Certificates;
 using KeyService.Server.Hosting;
@@ -11,6 +12,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KeyService.Tests.Server;
 
@@ -46,6 +48,8 @@ public sealed class ProductionCertificateTests : IAsyncLifetime
         services.AddSingleton<CertificateLedger>();
         services.AddSingleton(provider =>
             new TlsFiles(configuration.Tls!, configuration.Profile, TimeProvider.System, provider.GetRequiredService<ListenerLog>()));
+        services.AddSingleton(new AlarmOutlet(NullLogger<AlarmOutlet>.Instance));
+        services.AddSingleton<RevocationWatch>();
         services.AddSingleton<TlsListener>();
         services.AddSingleton<HandshakeRefusals>();
         services.AddHostedService(provider => provider.GetRequiredService<HandshakeRefusals>());
