@@ -23,6 +23,7 @@ public sealed class KeyServiceClient : IDisposable
         Rotation = new RotationCalls(invoker, runner);
         Access = new AccessCalls(invoker, runner);
         Sessions = new SessionCalls(invoker, runner);
+        Places = new PlaceCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Alarms = new AlarmCalls(invoker, runner);
         Backups = new BackupCalls(invoker, runner);
@@ -54,6 +55,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Second factors and sessions of people.</summary>
     public SessionCalls Sessions { get; }
+
+    /// <summary>From where credentials are used.</summary>
+    public PlaceCalls Places { get; }
 
     /// <summary>The audit log.</summary>
     public AuditCalls Audit { get; }

@@ -13,6 +13,7 @@ using KeyService.Cli.Destruction;
 using KeyService.Cli.Doctor;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
+using KeyService.Cli.Places;
 using KeyService.Cli.Rotation;
 using KeyService.Cli.Service;
 using KeyService.Cli.Sessions;
@@ -70,6 +71,7 @@ internal static class CommandTree
         ("logout", LoginCommands.Logout),
         ("session", SessionCommands.Create),
         ("person", PersonCommands.Create),
+        ("place", PlaceCommands.Create),
         ("backup", BackupCommands.Create),
         ("audit", AuditCommands.Create),
         ("alarms", AlarmCommands.Create),

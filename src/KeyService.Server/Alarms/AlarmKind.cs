@@ -47,4 +47,7 @@ internal enum AlarmKind
 
     /// <summary>A revocation list is expired, or its file cannot be used. Subject: the issuer, or the files.</summary>
     RevocationListUnusable = 32,
+
+    /// <summary>A credential was used from more places than its policy allows. Subject: the principal.</summary>
+    CredentialAtNewPlace = 33,
 }

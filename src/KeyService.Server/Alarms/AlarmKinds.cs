@@ -46,6 +46,7 @@ internal static class AlarmKinds
         AlarmKind.PersonLocked => (AlarmSeverity.Critical, "Ask the person whether it was them; unlock if so (keyservice person unlock NAME), otherwise disable the principal."),
         AlarmKind.SessionReplayed => (AlarmSeverity.Critical, "Somebody has the person's session token: end the session (keyservice session end ID) and look at the machine it was kept on."),
         AlarmKind.RevocationListUnusable => (AlarmSeverity.Critical, "Have the authority issue a new list and put it where tls.crl says; no restart. Until then its clients are refused."),
+        AlarmKind.CredentialAtNewPlace => (AlarmSeverity.Warning, "Ask its owner about the places (keyservice place list NAME); disable the principal when nobody knows one."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

@@ -79,6 +79,14 @@ internal enum AuditEvent : ushort
     /// <summary>A session ended by its age.</summary>
     SessionEnded = 252,
 
+    /// <summary>A credential was used from more places than its policy allows.</summary>
+    CredentialAtNewPlace = 253,
+    PlacePolicySet = 254,
+
+    /// <summary>A place that a watched credential was used from: noted now and then.</summary>
+    PlaceNoted = 255,
+    PlacesListed = 256,
+
     KeyCreated = 300,
     KeyRead = 301,
     KeysListed = 302,

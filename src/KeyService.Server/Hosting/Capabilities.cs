@@ -9,6 +9,7 @@ using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
+using KeyService.Server.Places;
 using KeyService.Server.Rotation;
 using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
@@ -28,6 +29,7 @@ internal static class Capabilities
         services.AddStorage();
         services.AddAccess();
         services.AddSessions(configuration.People);
+        services.AddPlaces();
         services.AddAudit();
         services.AddAlarms(configuration.Alarms);
         services.AddCertificates();
@@ -47,6 +49,7 @@ internal static class Capabilities
     {
         endpoints.MapRpc<AccessService>();
         endpoints.MapRpc<SessionsService>();
+        endpoints.MapRpc<PlacesService>();
         endpoints.MapRpc<AuditService>();
         endpoints.MapRpc<StoreService>();
         endpoints.MapRpc<AlarmsService>();

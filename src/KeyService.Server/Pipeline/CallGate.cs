@@ -4,6 +4,7 @@ using Grpc.Core;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
+using KeyService.Server.Places;
 using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
 using KeyService.Server.Telemetry;
@@ -16,7 +17,8 @@ namespace KeyService.Server.Pipeline;
 /// </summary>
 internal sealed class CallGate(
     CallRecorder recorder, CallAdmission admission, AccessRegister access, ContextDigests contexts, IStore store, RequestLedger requests,
-    TimeProvider time, IHostApplicationLifetime lifetime, CallLog log, PersonGate? people = null) : IMiddleware
+    TimeProvider time, IHostApplicationLifetime lifetime, CallLog log, PersonGate? people = null,
+    PlaceWatch? places = null) : IMiddleware
 {
     private const int MaxRecordedLength = 128;
 
@@ -66,6 +68,7 @@ internal sealed class CallGate(
         {
             var peer = PeerOfConnection.Of(context);
             var principal = Authenticate(context, peer, record);
+            places?.Note(principal.Name, peer);
             if (lifetime.ApplicationStopping.IsCancellationRequested)
                 throw Refusal.ShuttingDown();
             if (rpc is null)

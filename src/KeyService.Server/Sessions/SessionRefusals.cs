@@ -20,5 +20,8 @@ internal static class SessionRefusals
     public static Refusal StepUp() => new(Reason.StepUpRequired,
         $"This asks for a code given within the last {SessionLimits.Fresh.TotalMinutes:0} minutes. Give one (keyservice session confirm) and call again.");
 
+    public static Refusal NotAPerson() => new(Reason.AccessDenied,
+        "Second factors and sessions are for people. A service or an AI system proves itself by its certificate alone.");
+
     public static Refusal Oneself() => new(Reason.AccessDenied, "Nobody does this for oneself. Ask another officer.");
 }

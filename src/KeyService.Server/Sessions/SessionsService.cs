@@ -182,7 +182,7 @@ internal sealed class SessionsService(IStore store, RowAuthenticator rows, Secon
         var call = Authorized(context);
         return call.Principal.Type == PrincipalType.Person
             ? call
-            : throw Refusal.InvalidArgument("principal", "second factors and sessions are for people; a service proves itself by its certificate alone");
+            : throw SessionRefusals.NotAPerson();
     }
 
     // Where no second factor is required, a call may have come without one.

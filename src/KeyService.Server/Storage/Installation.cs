@@ -26,6 +26,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         ["principals", "grants", "keys", "approvals", "audit_slots"],
         ["alarms", "bundles", "bundle_copies", "holdings", "holding_versions", "campaigns", "destructions"],
         ["second_factors"],
+        ["place_policies"],
     ];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>

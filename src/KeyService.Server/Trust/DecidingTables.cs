@@ -5,6 +5,7 @@ using KeyService.Server.Backups;
 using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
+using KeyService.Server.Places;
 using KeyService.Server.Sessions;
 
 namespace KeyService.Server.Trust;
@@ -18,6 +19,7 @@ internal static class DecidingTables
         .. AccessRows.Deciding,
         .. SecondFactorTable.Deciding,
         .. SessionTable.Deciding,
+        .. PlaceTables.Deciding,
         .. KeyTables.Deciding,
         .. KeyMaterialTables.Deciding,
         .. KeyTransitionTable.Deciding,

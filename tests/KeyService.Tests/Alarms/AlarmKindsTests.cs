@@ -23,6 +23,7 @@ public sealed class AlarmKindsTests
         30 person-locked Critical
         31 session-replayed Critical
         32 revocation-list-unusable Critical
+        33 credential-at-new-place Warning
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

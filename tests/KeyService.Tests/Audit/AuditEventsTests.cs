@@ -47,6 +47,10 @@ public sealed class AuditEventsTests
             250 second-factors-listed Read
             251 session-used Administer
             252 session-ended Administer
+            253 credential-at-new-place Administer
+            254 place-policy-set Administer
+            255 place-noted Administer
+            256 places-listed Read
             300 key-created Administer
             301 key-read Read
             302 keys-listed Read

@@ -25,7 +25,7 @@ public sealed class SessionTests
         await RefusedAsync(Reason.SessionRequired, new SessionsClient(ada).GetOwnSessionAsync(new()));
         await RefusedAsync(Reason.SessionRequired, new SessionsClient(ada).ConfirmSessionAsync(new() { Code = ByteString.CopyFromUtf8("123456") }));
         await new AccessClient(host.As("service-ehr")).WhoAmIAsync(new());
-        await RefusedAsync(Reason.InvalidArgument, new SessionsClient(host.As("service-ehr")).OfferSecondFactorAsync(new()));
+        await RefusedAsync(Reason.AccessDenied, new SessionsClient(host.As("service-ehr")).OfferSecondFactorAsync(new()));
         Assert.Contains("own-access-read Refused ada mtls SESSION_REQUIRED without a session", await host.RecordsAsync());
     }
 

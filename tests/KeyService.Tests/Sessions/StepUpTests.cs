@@ -16,6 +16,7 @@ public sealed class StepUpTests
         AccessService.RevokeGrant
         BackupsService.ExportBundle
         DestructionsService.ScheduleDestruction
+        PlacesService.SetPlacePolicy
         SessionsService.ResetSecondFactor
         SessionsService.UnlockPerson
         """,

@@ -28,6 +28,7 @@ public sealed class MigrationTests : IDisposable
                 "8 audit-index c3f957c8818def56d1f284ff6b3993f483f0ec7659914ac113e10c05138a06e2",
                 "9 checkpoints 13f2d48bc621884be29d66905715eb720a5b15b554536beb9024210a148c6fee",
                 "10 sessions d9733c1e8fa97c313c2c323501c9471fc486dab1f7b35294a7995a3bcfcd7e12",
+                "11 places f4ae5b8c6541be89696dd117813bc48e3f57775350ce9291d321e6c64bda4521",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -42,6 +43,7 @@ public sealed class MigrationTests : IDisposable
                 "8 audit-index 39a2e85e5e475f52c86bd678c510247c50610ed649650b31a7d191603b7c975d",
                 "9 checkpoints 87f07ca9c12ca7925d377a632bf7b9408458939d84fa229b2b538c29da201228",
                 "10 sessions d01909990e10da5dc194dd36592520f519a9aefacbce857586bd39e367a67319",
+                "11 places b4b5aa5322875cafc4438a0971ecaf49edb82355fb5d964a7fd81e77b42e1353",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));

@@ -3,6 +3,7 @@ using System.Text;
 using KeyService.Crypto;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Places;
 using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
 
@@ -59,6 +60,11 @@ public sealed class RowBytesTests : IDisposable
                 };
                 await new SessionTable(rows).WriteAsync(transaction, session);
                 await new SessionTable(rows).WriteAsync(transaction, session.Over(SessionEnd.Ended, At(3), "ben"));
+                var policy = new PlacePolicy { Principal = "ada", Most = 2, Window = TimeSpan.FromHours(1), Ipv4Prefix = 24, Ipv6Prefix = 56, Revision = 1 };
+                await new PlaceTables(rows).WriteAsync(transaction, policy);
+                await new PlaceTables(rows).WriteAsync(transaction, policy with { Most = 0, Revision = 2 });
+                await new PlaceTables(rows).WriteAsync(transaction, new SeenPlace("ada", "192.0.2.0/24", At(0), At(1), 1));
+                await new PlaceTables(rows).WriteAsync(transaction, new SeenPlace("ada", "192.0.2.0/24", At(0), At(2), 2));
                 await new RequestLedger(rows).RememberAsync(transaction, "alice", "id-1", "/Rotate", new byte[32], [1, 2]);
             },
             CancellationToken.None);
@@ -68,7 +74,7 @@ public sealed class RowBytesTests : IDisposable
         byte[] constraint = [0, 1, 0, 6, .. "tenant"u8, 0, 5, .. "north"u8];
         foreach (var row in new[]
         {
-            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 3L),
+            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 4L),
             Row("register_state", "principals", 0L, 0L),
             Row("register_state", "alarms", 0L, 0L),
             Row("register_state", "keys", 0L, 0L),
@@ -87,6 +93,10 @@ public sealed class RowBytesTests : IDisposable
             Row("second_factors", "ada", Array.Empty<byte>(), 3L, Now, null, 5L, 0L, null, null, null, 2L),
             Row("person_sessions", new string('a', 64), "ada", "key:00", Now, Now + 100, Now + 200, null, null, null, 1L),
             Row("person_sessions", new string('a', 64), "ada", "key:00", Now, Now + 100, Now + 200, Now + 300, 4L, "ben", 2L),
+            Row("place_policies", "ada", 2L, 3600L, 24L, 56L, 1L),
+            Row("place_policies", "ada", 0L, 3600L, 24L, 56L, 2L),
+            Row("places_seen", "ada", "192.0.2.0/24", Now, Now + 100, 1L),
+            Row("places_seen", "ada", "192.0.2.0/24", Now, Now + 200, 2L),
             Row("page-token", "ListGrants", "alice", "0a"),
         })
         {
