@@ -31,6 +31,7 @@ public sealed class KeyServiceClient : IDisposable
         Store = new StoreCalls(invoker, runner);
         Holdings = new HoldingCalls(invoker, runner);
         Destructions = new DestructionCalls(invoker, runner);
+        Approvals = new ApprovalCalls(invoker, runner);
         TimeProvider = options.TimeProvider;
         Leases = new LeaseWatch(DataKeys, options.TimeProvider);
     }
@@ -73,6 +74,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Key versions that are to be destroyed.</summary>
     public DestructionCalls Destructions { get; }
+
+    /// <summary>Calls that wait for a quorum of officers.</summary>
+    public ApprovalCalls Approvals { get; }
 
     /// <summary>State of the service and its HSM.</summary>
     public ServiceCalls Service { get; }

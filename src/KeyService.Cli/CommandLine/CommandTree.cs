@@ -2,6 +2,7 @@ using System.CommandLine;
 using KeyService.Cli.Access;
 using KeyService.Cli.Adopt;
 using KeyService.Cli.Alarms;
+using KeyService.Cli.Approvals;
 using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
 using KeyService.Cli.Certificates;
@@ -64,6 +65,8 @@ internal static class CommandTree
         ("holding", HoldingCommands.Create),
         ("campaign", CampaignCommands.Create),
         ("destruction", DestructionCommands.Create),
+        ("approval", ApprovalCommands.Create),
+        ("officer", OfficerCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
         ("whoami", WhoAmICommand.Create),

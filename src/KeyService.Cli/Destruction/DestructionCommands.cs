@@ -9,7 +9,7 @@ namespace KeyService.Cli.Destruction;
 /// <summary><c>keyservice key destroy</c> and <c>keyservice destruction …</c></summary>
 internal static class DestructionCommands
 {
-    public static Command Create() => new("destruction", "Destructions that wait: list, cancel, certificate") { List(), Cancel(), Certificate() };
+    public static Command Create() => new("destruction", "Destructions that wait: list, cancel, complete, certificate") { List(), Cancel(), Complete(), Certificate() };
 
     public static Command Destroy()
     {
@@ -24,7 +24,7 @@ internal static class DestructionCommands
             name, versions, all, wait, reason, requestId,
         }.WithNotes("""
             While the waiting period runs the versions decrypt as before, and each use raises an alarm. At its end what needs them is looked for once
-            more; nothing is destroyed without the approval of a quorum, which this version does not offer yet. Cancel it at any time.
+            more; then keyservice destruction complete destroys them, with the approval of a quorum of officers. Cancel it at any time before.
 
             Refused while something needs a version: move what stands under it first (keyservice campaign).
             """).Runs(async run =>
@@ -55,6 +55,22 @@ internal static class DestructionCommands
             using var client = run.Connect();
             run.Report.Write(Of(await client.Destructions.CancelAsync(run.Get(id), run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
         });
+    }
+
+    private static Command Complete()
+    {
+        var id = Id();
+        var requestId = GlobalOptions.RequestId();
+        return new Command("complete", "Destroy the versions for good, after the waiting period, with the approval of a quorum of officers") { id, requestId }
+            .WithNotes("""
+                The first call is recorded and waits for officers (keyservice approval). When they have approved, keyservice approval resume makes it again.
+                """)
+            .Runs(async run =>
+            {
+                using var client = run.Connect();
+                var destruction = (await client.Destructions.GetAsync(run.Get(id), run.Cancellation).ConfigureAwait(false)).Destruction;
+                run.Report.Write(Of((await client.Destructions.CompleteAsync(destruction, run.Get(requestId), run.Cancellation).ConfigureAwait(false)).Certificate));
+            });
     }
 
     private static Command Certificate()

@@ -43,6 +43,21 @@ public sealed class DestructionCalls
         return (await runner.UnaryAsync(o => destructions.CancelDestructionAsync(request, o), cancellation).ConfigureAwait(false)).Destruction;
     }
 
+    /// <summary>
+    /// Destroys the versions of a destruction that stands as pending approval. PENDING_APPROVAL until a quorum of officers approved; the same request again
+    /// then does it.
+    /// </summary>
+    /// <param name="destruction">What is destroyed: its id, key and versions are said again, so that officers approve those.</param>
+    /// <param name="requestId">UUID; a new one when null.</param>
+    /// <param name="cancellation">Ends the call.</param>
+    public Task<CompleteDestructionResponse> CompleteAsync(Destruction destruction, string? requestId = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(destruction);
+        var request = new CompleteDestructionRequest { RequestId = RequestId.OrNew(requestId), Id = destruction.Id, Key = destruction.Key };
+        request.KeyVersions.AddRange(destruction.KeyVersions);
+        return runner.UnaryAsync(o => destructions.CompleteDestructionAsync(request, o), cancellation);
+    }
+
     /// <summary>A destruction with its certificate, as of the last scan.</summary>
     public Task<GetDestructionResponse> GetAsync(string id, CancellationToken cancellation = default) =>
         runner.UnaryAsync(o => destructions.GetDestructionAsync(new GetDestructionRequest { Id = id }, o), cancellation);

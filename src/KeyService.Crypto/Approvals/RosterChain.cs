@@ -46,6 +46,9 @@ public sealed class RosterChain
         return finding == RosterFinding.Valid ? new RosterChain([.. _rosters, next]) : null;
     }
 
+    /// <summary>The roster whose officers decide at a time; null before the first one's begin.</summary>
+    public Roster? InForce(DateTimeOffset time) => _rosters.LastOrDefault(each => each.Roster.ValidFrom <= time)?.Roster;
+
     /// <summary>The roster of that hash and when the next one took its place; null when it is not of this chain.</summary>
     public (Roster Roster, DateTimeOffset? ReplacedAt)? Find(ReadOnlySpan<byte> hash)
     {

@@ -16,7 +16,8 @@ internal static class NewInstallation
         Permission.CreateKey, Permission.ReadKey, Permission.RotateKey, Permission.AdministerAccess, Permission.ReadAudit, Permission.ReadSystem,
         Permission.ChangeKeyState, Permission.SetKeyPolicy, Permission.DestroyKey, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
         Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.ReportHolding,
-        Permission.AdministerHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.ReadAccess, Permission.ExportAudit,
+        Permission.AdministerHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.ReadApprovals,
+        Permission.DecideApprovals, Permission.InstallRoster, Permission.ReadAccess, Permission.ExportAudit,
     ];
 
     /// <summary>Installation, administrator, grant and their audit record in one commit.</summary>

@@ -46,6 +46,15 @@ internal enum Permission
     /// <summary>Ends sessions of people, unlocks them, takes lost second factors away.</summary>
     AdministerPeople = 28,
 
+    /// <summary>Reads requests that wait for a quorum, and what officers said.</summary>
+    ReadApprovals = 33,
+
+    /// <summary>Brings officers' signed approvals and rejections.</summary>
+    DecideApprovals = 34,
+
+    /// <summary>Installs a roster of officers that others have signed.</summary>
+    InstallRoster = 35,
+
     /// <summary>Reads who may do what: the access matrix, and why something is allowed or not.</summary>
     ReadAccess = 38,
 

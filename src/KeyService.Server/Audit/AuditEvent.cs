@@ -208,6 +208,19 @@ internal enum AuditEvent : ushort
     /// <summary>Something was done with a version whose destruction waits.</summary>
     DestroyingVersionUsed = 926,
 
+    ApprovalsListed = 260,
+    ApprovalRead = 261,
+
+    /// <summary>An officer's signed approval or rejection came.</summary>
+    ApprovalDecided = 262,
+
+    /// <summary>A roster of officers that its officers had signed was installed.</summary>
+    RosterInstalled = 263,
+    RostersRead = 264,
+
+    /// <summary>A quorum approved, and the wrapped keys of versions were overwritten.</summary>
+    KeyVersionsDestroyed = 265,
+
     /// <summary>A bundle was asked for.</summary>
     BackupExportRequested = 800,
     BackupBundlesListed = 801,

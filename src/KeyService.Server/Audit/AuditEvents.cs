@@ -59,6 +59,9 @@ internal static class AuditEvents
         AuditEvent.DestructionAwaitsApproval or AuditEvent.DestructionBlocked => AuditEventType.Delete,
         AuditEvent.DestructionRead or AuditEvent.DestructionsListed => AuditEventType.Read,
         AuditEvent.DestroyingVersionUsed => AuditEventType.Administer,
+        AuditEvent.ApprovalsListed or AuditEvent.ApprovalRead or AuditEvent.RostersRead => AuditEventType.Read,
+        AuditEvent.ApprovalDecided or AuditEvent.RosterInstalled => AuditEventType.Administer,
+        AuditEvent.KeyVersionsDestroyed => AuditEventType.Delete,
         AuditEvent.BackupExportRequested or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
             => AuditEventType.Administer,
         AuditEvent.BackupBundlesListed or AuditEvent.BackupCopiesChecked => AuditEventType.Read,

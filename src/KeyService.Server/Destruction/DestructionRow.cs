@@ -9,6 +9,7 @@ internal enum DestructionState : byte
     PendingApproval = 2,
     Cancelled = 3,
     Blocked = 4,
+    Destroyed = 5,
 }
 
 /// <summary>A row of <c>destructions</c> whose MAC was verified when it was read.</summary>

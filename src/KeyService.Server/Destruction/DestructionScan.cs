@@ -12,6 +12,9 @@ namespace KeyService.Server.Destruction;
 internal sealed class DestructionScan(
     IStore store, RowAuthenticator rows, Dependencies dependencies, IEnumerable<SurvivingCopySource> copies, TimeProvider time)
 {
+    /// <summary>How places begin that a destruction empties.</summary>
+    public const string InThisStore = "this store, ";
+
     private readonly KeyTables _keys = new(rows);
 
     /// <summary>What needs a version, version by version; empty when nothing needs any.</summary>
@@ -67,6 +70,7 @@ internal sealed class DestructionScan(
         DestructionState.PendingApproval =>
             "Nothing is destroyed: the waiting period is over, nothing registered needs the versions, and the approval of a quorum is awaited.",
         DestructionState.Cancelled => "Nothing is destroyed: it was cancelled.",
+        DestructionState.Destroyed => "Destroyed in this installation; what is listed as copies is not, until somebody attests it.",
         _ => "Nothing is destroyed: something still needed a version when the waiting period ended.",
     };
 
@@ -74,8 +78,8 @@ internal sealed class DestructionScan(
     {
         var places = (await store.ReadAsync(connection => DestructionTable.WrappedForAsync(connection, null, version), cancellationToken))
             .Select(token => token.StartsWith("backup:", StringComparison.Ordinal)
-                ? $"this store, wrapped for backup key {token["backup:".Length..]}"
-                : $"this store, wrapped for token {token}").ToList();
+                ? $"{InThisStore}wrapped for backup key {token["backup:".Length..]}"
+                : $"{InThisStore}wrapped for token {token}").ToList();
         foreach (var source in copies)
         {
             places.AddRange(await source(version, cancellationToken));

@@ -17,7 +17,7 @@ namespace KeyService.Server.Destruction;
 
 /// <summary>RPCs of destruction.proto.</summary>
 internal sealed class DestructionsService(
-    IStore store, RowAuthenticator rows, VersionUses uses, DestructionScan scan, AlarmOutlet alarms, PageTokens pages, TimeProvider time)
+    IStore store, RowAuthenticator rows, VersionUses uses, DestructionScan scan, KeyChanges changes, AlarmOutlet alarms, PageTokens pages, TimeProvider time)
     : Wire.Destructions.DestructionsBase
 {
     private const int DefaultPageSize = 100;
@@ -83,9 +83,10 @@ internal sealed class DestructionsService(
         var response = await call.MutateAsync(request.RequestId, request, async transaction =>
         {
             var before = await _table.FindAsync(transaction.Connection, transaction.Transaction, found.Id, CancellationToken.None) ?? throw Refusal.AccessDenied();
-            if (before.State == DestructionState.Blocked)
+            if (before.State is DestructionState.Blocked or DestructionState.Destroyed)
             {
-                throw Refusal.InvalidArgument("id", "is a destruction that has ended already: something still needed a version");
+                throw Refusal.InvalidArgument(
+                    "id", $"is a destruction that has ended already: {(before.State == DestructionState.Blocked ? "something still needed a version" : "its versions are destroyed")}");
             }
 
             var after = before.State == DestructionState.Cancelled ? before : Cancelled(before, call.Principal.Name, transaction.Time);
@@ -95,6 +96,56 @@ internal sealed class DestructionsService(
             }
 
             return new CancelDestructionResponse { Destruction = ToWire(after) };
+        });
+        await alarms.ClearAsync(AlarmKind.DestroyingKeyInUse, found.Key, CancellationToken.None);
+        return response;
+    }
+
+    [Rpc(Permission.DestroyKey, AuditEvent.KeyVersionsDestroyed, PerKey = true, StepUp = true, Quorum = QuorumRule.Always)]
+    public override async Task<CompleteDestructionResponse> CompleteDestruction(CompleteDestructionRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        var found = await FindGrantedAsync(request.Id, call);
+        if (request.Key != found.Key || !request.KeyVersions.SequenceEqual(found.Versions.Select(each => each.ToString())))
+        {
+            throw Refusal.InvalidArgument("key_versions", "must be exactly the key and the versions of the destruction, in its order: they are what officers approve");
+        }
+
+        // One that is destroyed goes on: the same request is answered again.
+        if (found.State is not (DestructionState.PendingApproval or DestructionState.Destroyed))
+        {
+            throw NotReady(found);
+        }
+
+        var needed = found.State == DestructionState.Destroyed ? [] : await scan.DependenciesAsync(found.Versions, call.CancellationToken);
+        if (needed.Count > 0)
+        {
+            throw new Refusal(
+                Reason.StillNeeded,
+                $"Still needed: {string.Join("; ", needed.Take(MostNamed).Select(each => $"version {each.Version} by {each.Dependency.Subject} ({each.Dependency.Detail})"))}. "
+                + "Nothing is destroyed; move what stands under it (keyservice campaign), or cancel the destruction.");
+        }
+
+        call.Record.ItemCount = found.Versions.Count;
+        call.Record.Detail = $"destruction {found.IdText} of {VersionList.Format(found.Versions.Take(MostNamed))}: {found.Reason}";
+        var response = await call.MutateAsync(request.RequestId, request, async transaction =>
+        {
+            var before = await _table.FindAsync(transaction.Connection, transaction.Transaction, found.Id, CancellationToken.None) ?? throw Refusal.AccessDenied();
+            if (before.State != DestructionState.PendingApproval || before.Uses != found.Uses)
+            {
+                throw NotReady(before);
+            }
+
+            await changes.DestroyAsync(
+                transaction, before.Key, before.Versions, new StateChange(transaction.Time, call.Principal.Name, $"destruction {before.IdText}: {before.Reason}"));
+            var certificate = Destroyed(DestructionCertificate.Parser.ParseFrom(before.Certificate), call, transaction.Time);
+            var after = before with
+            {
+                State = DestructionState.Destroyed, EndedBy = call.Principal.Name, EndTime = transaction.Time,
+                Certificate = Google.Protobuf.MessageExtensions.ToByteArray(certificate), Revision = before.Revision + 1,
+            };
+            await _table.UpdateAsync(transaction, after);
+            return new CompleteDestructionResponse { Destruction = ToWire(after), Certificate = certificate };
         });
         await alarms.ClearAsync(AlarmKind.DestroyingKeyInUse, found.Key, CancellationToken.None);
         return response;
@@ -147,6 +198,32 @@ internal sealed class DestructionsService(
             State = DestructionState.Cancelled, EndedBy = by, EndTime = now, Certificate = Google.Protobuf.MessageExtensions.ToByteArray(certificate),
             Revision = before.Revision + 1,
         };
+    }
+
+    private static Refusal NotReady(DestructionRow destruction) => new(
+        Reason.KeyState,
+        destruction.State switch
+        {
+            DestructionState.Waiting => $"The waiting period ends {destruction.DueTime:u}: nothing is destroyed before.",
+            DestructionState.PendingApproval => "A version was used in this moment: nothing is destroyed. Look who uses it.",
+            _ => $"The destruction has ended as {destruction.State.ToString().ToLowerInvariant()}.",
+        });
+
+    private static DestructionCertificate Destroyed(DestructionCertificate certificate, Call call, DateTimeOffset now)
+    {
+        certificate.Destroyed = true;
+        certificate.ScanTime = Timestamp.FromDateTimeOffset(now);
+        certificate.Statement = DestructionScan.StatementOf(DestructionState.Destroyed)
+            + (call.Approval is { } approval ? $" Approved by {string.Join(", ", approval.Officers)} (approval {approval.Id})." : "");
+        foreach (var version in certificate.Versions)
+        {
+            version.State = Wire.KeyState.Destroyed;
+        }
+
+        var kept = certificate.Copies.Where(copy => !copy.Place.StartsWith(DestructionScan.InThisStore, StringComparison.Ordinal)).ToList();
+        certificate.Copies.Clear();
+        certificate.Copies.AddRange(kept);
+        return certificate;
     }
 
     private async Task<DestructionRow> FindGrantedAsync(string idText, Call call)

@@ -1,5 +1,6 @@
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
+using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Certificates;
 using KeyService.Server.Backups;
@@ -42,6 +43,7 @@ internal static class Capabilities
         services.AddCiphering();
         services.AddHoldings();
         services.AddDestruction();
+        services.AddApprovals();
         return services;
     }
 
@@ -61,5 +63,6 @@ internal static class Capabilities
         endpoints.MapRpc<CipherService>();
         endpoints.MapRpc<HoldingsService>();
         endpoints.MapRpc<DestructionsService>();
+        endpoints.MapRpc<ApprovalsService>();
     }
 }

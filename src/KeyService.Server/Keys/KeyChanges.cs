@@ -14,6 +14,7 @@ internal sealed class KeyChanges(KeyRing ring, KeyMaker maker, RowAuthenticator 
     private readonly KeyTables _tables = new(rows);
     private readonly KeyTransitionTable _transitions = new(rows);
     private readonly RegisterState _registers = new(rows);
+    private readonly KeyMaterialTables _material = new(rows);
 
     /// <summary>A new key with its first version, active at once or waiting for its backup.</summary>
     /// <exception cref="Refusal">ALREADY_EXISTS.</exception>
@@ -130,6 +131,27 @@ internal sealed class KeyChanges(KeyRing ring, KeyMaker maker, RowAuthenticator 
             RotateTime = isPrimary ? RotateTimeAfter(transaction, before, moved) : before.RotateTime,
         }, moved);
         return (key, moved);
+    }
+
+    /// <summary>Overwrites the wrapped keys of versions; they decrypt nothing any more. Their rows, with what they were, stay.</summary>
+    /// <exception cref="Refusal">ACCESS_DENIED when there is no such key; NOT_FOUND; KEY_STATE for a version that was not deactivated before.</exception>
+    public async Task DestroyAsync(IStoreTransaction transaction, string name, IReadOnlyList<KeyVersionId> versionIds, StateChange change)
+    {
+        var before = await RequireKeyAsync(transaction, name);
+        var moved = new List<KeyVersionRow>();
+        foreach (var id in versionIds)
+        {
+            moved.Add(await MoveAsync(transaction, await RequireVersionAsync(transaction, name, id), KeyState.Destroyed, change, row => row));
+            await _material.ClearAsync(transaction, id);
+        }
+
+        var primary = moved.Find(each => each.Id == before.PrimaryVersion);
+        await UpdateKeyAsync(transaction, before with
+        {
+            VersionChangeCount = before.VersionChangeCount + moved.Count,
+            // No calendar makes a key protect again whose newest version was destroyed on purpose.
+            RotateTime = primary is null ? before.RotateTime : null,
+        }, [.. moved]);
     }
 
     /// <summary>Changes the policy; it counts for the active version at once.</summary>

@@ -77,6 +77,32 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
             raw with { Mac = await rows.SealAsync(transaction, raw.Canonical(), "bulk_keys", bulkKey.VersionId.ToString(), raw.Revision) }, transaction.Transaction);
     }
 
+    /// <summary>Overwrites every wrap of a version's KEK and its bulk key with nothing.</summary>
+    public async Task ClearAsync(IStoreTransaction transaction, KeyVersionId versionId)
+    {
+        var id = KeyTables.Signed(versionId);
+        foreach (var raw in (await transaction.Connection.QueryAsync<RawBlob>(
+            "SELECT version_id AS VersionId, token_id AS TokenId, blob AS Blob, revision AS Revision, mac AS Mac FROM key_blobs WHERE version_id = @id ORDER BY token_id",
+            new { id }, transaction.Transaction)).AsList())
+        {
+            var rowId = $"{versionId}/{raw.TokenId}";
+            await rows.VerifyAsync(raw.Canonical(), raw.Mac, "key_blobs", rowId, raw.Revision, CancellationToken.None);
+            var cleared = raw with { Blob = [], Revision = raw.Revision + 1 };
+            await transaction.Connection.ExecuteAsync(
+                "UPDATE key_blobs SET blob = @Blob, revision = @Revision, mac = @Mac WHERE version_id = @VersionId AND token_id = @TokenId",
+                cleared with { Mac = await rows.SealAsync(transaction, cleared.Canonical(), "key_blobs", rowId, cleared.Revision) }, transaction.Transaction);
+        }
+
+        var bulkKey = await transaction.Connection.QuerySingleOrDefaultAsync<RawBulkKey>(
+            "SELECT version_id AS VersionId, wrapped AS Wrapped, revision AS Revision, mac AS Mac FROM bulk_keys WHERE version_id = @id", new { id }, transaction.Transaction)
+            ?? throw Missing("bulk_keys", versionId);
+        await rows.VerifyAsync(bulkKey.Canonical(), bulkKey.Mac, "bulk_keys", versionId.ToString(), bulkKey.Revision, CancellationToken.None);
+        var emptied = bulkKey with { Wrapped = [], Revision = bulkKey.Revision + 1 };
+        await transaction.Connection.ExecuteAsync(
+            "UPDATE bulk_keys SET wrapped = @Wrapped, revision = @Revision, mac = @Mac WHERE version_id = @VersionId",
+            emptied with { Mac = await rows.SealAsync(transaction, emptied.Canonical(), "bulk_keys", versionId.ToString(), emptied.Revision) }, transaction.Transaction);
+    }
+
     /// <summary>The version's count of reserved wraps.</summary>
     /// <exception cref="StoreTamperedException">The row was changed or is missing.</exception>
     public async Task<WrapCountRow> GetWrapCountAsync(

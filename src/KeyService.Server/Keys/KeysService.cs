@@ -26,7 +26,7 @@ internal sealed class KeysService(
     /// <summary>Names looked at for one page; a caller whose grants cover few of many keys gets a short page and a token.</summary>
     private const int MaxNamesLookedAt = 10_000;
 
-    [Rpc(Permission.CreateKey, AuditEvent.KeyCreated, PerKey = true)]
+    [Rpc(Permission.CreateKey, AuditEvent.KeyCreated, PerKey = true, Quorum = QuorumRule.Exceptions)]
     public override async Task<CreateKeyResponse> CreateKey(CreateKeyRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);
@@ -39,6 +39,7 @@ internal sealed class KeysService(
         };
         var policy = RotationPolicy.Require(request.Rotation, RotationPolicy.Default, "rotation");
         call.Authorize(name.Value, null);
+        call.IsException = policy.IsException;
         await ring.DemandRegisterAsync(call.CancellationToken);
         var state = gate.Required ? KeyState.PreActivation : KeyState.Active;
         var response = await WithNewVersionAsync(call, version => call.MutateAsync(request.RequestId, request, async transaction =>
@@ -106,14 +107,14 @@ internal sealed class KeysService(
         return response;
     }
 
-    [Rpc(Permission.SetKeyPolicy, AuditEvent.KeyPolicyChanged, PerKey = true)]
+    [Rpc(Permission.SetKeyPolicy, AuditEvent.KeyPolicyChanged, PerKey = true, Quorum = QuorumRule.Exceptions)]
     public override async Task<SetKeyPolicyResponse> SetKeyPolicy(SetKeyPolicyRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);
         var name = KeyName.Require(request.Name, "name");
         call.Authorize(name.Value, null);
         // Against the widest policy: what does not stand even there is refused before a change begins.
-        RotationPolicy.Require(request.Rotation, RotationPolicy.Default, "rotation");
+        call.IsException = RotationPolicy.Require(request.Rotation, RotationPolicy.Default, "rotation").IsException;
         var response = await call.MutateAsync(request.RequestId, request, async transaction =>
         {
             var (key, primary) = await changes.SetPolicyAsync(

@@ -26,6 +26,9 @@ internal readonly record struct RotationPolicy(TimeSpan Period, TimeSpan Limit, 
 
     public static RotationPolicy Default { get; } = new(MinPeriod, MaxPeriod, TimeSpan.FromDays(14));
 
+    /// <summary>Whether it lets a version protect for longer between rotations than the default does, which officers approve once there are any.</summary>
+    public bool IsException => Period > Default.Period;
+
     /// <summary>When a version activated at <paramref name="activated"/> is to be replaced.</summary>
     public DateTimeOffset RotateAt(DateTimeOffset activated) => activated + (Period < Limit - Margin ? Period : Limit - Margin);
 

@@ -5,6 +5,7 @@ using Grpc.Core;
 using KeyService.Crypto;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
+using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Keys;
 using KeyService.Server.Sessions;
@@ -29,9 +30,10 @@ internal sealed class Call
     private readonly ContextDigests _contexts;
     private readonly IStore _store;
     private readonly RequestLedger _requests;
+    private readonly QuorumGate _quorum;
 
     internal Call(RpcAttribute rpc, string method, Principal principal, AuditRecordDraft record, long started,
-        AccessCheck access, ContextDigests contexts, IStore store, RequestLedger requests)
+        AccessCheck access, ContextDigests contexts, IStore store, RequestLedger requests, QuorumGate quorum)
     {
         Rpc = rpc;
         Method = method;
@@ -42,6 +44,7 @@ internal sealed class Call
         _contexts = contexts;
         _store = store;
         _requests = requests;
+        _quorum = quorum;
     }
 
     /// <summary>The call that the pipeline made for <paramref name="context"/>.</summary>
@@ -79,6 +82,12 @@ internal sealed class Call
 
     /// <summary>True when that record is of a refusal: the answer to it needs none of its own.</summary>
     internal bool RefusalRecorded { get; private set; }
+
+    /// <summary>For <see cref="QuorumRule.Exceptions"/>: what is asked for is one. Set before <see cref="MutateAsync"/>.</summary>
+    public bool IsException { get; set; }
+
+    /// <summary>The approval that the change runs by; null when none was asked for. Known inside the change.</summary>
+    public UsedApproval? Approval { get; internal set; }
 
     /// <summary>True once the pipeline ended the call; until then the transport alone did.</summary>
     internal bool Concluded { get; set; }
@@ -175,12 +184,13 @@ internal sealed class Call
 
     /// <summary>
     /// Changes state: the change, its audit record and the answer kept under <paramref name="requestId"/> for 24 hours
-    /// become durable in one commit, or none of them does. Sent again, the same request gets the kept answer.
+    /// become durable in one commit, or none of them does. Sent again, the same request gets the kept answer. Where the RPC needs a quorum that did not
+    /// approve yet, the request is recorded instead.
     /// </summary>
     /// <param name="requestId">UUID of 36 characters, chosen by the caller.</param>
     /// <param name="request">The whole request; another one under the same id is refused.</param>
     /// <param name="change">The change; runs inside the transaction, its answer is what the caller gets.</param>
-    /// <exception cref="Refusal">INVALID_ARGUMENT, REQUEST_ID_REUSED, and what <paramref name="change"/> throws.</exception>
+    /// <exception cref="Refusal">INVALID_ARGUMENT, REQUEST_ID_REUSED, PENDING_APPROVAL, what <see cref="QuorumGate.EnterAsync"/> throws, and what <paramref name="change"/> throws.</exception>
     public async Task<TResponse> MutateAsync<TRequest, TResponse>(
         string requestId, TRequest request, Func<IStoreTransaction, Task<TResponse>> change)
         where TRequest : IMessage
@@ -192,6 +202,8 @@ internal sealed class Call
         var digest = SHA256.HashData(request.ToByteArray());
         Record.RequestId = requestId;
         TResponse? response = null;
+        Refusal? pending = null;
+        var detail = Record.Detail;
         // Not cancelled by the caller's deadline: once in the queue, change and record stand or fall together, and the same
         // request_id tells the caller which.
         await _store.CommitAsync(Record, async transaction =>
@@ -206,10 +218,21 @@ internal sealed class Call
                 Record.Detail = "answered again what the same request_id got before";
                 return;
             }
+            // A change may run twice, and what the first one said is not so then.
+            (Record.Outcome, Record.Reason, Record.Detail) = (AuditOutcome.Success, "", detail);
+            pending = await _quorum.EnterAsync(transaction, this, request);
+            if (pending is not null)
+            {
+                return;
+            }
+
             response = await change(transaction);
+            if (Approval is { } approval)
+                Record.Detail += $"; approval {approval.Id} by {string.Join(", ", approval.Officers)}";
             await _requests.RememberAsync(transaction, Principal.Name, requestId, Method, digest, response.ToByteArray());
         }, CancellationToken.None);
         Recorded = true;
-        return response!;
+        RefusalRecorded = pending is not null;
+        return pending is null ? response! : throw pending;
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using KeyService.Server.Access;
+using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
 using KeyService.Server.Places;
@@ -17,7 +18,7 @@ namespace KeyService.Server.Pipeline;
 /// </summary>
 internal sealed class CallGate(
     CallRecorder recorder, CallAdmission admission, AccessRegister access, ContextDigests contexts, IStore store, RequestLedger requests,
-    TimeProvider time, IHostApplicationLifetime lifetime, CallLog log, PersonGate? people = null,
+    QuorumGate quorum, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log, PersonGate? people = null,
     PlaceWatch? places = null) : IMiddleware
 {
     private const int MaxRecordedLength = 128;
@@ -78,7 +79,7 @@ internal sealed class CallGate(
             }
             var session = people is null ? null : await people.AdmitAsync(
                 principal, peer, rpc, context.Request.Headers[PersonGate.TokenHeader], record, context.RequestAborted);
-            var call = new Call(rpc, method, principal, record, started, access.Decide, contexts, store, requests)
+            var call = new Call(rpc, method, principal, record, started, access.Decide, contexts, store, requests, quorum)
             {
                 Credentials = peer.Credentials,
                 Session = session,

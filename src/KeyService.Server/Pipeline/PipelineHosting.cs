@@ -1,4 +1,5 @@
 using KeyService.Grpc;
+using KeyService.Server.Approvals;
 
 namespace KeyService.Server.Pipeline;
 
@@ -10,6 +11,7 @@ internal static class PipelineHosting
         services.AddSingleton<CallLog>();
         services.AddSingleton<CallAdmission>();
         services.AddSingleton<CallRecorder>();
+        services.AddSingleton<QuorumGate>();
         services.AddSingleton<CallGate>();
         services.AddSingleton<CallPipeline>();
         services.AddGrpcTransport(options => options.Interceptors.Add<CallPipeline>());

@@ -41,6 +41,9 @@ internal sealed class Refusal : Exception
     /// <summary>When to try again, for what passes by itself.</summary>
     public TimeSpan? RetryAfter { get; }
 
+    /// <summary>The approval that the answer is about, for programs: metadata "approval" of the ErrorInfo.</summary>
+    public string? ApprovalId { get; init; }
+
     /// <summary>Field and rule of each violation of the request.</summary>
     public IReadOnlyList<(string Field, string Description)> Violations => _violations;
 
@@ -109,7 +112,10 @@ internal sealed class Refusal : Exception
     public RpcException ToRpcException()
     {
         var status = new RpcStatus { Code = (int)RefusalStatus.CodeOf(Reason), Message = Message };
-        status.Details.Add(Any.Pack(new ErrorInfo { Domain = Domain, Reason = RefusalStatus.NameOf(Reason) }));
+        var info = new ErrorInfo { Domain = Domain, Reason = RefusalStatus.NameOf(Reason) };
+        if (ApprovalId is not null)
+            info.Metadata.Add("approval", ApprovalId);
+        status.Details.Add(Any.Pack(info));
         if (_violations.Count > 0)
         {
             var bad = new BadRequest();

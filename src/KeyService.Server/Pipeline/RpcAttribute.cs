@@ -38,4 +38,7 @@ internal sealed class RpcAttribute(Permission permission, AuditEvent auditEvent)
     /// A stream that stays for days and is nearly always still: it takes a place of its own kind, so that listeners keep no bulk stream out.
     /// </summary>
     public bool Listens { get; init; }
+
+    /// <summary>Whether officers must approve; then it changes state, by <see cref="Call.MutateAsync"/>.</summary>
+    public QuorumRule Quorum { get; init; }
 }

@@ -27,6 +27,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         ["alarms", "bundles", "bundle_copies", "holdings", "holding_versions", "campaigns", "destructions"],
         ["second_factors"],
         ["place_policies"],
+        ["officer_rosters"],
     ];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>

@@ -1,5 +1,6 @@
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
+using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Backups;
 using KeyService.Server.Destruction;
@@ -28,6 +29,8 @@ internal static class DecidingTables
         .. HoldingTables.Deciding,
         .. CampaignTables.Deciding,
         .. DestructionTable.Deciding,
+        .. ApprovalTable.Deciding,
+        .. RosterTable.Deciding,
         .. SignedLog.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
@@ -41,6 +44,5 @@ internal static class DecidingTables
         ["requests"] = "answers kept for 24 hours and then deleted; an old one is refused by its time",
         ["audit_slots"] = "marks of the log itself: the log and each server's own mark outside the database tell an old one",
         ["key_uses"] = "sums over calls that each stand in the log, thousands a minute; they inform, and what decides on destruction is asked of the log and the holdings too",
-        ["approvals"] = "laid and not yet used: nothing writes it",
     };
 }

@@ -48,7 +48,7 @@ internal sealed class StoreService(StoreTrust trust, ClockGuard clock, StoreWatc
         return new ScrubStoreResponse { Scrub = ToMessage(report) };
     }
 
-    [Rpc(Permission.AcceptStore, AuditEvent.StoreAccepted)]
+    [Rpc(Permission.AcceptStore, AuditEvent.StoreAccepted, Quorum = QuorumRule.OnceInstalled)]
     public override async Task<AcceptStoreResponse> AcceptStore(AcceptStoreRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);

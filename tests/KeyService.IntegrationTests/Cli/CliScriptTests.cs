@@ -5,7 +5,7 @@ public sealed class CliScriptTests(ServiceFixture service) : IClassFixture<Servi
 {
     public static TheoryData<string> Scripts => new(
         Directory.GetFiles(CliScriptRun.ScriptDirectory, "*.txt").Select(path => Path.GetFileNameWithoutExtension(path))
-            .Except(ArchiveScriptTests.Names).Except(AuditScriptTests.Names).Order());
+            .Except(ArchiveScriptTests.Names).Except(AuditScriptTests.Names).Except(ApprovalScriptTests.Names).Order());
 
     [Theory]
     [MemberData(nameof(Scripts))]

@@ -22,7 +22,7 @@ public sealed class EveryRpcTests(ServiceFixture service) : IClassFixture<Servic
     /// What anybody who is registered may call, whatever their grants: who they are, and what is still granted of leases (which says of every one that is
     /// not theirs that it has ended).
     /// </summary>
-    private static readonly string[] ForEverybody = ["keyservice.v1.Access/WhoAmI", "keyservice.v1.DataKeys/WatchLeases"];
+    private static readonly string[] ForEverybody = ["keyservice.v1.Access/WhoAmI", "keyservice.v1.DataKeys/WatchLeases", "keyservice.v1.Approvals/ListRosters"];
 
     [Fact]
     public async Task Without_a_certificate()

@@ -99,6 +99,6 @@ public sealed class AllocationTests(SoftHsmDirectory softHsm) : IClassFixture<So
         };
         var rpc = new RpcAttribute(permission, AuditEvent.FieldsEncrypted);
         return new Call(rpc, "/keyservice.v1.Cipher/Test", principal, new AuditRecordDraft(rpc.AuditEvent), 0, (_, _, _, _) =>
-            AccessDecision.Allowed, keys.Contexts, keys.Store, null!);
+            AccessDecision.Allowed, keys.Contexts, keys.Store, null!, null!);
     }
 }

@@ -16,6 +16,7 @@ public sealed class PermissionTests
                 "19 export-backup", "20 read-holdings", "21 report-holding", "22 administer-holdings", "23 accept-store",
                 "24 export-audit",
                 "28 administer-people",
+                "33 read-approvals", "34 decide-approvals", "35 install-roster",
                 "38 read-access",
             ],
             Enum.GetValues<Permission>().Where(each => each != Permission.None).Select(each => $"{(int)each} {Permissions.NameOf(each)}"));

@@ -148,7 +148,7 @@ public sealed class SeparationTests
         register.Apply(Of(Permission.Encrypt));
         register.Apply(Of(Permission.RotateKey));
         var rpc = new RpcAttribute(Permission.Encrypt, AuditEvent.FieldEncrypted);
-        var call = new Call(rpc, "/keyservice.v1.Cipher/Encrypt", carol, new AuditRecordDraft(rpc.AuditEvent), 0, register.Decide, null!, null!, null!);
+        var call = new Call(rpc, "/keyservice.v1.Cipher/Encrypt", carol, new AuditRecordDraft(rpc.AuditEvent), 0, register.Decide, null!, null!, null!, null!);
         foreach (var attempt in new Action[] { () => call.Authorize("ehr", null), () => call.Covers("ehr", null) })
         {
             var refusal = Assert.Throws<Refusal>(attempt);

@@ -51,6 +51,12 @@ public sealed class AuditEventsTests
             254 place-policy-set Administer
             255 place-noted Administer
             256 places-listed Read
+            260 approvals-listed Read
+            261 approval-read Read
+            262 approval-decided Administer
+            263 roster-installed Administer
+            264 rosters-read Read
+            265 key-versions-destroyed Delete
             300 key-created Administer
             301 key-read Read
             302 keys-listed Read

@@ -88,7 +88,7 @@ public sealed class DocumentationTests
         command.Subcommands.Count == 0 ? [command] : command.Subcommands.SelectMany(Leaves);
 
     private static string Path_(Command command) =>
-        command.Parents.OfType<Command>().FirstOrDefault() is { } parent and not RootCommand ? $"{parent.Name} {command.Name}" : command.Name;
+        command.Parents.OfType<Command>().FirstOrDefault() is { } parent and not RootCommand ? $"{Path_(parent)} {command.Name}" : command.Name;
 
     private static string RepositoryRoot()
     {

@@ -14,7 +14,9 @@ public sealed class StepUpTests
         AccessService.CreatePrincipal
         AccessService.DisablePrincipal
         AccessService.RevokeGrant
+        ApprovalsService.InstallRoster
         BackupsService.ExportBundle
+        DestructionsService.CompleteDestruction
         DestructionsService.ScheduleDestruction
         PlacesService.SetPlacePolicy
         SessionsService.ResetSecondFactor

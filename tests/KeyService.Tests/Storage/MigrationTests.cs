@@ -29,6 +29,7 @@ public sealed class MigrationTests : IDisposable
                 "9 checkpoints 13f2d48bc621884be29d66905715eb720a5b15b554536beb9024210a148c6fee",
                 "10 sessions d9733c1e8fa97c313c2c323501c9471fc486dab1f7b35294a7995a3bcfcd7e12",
                 "11 places f4ae5b8c6541be89696dd117813bc48e3f57775350ce9291d321e6c64bda4521",
+                "12 approvals c8951c4739748c763037622bceb7de832a72440fd62b5be672bf51a875b6fb2a",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -44,6 +45,7 @@ public sealed class MigrationTests : IDisposable
                 "9 checkpoints 87f07ca9c12ca7925d377a632bf7b9408458939d84fa229b2b538c29da201228",
                 "10 sessions d01909990e10da5dc194dd36592520f519a9aefacbce857586bd39e367a67319",
                 "11 places b4b5aa5322875cafc4438a0971ecaf49edb82355fb5d964a7fd81e77b42e1353",
+                "12 approvals a7b4ab0d13b0f003d92f1462e5fe18172bc281dfb475f786ae09637727fc3699",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));
