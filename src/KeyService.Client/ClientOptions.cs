@@ -20,6 +20,9 @@ public sealed record ClientOptions
     /// </summary>
     public ReadOnlyMemory<byte>? SessionToken { get; init; }
 
+    /// <summary>File with an OIDC access token as one line, which names the caller beside the certificate of the connection; read for each call. Null sends none.</summary>
+    public string? AccessTokenPath { get; init; }
+
     /// <summary>Longest time for one call with all its retries; streams have none. 30 seconds.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

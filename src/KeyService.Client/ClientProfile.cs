@@ -8,7 +8,7 @@ namespace KeyService.Client;
 /// </summary>
 public sealed record ClientProfile
 {
-    private static readonly string[] Members = ["endpoint", "ca", "certificate", "privateKey", "serverConfig"];
+    private static readonly string[] Members = ["endpoint", "ca", "certificate", "privateKey", "accessTokenFile", "serverConfig"];
 
     /// <summary>The file it was read from.</summary>
     public required string Path { get; init; }
@@ -25,6 +25,9 @@ public sealed record ClientProfile
     /// <summary>See <see cref="ClientOptions.ClientKeyPath"/>.</summary>
     public string? PrivateKeyPath { get; init; }
 
+    /// <summary>See <see cref="ClientOptions.AccessTokenPath"/>.</summary>
+    public string? AccessTokenPath { get; init; }
+
     /// <summary>Configuration of the server on this machine, when there is one.</summary>
     public string? ServerConfigPath { get; init; }
 
@@ -35,6 +38,7 @@ public sealed record ClientProfile
         CaPath = CaPath,
         ClientCertificatePath = CertificatePath,
         ClientKeyPath = PrivateKeyPath,
+        AccessTokenPath = AccessTokenPath,
     };
 
     /// <summary>Reads a profile. An unknown name, a missing endpoint or bad JSON is a <see cref="KeyServiceException"/> (CONFIGURATION).</summary>
@@ -86,6 +90,7 @@ public sealed record ClientProfile
             CaPath = Resolve(file.GetValueOrDefault("ca"), directory),
             CertificatePath = Resolve(file.GetValueOrDefault("certificate"), directory),
             PrivateKeyPath = Resolve(file.GetValueOrDefault("privateKey"), directory),
+            AccessTokenPath = Resolve(file.GetValueOrDefault("accessTokenFile"), directory),
             ServerConfigPath = Resolve(file.GetValueOrDefault("serverConfig"), directory),
         };
     }
@@ -125,7 +130,7 @@ public sealed record ClientProfile
 
     private static KeyServiceException Broken(string path, string why, Exception? cause) => new(
         ClientReason.Configuration, $"The client profile {path} is not valid: {why}.",
-        "It is a JSON object with endpoint, ca, certificate, privateKey and, on the server's machine, serverConfig.", cause);
+        "It is a JSON object with endpoint, ca, certificate, privateKey, if need be accessTokenFile, and, on the server's machine, serverConfig.", cause);
 
     private static string FirstSentence(string text)
     {

@@ -14,7 +14,7 @@ public sealed class KeyServiceClient : IDisposable
     private KeyServiceClient(GrpcChannel channel, ClientOptions options)
     {
         this.channel = channel;
-        var invoker = SessionMetadata.Over(channel.CreateCallInvoker(), options.SessionToken);
+        var invoker = AccessTokenMetadata.Over(SessionMetadata.Over(channel.CreateCallInvoker(), options.SessionToken), options.AccessTokenPath);
         var runner = new CallRunner(options);
         DataKeys = new DataKeyCalls(invoker, runner);
         Cipher = new CipherCalls(invoker, runner);

@@ -43,6 +43,7 @@ internal static class AccessRecords
         Credential.CredentialOneofCase.CertificateSanUri => "certificate-uri",
         Credential.CredentialOneofCase.CertificatePublicKeySha256 => "public-key-sha256",
         Credential.CredentialOneofCase.UnixUid => "unix-uid",
+        Credential.CredentialOneofCase.OidcSubject => "oidc-subject",
         _ => null,
     };
 
@@ -50,6 +51,7 @@ internal static class AccessRecords
     {
         Credential.CredentialOneofCase.CertificateSanUri => credential.CertificateSanUri,
         Credential.CredentialOneofCase.CertificatePublicKeySha256 => credential.CertificatePublicKeySha256,
+        Credential.CredentialOneofCase.OidcSubject => $"{credential.OidcSubject.Issuer} {credential.OidcSubject.Subject}",
         Credential.CredentialOneofCase.UnixUid => credential.UnixUid.ToString(System.Globalization.CultureInfo.InvariantCulture),
         _ => null,
     };

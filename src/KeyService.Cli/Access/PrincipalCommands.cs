@@ -37,10 +37,12 @@ internal static class PrincipalCommands
             HelpName = "HEX",
         };
         var uid = new Option<uint?>("--unix-uid") { Description = "User id on the Unix socket", HelpName = "UID" };
+        var issuer = new Option<string?>("--oidc-issuer") { Description = "Issuer of access tokens, as they have it in \"iss\"; with --oidc-subject", HelpName = "URL" };
+        var subject = new Option<string?>("--oidc-subject") { Description = "Subject of access tokens, as they have it in \"sub\"", HelpName = "TEXT" };
         var requestId = GlobalOptions.RequestId();
         return new Command("create", "Register a principal by one credential")
         {
-            name, type, uri, certificate, hash, uid, requestId,
+            name, type, uri, certificate, hash, uid, issuer, subject, requestId,
         }.Runs(async run =>
         {
             Credential?[] given =
@@ -49,11 +51,12 @@ internal static class PrincipalCommands
                 run.Get(certificate) is { } path ? new Credential { CertificatePublicKeySha256 = PublicKeyHash(path) } : null,
                 run.Get(hash) is { } hex ? new Credential { CertificatePublicKeySha256 = hex } : null,
                 run.Get(uid) is { } id ? new Credential { UnixUid = id } : null,
+                run.Get(issuer) is { } url && run.Get(subject) is { } sub ? new Credential { OidcSubject = new OidcSubject { Issuer = url, Subject = sub } } : null,
             ];
-            if (given.Count(one => one is not null) != 1)
+            if (given.Count(one => one is not null) != 1 || run.Get(issuer) is null != run.Get(subject) is null)
             {
                 throw CliError.Usage("A principal has exactly one credential.",
-                    "Give one of --certificate-uri, --certificate, --public-key-sha256, --unix-uid.");
+                    "Give one of --certificate-uri, --certificate, --public-key-sha256, --unix-uid, --oidc-issuer with --oidc-subject.");
             }
             using var client = run.Connect();
             var principal = await client.Access.CreatePrincipalAsync(

@@ -73,10 +73,14 @@ internal static class AccessMessages
                 return Credential.TryOfPublicKeySha256(message.CertificatePublicKeySha256, out var hash)
                     ? hash
                     : throw Refusal.InvalidArgument("credential.certificate_public_key_sha256", "64 hexadecimal digits");
+            case Wire.Credential.CredentialOneofCase.OidcSubject:
+                return Credential.TryOfOidc(message.OidcSubject.Issuer, message.OidcSubject.Subject, out var token)
+                    ? token
+                    : throw Refusal.InvalidArgument("credential.oidc_subject", "issuer and subject, each 1 to 255 printable ASCII characters without a space, the issuer a URL");
             case Wire.Credential.CredentialOneofCase.UnixUid:
                 return Credential.OfUid(message.UnixUid);
             default:
-                throw Refusal.InvalidArgument("credential", "exactly one of certificate_san_uri, certificate_public_key_sha256, unix_uid");
+                throw Refusal.InvalidArgument("credential", "exactly one of certificate_san_uri, certificate_public_key_sha256, unix_uid, oidc_subject");
         }
     }
 
@@ -110,6 +114,7 @@ internal static class AccessMessages
     {
         CredentialKind.CertificateSanUri => new() { CertificateSanUri = credential.Value },
         CredentialKind.CertificatePublicKeySha256 => new() { CertificatePublicKeySha256 = credential.Value },
+        CredentialKind.OidcSubject when credential.Value.Split(' ') is [var issuer, var subject] => new() { OidcSubject = new Wire.OidcSubject { Issuer = issuer, Subject = subject } },
         CredentialKind.UnixUid => new() { UnixUid = uint.Parse(credential.Value, CultureInfo.InvariantCulture) },
         _ => throw new ArgumentOutOfRangeException(nameof(credential)),
     };

@@ -14,6 +14,9 @@ internal enum CredentialKind : byte
 
     /// <summary>Peer user id of a Unix socket (SO_PEERCRED), decimal.</summary>
     UnixUid = 3,
+
+    /// <summary>Issuer and subject of an access token, with a space between: neither has one.</summary>
+    OidcSubject = 4,
 }
 
 /// <summary>One credential: what was presented by a connection, or what a principal is registered with.</summary>
@@ -29,6 +32,15 @@ internal readonly record struct Credential(CredentialKind Kind, string Value)
         credential = new Credential(CredentialKind.CertificateSanUri, uri);
         return uri.Length is > 0 and <= MaxUriLength && Ascii.IsValid(uri) && !uri.Any(c => char.IsControl(c) || c == ' ')
             && Uri.TryCreate(uri, UriKind.Absolute, out _);
+    }
+
+    /// <summary>An issuer's URL and its subject, 1 to 255 printable ASCII characters without a space each.</summary>
+    public static bool TryOfOidc(string issuer, string subject, out Credential credential)
+    {
+        credential = new Credential(CredentialKind.OidcSubject, $"{issuer} {subject}");
+        return IsPart(issuer) && IsPart(subject) && Uri.TryCreate(issuer, UriKind.Absolute, out _);
+
+        static bool IsPart(string text) => text.Length is > 0 and <= 255 && text.All(c => c is > ' ' and < '\x7f');
     }
 
     /// <summary>64 hexadecimal digits, of either case.</summary>

@@ -9,6 +9,7 @@ using KeyService.Server.DataKeys;
 using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
+using KeyService.Server.Oidc;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Places;
 using KeyService.Server.Rotation;
@@ -31,6 +32,7 @@ internal static class Capabilities
         services.AddAccess();
         services.AddSessions(configuration.People);
         services.AddPlaces();
+        services.AddOidc(configuration.Oidc);
         services.AddAudit();
         services.AddAlarms(configuration.Alarms);
         services.AddCertificates();

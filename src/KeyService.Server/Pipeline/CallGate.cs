@@ -5,6 +5,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
+using KeyService.Server.Oidc;
 using KeyService.Server.Places;
 using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
@@ -19,7 +20,7 @@ namespace KeyService.Server.Pipeline;
 internal sealed class CallGate(
     CallRecorder recorder, CallAdmission admission, AccessRegister access, ContextDigests contexts, IStore store, RequestLedger requests,
     QuorumGate quorum, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log, PersonGate? people = null,
-    PlaceWatch? places = null) : IMiddleware
+    PlaceWatch? places = null, AccessTokens? tokens = null) : IMiddleware
 {
     private const int MaxRecordedLength = 128;
 
@@ -68,6 +69,8 @@ internal sealed class CallGate(
         try
         {
             var peer = PeerOfConnection.Of(context);
+            if (tokens is not null)
+                peer = await tokens.AddAsync(peer, context.Request.Headers.Authorization, record, context.RequestAborted);
             var principal = Authenticate(context, peer, record);
             places?.Note(principal.Name, peer);
             if (lifetime.ApplicationStopping.IsCancellationRequested)

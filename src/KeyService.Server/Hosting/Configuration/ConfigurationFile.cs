@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using KeyService.Hsm;
 using KeyService.Server.Access;
+using KeyService.Server.Oidc;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Backups;
@@ -102,6 +103,7 @@ internal static class ConfigurationFile
             Alarms = ReadAlarms(root.Section("alarms")),
             Backup = ReadBackup(root.Section("backup")),
             Access = ReadAccess(root.Section("access")),
+            Oidc = ReadOidc(root.Section("oidc"), isThere: root.Has("oidc")),
         };
     }
 
@@ -216,6 +218,28 @@ internal static class ConfigurationFile
         };
         section.Finish();
         return access;
+    }
+
+    private static OidcConfiguration? ReadOidc(ConfigurationSection section, bool isThere)
+    {
+        if (!isThere)
+        {
+            section.Know("issuer", "audience", "ca", "tokenType", "keySeconds", "clockSkewSeconds");
+            return null;
+        }
+        var issuer = section.RequiredText("issuer");
+        if (issuer.Length > 0 && (!Uri.TryCreate(issuer, UriKind.Absolute, out var url) || !IssuerKeys.IsSafe(url) || url.Query.Length > 0 || url.Fragment.Length > 0
+            || !Credential.TryOfOidc(issuer, "any", out _)))
+        {
+            section.Find("issuer", "must be a URL that begins with https:// (http:// on a loopback address only), without user name, query and fragment");
+        }
+        var oidc = new OidcConfiguration(
+            issuer, section.RequiredText("audience"), section.File("ca"),
+            section.Choice("tokenType", false, ("at+jwt", false), ("any", true)),
+            TimeSpan.FromSeconds(section.Whole("keySeconds", 600, 604_800, 86_400)),
+            TimeSpan.FromSeconds(section.Whole("clockSkewSeconds", 0, 120, 30)));
+        section.Finish();
+        return oidc;
     }
 
     private static AlarmsConfiguration ReadAlarms(ConfigurationSection section)

@@ -1,6 +1,7 @@
 using System.Net;
 using KeyService.Hsm;
 using KeyService.Server.Access;
+using KeyService.Server.Oidc;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Backups;
@@ -50,6 +51,9 @@ internal sealed record ServerConfiguration
     public required BackupConfiguration Backup { get; init; }
 
     public AccessConfiguration Access { get; init; } = new();
+
+    /// <summary>Null when no issuer's access tokens are taken.</summary>
+    public OidcConfiguration? Oidc { get; init; }
 
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.
