@@ -12,12 +12,13 @@ public sealed class ClientProfileTests : IDisposable
     public void Paths_of_a_profile_are_relative_to_its_file()
     {
         var profile = ClientProfile.Load(Write("""
-            { "endpoint": "https://localhost:8443", "ca": "pki/ca.crt", "certificate": "/abs/me.crt", "privateKey": "me.key", "serverConfig": "server.json" }
+            { "endpoint": "https://localhost:8443", "ca": "pki/ca.crt", "certificate": "/abs/me.crt", "privateKey": "me.key", "accessTokenFile": "token", "serverConfig": "server.json" }
             """));
         Assert.Equal("https://localhost:8443", profile.Endpoint);
         Assert.Equal(Path.Combine(directory, "pki/ca.crt"), profile.CaPath);
         Assert.Equal("/abs/me.crt", profile.CertificatePath);
         Assert.Equal(Path.Combine(directory, "me.key"), profile.ToOptions().ClientKeyPath);
+        Assert.Equal(Path.Combine(directory, "token"), profile.ToOptions().AccessTokenPath);
         Assert.Equal(Path.Combine(directory, "server.json"), profile.ServerConfigPath);
     }
 

@@ -26,6 +26,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Cli.CommandLine.ProfileLocation"] = "hands on to ClientProfile",
         ["KeyService.Hsm.Pkcs11.DynamicLoader"] = "loads a module by its path",
         ["KeyService.Server.Hosting.TlsMaterial"] = "PEM, read by the base class library",
+        ["KeyService.Client.Internal.AccessTokenMetadata"] = "a token is taken as it is",
         ["KeyService.Client.Internal.PemFiles"] = "PEM, read by the base class library",
         ["KeyService.Cli.Archives.DecryptCommand"] = "hands on to ContextPairs",
         ["KeyService.Client.FieldEncryption"] = "hands on to FieldToken",
