@@ -25,6 +25,7 @@ public sealed class KeyServiceClient : IDisposable
         Sessions = new SessionCalls(invoker, runner);
         Places = new PlaceCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
+        Retention = new RetentionCalls(invoker, runner);
         Alarms = new AlarmCalls(invoker, runner);
         Backups = new BackupCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
@@ -62,6 +63,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>The audit log.</summary>
     public AuditCalls Audit { get; }
+
+    /// <summary>How long the audit log is kept.</summary>
+    public RetentionCalls Retention { get; }
 
     /// <summary>What somebody has to look at.</summary>
     public AlarmCalls Alarms { get; }

@@ -60,4 +60,10 @@ internal enum Permission
 
     /// <summary>Takes the audit log out whole.</summary>
     ExportAudit = 24,
+
+    /// <summary>Registers the file in which a month of the audit log is kept.</summary>
+    ArchiveAudit = 49,
+
+    /// <summary>Deletes records of the audit log that have been kept for the years of retention.</summary>
+    DeleteAudit = 50,
 }

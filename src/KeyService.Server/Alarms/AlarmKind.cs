@@ -50,4 +50,7 @@ internal enum AlarmKind
 
     /// <summary>A credential was used from more places than its policy allows. Subject: the principal.</summary>
     CredentialAtNewPlace = 33,
+
+    /// <summary>A month of the audit log stands in no archive. Subject: the log.</summary>
+    AuditArchiveOverdue = 40,
 }

@@ -47,6 +47,7 @@ internal static class AlarmKinds
         AlarmKind.SessionReplayed => (AlarmSeverity.Critical, "Somebody has the person's session token: end the session (keyservice session end ID) and look at the machine it was kept on."),
         AlarmKind.RevocationListUnusable => (AlarmSeverity.Critical, "Have the authority issue a new list and put it where tls.crl says; no restart. Until then its clients are refused."),
         AlarmKind.CredentialAtNewPlace => (AlarmSeverity.Warning, "Ask its owner about the places (keyservice place list NAME); disable the principal when nobody knows one."),
+        AlarmKind.AuditArchiveOverdue => (AlarmSeverity.Warning, "Run keyservice audit archive, and find out why the job that does it did not."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

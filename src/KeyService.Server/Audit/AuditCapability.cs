@@ -1,4 +1,5 @@
 using KeyService.Hsm;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Audit.Search;
 
 namespace KeyService.Server.Audit;
@@ -13,5 +14,7 @@ internal static class AuditCapability
         .AddSingleton<Checkpoints>()
         .AddHostedService<CheckpointWorker>()
         .AddSingleton<AuditSearch>()
+        .AddSingleton<AuditRetention>()
+        .AddHostedService<ArchiveWatch>()
         .AddHostedService<AuditIndexer>();
 }

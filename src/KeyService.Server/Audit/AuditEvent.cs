@@ -160,6 +160,16 @@ internal enum AuditEvent : ushort
     AuditIndexExtended = 670,
     AuditSearched = 671,
 
+    /// <summary>A month of the log stands in a file for keeping.</summary>
+    AuditArchiveRegistered = 680,
+    AuditArchivesListed = 681,
+
+    /// <summary>Somebody had records deleted whose years of retention are over.</summary>
+    AuditRecordsDeleted = 682,
+
+    /// <summary>Deleted records were taken out of the store, a part or a month of them.</summary>
+    AuditRecordsRemoved = 683,
+
     AlarmRaised = 700,
 
     /// <summary>The condition of an alarm is over.</summary>

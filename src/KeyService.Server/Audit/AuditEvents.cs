@@ -49,6 +49,9 @@ internal static class AuditEvents
         AuditEvent.AuditLogMarked or AuditEvent.AuditCheckpointMade or AuditEvent.AuditDirectorySigned or AuditEvent.AuditIndexExtended => AuditEventType.Administer,
         AuditEvent.AuditSearched or AuditEvent.AuditLogKeysRead or AuditEvent.AuditExportOpened or AuditEvent.AuditExportClosed
             or AuditEvent.AuditRecordProven => AuditEventType.Read,
+        AuditEvent.AuditArchiveRegistered => AuditEventType.Modify,
+        AuditEvent.AuditArchivesListed => AuditEventType.Read,
+        AuditEvent.AuditRecordsDeleted or AuditEvent.AuditRecordsRemoved => AuditEventType.Delete,
         AuditEvent.AlarmRaised or AuditEvent.AlarmCleared or AuditEvent.AlarmAcknowledged or AuditEvent.AlarmRepeated
             or AuditEvent.AlarmDeliveryFailed => AuditEventType.Administer,
         AuditEvent.AlarmsListed or AuditEvent.AlarmWatchOpened or AuditEvent.AlarmWatchClosed or AuditEvent.CertificatesListed => AuditEventType.Read,

@@ -4,6 +4,7 @@ using KeyService.Crypto.Logs;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Audit.Export;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Audit.Search;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -13,7 +14,8 @@ namespace KeyService.Server.Audit;
 
 /// <summary>RPCs of audit.proto.</summary>
 internal sealed class AuditService(
-    AuditLog current, IStore store, Checkpoints checkpoints, AccessRegister access, AuditSearch search, ContextDigests contexts, PageTokens pageTokens)
+    AuditLog current, IStore store, Checkpoints checkpoints, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
+    PageTokens pageTokens)
     : Wire.Audit.AuditBase
 {
     // Of one answer of an export; a single record may be longer.
@@ -26,7 +28,8 @@ internal sealed class AuditService(
         call.Authorize(keyName: null, context: null);
         var log = current.Pin();
         var last = log.LastSequence;
-        var next = request.Start >= 0 ? request.Start : Math.Max(0, last + 1 + Math.Max(request.Start, -last - 1));
+        var first = await retention.ReadStartAsync(log.Slot, call.CancellationToken);
+        var next = Math.Max(first, request.Start >= 0 ? request.Start : last + 1 + Math.Max(request.Start, -last - 1));
         while (true)
         {
             while (next <= last)
@@ -93,13 +96,20 @@ internal sealed class AuditService(
             throw Refusal.InvalidArgument("start", $"is at most the checkpoint's size, {size}");
         }
 
+        var kept = log == SignedLog.Directory ? new MerkleFrontier() : await retention.ReadStartTreeAsync(log, call.CancellationToken);
+        if (request.Start < kept.Size)
+        {
+            throw new Refusal(
+                Reason.NotFound, $"Records of slot {log} before number {kept.Size} were deleted after their years of retention; export with --since a later time. Their archives hold them.");
+        }
+
         call.Record.Detail = $"{(log == SignedLog.Directory ? "directory" : $"slot {log}")}, entries {request.Start} to {size}";
         var answer = new ExportLogResponse
         {
             Checkpoint = UnsafeByteOperations.UnsafeWrap(note),
             Before = request.Start == 0
                 ? ByteString.Empty
-                : UnsafeByteOperations.UnsafeWrap((await export.BeforeAsync(request.Start, call.CancellationToken)).ToArray()),
+                : UnsafeByteOperations.UnsafeWrap((await export.BeforeAsync(request.Start, kept, call.CancellationToken)).ToArray()),
         };
         await foreach (var page in export.PagesAsync(request.Start, size, call.CancellationToken))
         {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using KeyService.Crypto;
 using KeyService.Crypto.Logs;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit;
@@ -26,7 +27,7 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
     public const int MaxFindings = 100;
 
     private readonly List<AuditFinding> _findings = [];
-    private readonly MerkleFrontier _seen = seen?.Copy() ?? new MerkleFrontier();
+    private MerkleFrontier _seen = seen?.Copy() ?? new MerkleFrontier();
 
     /// <summary>The right edge of what was walked.</summary>
     public MerkleFrontier Seen => _seen;
@@ -37,6 +38,14 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
         // The mark first: records that come in between only lengthen the log.
         var mark = await ReadMarkAsync(cancellationToken);
         var last = await log.ReadLastSequenceAsync(cancellationToken);
+        var start = await ReadStartAsync(cancellationToken);
+        if (start.Size > _seen.Size)
+        {
+            _seen = start;
+        }
+
+        // A slot that nobody has written for longer than records are kept has none.
+        last = last < 0 ? start.Size - 1 : last;
         var expected = _seen.Size;
         if (mark.Frontier.Size == expected)
         {
@@ -136,6 +145,20 @@ internal sealed class AuditVerification(AuditLog log, IStore store, RowAuthentic
         if (_seen.Size != mark.Frontier.Size || !_seen.ToArray().AsSpan().SequenceEqual(mark.Frontier.ToArray()))
         {
             Add(0, $"the first {mark.Frontier.Size} records are not those that stood on {mark.Time:u}");
+        }
+    }
+
+    // Records whose years of retention are over may be gone: the walk begins behind them, with the tree that they had.
+    private async Task<MerkleFrontier> ReadStartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.ReadAsync(connection => AuditRetention.ReadStartAsync(connection, rows, log.Slot, cancellationToken), cancellationToken);
+        }
+        catch (StoreTamperedException e)
+        {
+            Add(0, e.Message);
+            return new MerkleFrontier();
         }
     }
 

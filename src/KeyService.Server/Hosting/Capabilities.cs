@@ -2,6 +2,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Certificates;
 using KeyService.Server.Backups;
 using KeyService.Server.Ciphering;
@@ -55,6 +56,7 @@ internal static class Capabilities
         endpoints.MapRpc<SessionsService>();
         endpoints.MapRpc<PlacesService>();
         endpoints.MapRpc<AuditService>();
+        endpoints.MapRpc<RetentionService>();
         endpoints.MapRpc<StoreService>();
         endpoints.MapRpc<AlarmsService>();
         endpoints.MapSystemStatus();

@@ -19,7 +19,8 @@ internal static class RefusalStatus
         Reason.NotFound => StatusCode.NotFound,
         Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded
             or Reason.SecondFactorLocked or Reason.StepUpRequired
-            or Reason.ApprovalRefused or Reason.RequestRejected or Reason.RosterRefused or Reason.QuorumMissing => StatusCode.FailedPrecondition,
+            or Reason.ApprovalRefused or Reason.RequestRejected or Reason.RosterRefused or Reason.QuorumMissing
+            or Reason.RecordsRetained => StatusCode.FailedPrecondition,
         Reason.KeyExhausted or Reason.Overloaded => StatusCode.ResourceExhausted,
         Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown or Reason.BackupUnavailable
             => StatusCode.Unavailable,

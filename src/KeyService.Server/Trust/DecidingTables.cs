@@ -2,6 +2,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Backups;
 using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
@@ -32,6 +33,7 @@ internal static class DecidingTables
         .. ApprovalTable.Deciding,
         .. RosterTable.Deciding,
         .. SignedLog.Deciding,
+        .. AuditArchive.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];

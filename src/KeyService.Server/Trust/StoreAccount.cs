@@ -34,9 +34,17 @@ internal sealed class StoreAccount(IStore store, RowAuthenticator rows, IReadOnl
             return 0;
         }
 
+        return await TakeAsync(cancellationToken);
+    }
+
+    /// <summary>Takes the account, whether the log has one or not: records before it may then go.</summary>
+    /// <returns>Rows put on record.</returns>
+    public async Task<long> TakeAsync(CancellationToken cancellationToken)
+    {
         var count = 0L;
         foreach (var table in tables)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             count += await TakeAsync(table);
         }
 

@@ -24,6 +24,7 @@ public sealed class AlarmKindsTests
         31 session-replayed Critical
         32 revocation-list-unusable Critical
         33 credential-at-new-place Warning
+        40 audit-archive-overdue Warning
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

@@ -100,6 +100,10 @@ public sealed class AuditEventsTests
             608 audit-record-proven Read
             670 audit-index-extended Administer
             671 audit-searched Read
+            680 audit-archive-registered Modify
+            681 audit-archives-listed Read
+            682 audit-records-deleted Delete
+            683 audit-records-removed Delete
             700 alarm-raised Administer
             701 alarm-cleared Administer
             702 alarm-acknowledged Administer

@@ -19,6 +19,7 @@ public sealed class StepUpTests
         DestructionsService.CompleteDestruction
         DestructionsService.ScheduleDestruction
         PlacesService.SetPlacePolicy
+        RetentionService.DeleteRecords
         SessionsService.ResetSecondFactor
         SessionsService.UnlockPerson
         """,

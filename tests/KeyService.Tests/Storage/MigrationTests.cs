@@ -30,6 +30,7 @@ public sealed class MigrationTests : IDisposable
                 "10 sessions d9733c1e8fa97c313c2c323501c9471fc486dab1f7b35294a7995a3bcfcd7e12",
                 "11 places f4ae5b8c6541be89696dd117813bc48e3f57775350ce9291d321e6c64bda4521",
                 "12 approvals c8951c4739748c763037622bceb7de832a72440fd62b5be672bf51a875b6fb2a",
+                "13 retention 91226727abbc0f2a27795535ce1f9fc802f91a4045d2df31324b4c698b485e0c",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -46,6 +47,7 @@ public sealed class MigrationTests : IDisposable
                 "10 sessions d01909990e10da5dc194dd36592520f519a9aefacbce857586bd39e367a67319",
                 "11 places b4b5aa5322875cafc4438a0971ecaf49edb82355fb5d964a7fd81e77b42e1353",
                 "12 approvals a7b4ab0d13b0f003d92f1462e5fe18172bc281dfb475f786ae09637727fc3699",
+                "13 retention 4e684eb8c09015f06828ce6c483867241be8b56b821fc88ccaef8692935384ae",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));

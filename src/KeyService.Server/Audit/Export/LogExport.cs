@@ -31,10 +31,11 @@ internal sealed class LogExport(IStore store, int log)
         cancellationToken);
 
     /// <summary>The tree of the entries before a number.</summary>
+    /// <param name="kept">The tree of the entries that are there no longer.</param>
     /// <exception cref="StoreTamperedException">An entry is missing.</exception>
-    public Task<MerkleFrontier> BeforeAsync(long start, CancellationToken cancellationToken) => log == SignedLog.Directory
-        ? DirectoryLog.ExtendAsync(store, new MerkleFrontier(), start, cancellationToken)
-        : new AuditLog(store, log).ExtendAsync(new MerkleFrontier(), start - 1, cancellationToken);
+    public Task<MerkleFrontier> BeforeAsync(long start, MerkleFrontier kept, CancellationToken cancellationToken) => log == SignedLog.Directory
+        ? DirectoryLog.ExtendAsync(store, kept, start, cancellationToken)
+        : new AuditLog(store, log).ExtendAsync(kept, start - 1, cancellationToken);
 
     /// <summary>Entries in order, a page of the store at a time.</summary>
     /// <exception cref="StoreTamperedException">An entry is missing.</exception>

@@ -1,18 +1,19 @@
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit.Search;
 
-/// <summary>A page of hits, the latest first, and where the next page goes on: for each slot the number below which nothing was looked at yet.</summary>
+/// <summary>A page of hits, the latest first, and where the next page goes on: for each slot that is not at its end the number below which nothing was looked at yet.</summary>
 internal sealed record AuditPage(IReadOnlyList<LoggedRecord> Hits, IReadOnlyDictionary<int, long> Below)
 {
-    public bool IsLast => Below.Values.All(below => below <= 0);
+    public bool IsLast => Below.Count == 0;
 }
 
 /// <summary>
 /// Looks for records over all slots, the latest first: by the time in the records, of equal ones the higher slot first. A page may be short,
 /// even empty, before the last: no call reads more than it may.
 /// </summary>
-internal sealed class AuditSearch(IStore store)
+internal sealed class AuditSearch(IStore store, RowAuthenticator rows)
 {
     /// <summary>Rows of the log that one page reads at most, but for the last step.</summary>
     public const int RecordsAPage = 100_000;
@@ -23,7 +24,13 @@ internal sealed class AuditSearch(IStore store)
     /// <param name="below">Where the page before ended; null for the first.</param>
     public async Task<AuditPage> PageAsync(AuditQuery query, IReadOnlyDictionary<int, long>? below, int size, CancellationToken cancellationToken)
     {
-        var walks = (below ?? await EndsAsync(cancellationToken)).Select(end => new SlotWalk(store, query, end.Key, end.Value)).ToList();
+        var walks = new List<SlotWalk>();
+        foreach (var (slot, end) in below ?? await EndsAsync(cancellationToken))
+        {
+            var start = await store.ReadAsync(connection => AuditRetention.ReadStartAsync(connection, rows, slot, cancellationToken), cancellationToken);
+            walks.Add(new SlotWalk(store, query, slot, start.Size, end));
+        }
+
         var budget = new SearchBudget(RecordsAPage, LooksAPage);
         var hits = new List<LoggedRecord>();
         while (hits.Count < size)
@@ -43,7 +50,7 @@ internal sealed class AuditSearch(IStore store)
             hits.Add(latest.Take());
         }
 
-        return new AuditPage(hits, walks.ToDictionary(walk => walk.Slot, walk => walk.Below));
+        return new AuditPage(hits, walks.Where(walk => !walk.IsAtItsEnd).ToDictionary(walk => walk.Slot, walk => walk.Below));
     }
 
     private async Task<Dictionary<int, long>> EndsAsync(CancellationToken cancellationToken)

@@ -21,8 +21,9 @@ internal sealed class SearchBudget(int records, int looks)
 /// <summary>
 /// Through the log of one slot from its end towards its beginning: record by record where the index does not reach yet, by the index below.
 /// </summary>
+/// <param name="start">The first record of the log that is still there.</param>
 /// <param name="below">Only records with lower numbers are looked at.</param>
-internal sealed class SlotWalk(IStore store, AuditQuery query, int slot, long below)
+internal sealed class SlotWalk(IStore store, AuditQuery query, int slot, long start, long below)
 {
     private readonly AuditLog _log = new(store, slot);
     private readonly Queue<LoggedRecord> _hits = new();
@@ -34,7 +35,7 @@ internal sealed class SlotWalk(IStore store, AuditQuery query, int slot, long be
     /// <summary>Where a later walk goes on: everything from here on was answered or is no hit.</summary>
     public long Below => _hits.TryPeek(out var hit) ? hit.Entry.Sequence + 1 : _below;
 
-    public bool IsAtItsEnd => _hits.Count == 0 && _below <= 0;
+    public bool IsAtItsEnd => _hits.Count == 0 && _below <= start;
 
     public LoggedRecord? Next => _hits.TryPeek(out var hit) ? hit : null;
 
@@ -45,11 +46,11 @@ internal sealed class SlotWalk(IStore store, AuditQuery query, int slot, long be
     public async Task FillAsync(SearchBudget budget, CancellationToken cancellationToken)
     {
         _segments ??= await store.ReadAsync(connection => AuditIndex.CountAsync(connection, slot), cancellationToken);
-        while (_hits.Count == 0 && _below > 0 && !budget.IsSpent)
+        while (_hits.Count == 0 && _below > start && !budget.IsSpent)
         {
             if (_below > _segments * AuditIndex.SegmentSize)
             {
-                await ScanAsync(Math.Max(_segments.Value * AuditIndex.SegmentSize, _below - AuditLog.PageSize), budget, cancellationToken);
+                await ScanAsync(Math.Max(Math.Max(_segments.Value * AuditIndex.SegmentSize, start), _below - AuditLog.PageSize), budget, cancellationToken);
             }
             else
             {
@@ -87,7 +88,7 @@ internal sealed class SlotWalk(IStore store, AuditQuery query, int slot, long be
         foreach (var (segment, postings) in candidates)
         {
             var first = segment.Segment * AuditIndex.SegmentSize;
-            foreach (var part in postings.Descending().Select(offset => first + offset).Where(sequence => sequence < _below).Chunk(AuditLog.PageSize))
+            foreach (var part in postings.Descending().Select(offset => first + offset).Where(sequence => sequence >= start && sequence < _below).Chunk(AuditLog.PageSize))
             {
                 await TakeHitsAsync(segment, part, cancellationToken);
                 budget.Read(part.Length);
@@ -98,12 +99,12 @@ internal sealed class SlotWalk(IStore store, AuditQuery query, int slot, long be
                 }
             }
 
-            _below = Math.Min(_below, first);
+            _below = Math.Max(Math.Min(_below, first), start);
         }
 
         if (candidates.Count == 0)
         {
-            _below = 0;
+            _below = start;
         }
     }
 

@@ -6,6 +6,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Oidc;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Backups;
 
 namespace KeyService.Server.Hosting;
@@ -104,6 +105,7 @@ internal static class ConfigurationFile
             Backup = ReadBackup(root.Section("backup")),
             Access = ReadAccess(root.Section("access")),
             Oidc = ReadOidc(root.Section("oidc"), isThere: root.Has("oidc")),
+            Retention = ReadRetention(root.Section("retention")),
         };
     }
 
@@ -311,6 +313,15 @@ internal static class ConfigurationFile
             section.Find("required", $"asks for {backup.Required} destinations and {destinations.Count} are named: the gate could never open");
         section.Finish();
         return backup;
+    }
+
+    private static RetentionConfiguration ReadRetention(ConfigurationSection section)
+    {
+        var retention = new RetentionConfiguration(
+            section.Whole("years", RetentionConfiguration.LeastYears, RetentionConfiguration.MostYears, RetentionConfiguration.LeastYears),
+            section.Whole("archiveDueDays", 0, RetentionConfiguration.MostDueDays, 0));
+        section.Finish();
+        return retention;
     }
 
     private static BackupDestinationConfiguration ReadDestination(ConfigurationSection section)

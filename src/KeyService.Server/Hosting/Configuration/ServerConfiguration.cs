@@ -4,6 +4,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Oidc;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Backups;
 
 namespace KeyService.Server.Hosting;
@@ -54,6 +55,8 @@ internal sealed record ServerConfiguration
 
     /// <summary>Null when no issuer's access tokens are taken.</summary>
     public OidcConfiguration? Oidc { get; init; }
+
+    public required RetentionConfiguration Retention { get; init; }
 
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.

@@ -25,6 +25,7 @@ internal static class ServerHost
         services.AddSingleton(configuration.Limits);
         services.AddSingleton(configuration.Rotation);
         services.AddSingleton(configuration.Backup);
+        services.AddSingleton(configuration.Retention);
         services.AddSingleton(core.Hsm);
         services.AddSingleton(configuration.Telemetry.OtlpEndpoint is null ? core.Store : new ObservedStore(core.Store));
         services.AddSingleton(core.Rows);

@@ -260,7 +260,9 @@ internal sealed class WriterSession : IDisposable
         using var command = new NpgsqlCommand(
             """
             INSERT INTO audit_heads (slot, next_sequence) VALUES (@slot, 0) ON CONFLICT (slot) DO NOTHING;
-            SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = @slot;
+            SELECT greatest(
+                (SELECT coalesce(max(sequence), -1) FROM audit_records WHERE slot = @slot),
+                (SELECT max(past_sequence) - 1 FROM audit_archives WHERE slot = @slot AND deleted_at IS NOT NULL));
             SELECT next_sequence FROM audit_heads WHERE slot = @slot
             """,
             connection);

@@ -2,6 +2,7 @@ using KeyService.Crypto;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Search;
 using KeyService.Server.Storage;
+using KeyService.Tests.Storage;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KeyService.Tests.Audit.Search;
@@ -69,7 +70,7 @@ public static class AuditSearchContract
 
     internal static async Task<List<(int Slot, long Sequence)>> AnsweredAsync(IStore store, AuditQuery question, int size)
     {
-        var search = new AuditSearch(store);
+        var search = new AuditSearch(store, SoftwareRows.Of());
         var answered = new List<(int, long)>();
         AuditPage? page = null;
         do

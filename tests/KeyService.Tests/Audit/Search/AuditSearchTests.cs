@@ -60,10 +60,10 @@ public sealed class AuditSearchTests : IAsyncLifetime
     [Fact]
     public async Task A_page_that_has_read_enough_ends_and_the_next_goes_on()
     {
-        var search = new AuditSearch(_store);
+        var search = new AuditSearch(_store, SoftwareRows.Of());
         var question = AuditSearchContract.Ask(principal: "nobody");
         var budget = new SearchBudget(records: 2500, looks: 10);
-        var walk = new SlotWalk(_store, question, 0, 10_000);
+        var walk = new SlotWalk(_store, question, 0, 0, 10_000);
         await walk.FillAsync(budget, CancellationToken.None);
         Assert.True(budget.IsSpent);
         Assert.Equal((7000L, false, (LoggedRecord?)null), (walk.Below, walk.IsAtItsEnd, walk.Next));
