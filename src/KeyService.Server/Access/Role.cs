@@ -30,7 +30,7 @@ internal sealed record Role(string Name, IReadOnlyList<Permission> Permissions)
     [
         Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ChangeKeyState, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
         Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.AcceptStore, Permission.AdministerPeople,
-        Permission.ReadApprovals, Permission.DecideApprovals, Permission.InstallRoster,
+        Permission.ReadApprovals, Permission.DecideApprovals, Permission.InstallRoster, Permission.DeleteAudit,
     ]);
 
     public static readonly Role Auditor = new("auditor",

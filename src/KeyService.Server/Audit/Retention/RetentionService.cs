@@ -63,7 +63,7 @@ internal sealed class RetentionService(AuditRetention retention, RowAuthenticato
         return response;
     }
 
-    [Rpc(Permission.DeleteAudit, AuditEvent.AuditRecordsDeleted)]
+    [Rpc(Permission.DeleteAudit, AuditEvent.AuditRecordsDeleted, StepUp = true)]
     public override async Task<DeleteRecordsResponse> DeleteRecords(DeleteRecordsRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);
