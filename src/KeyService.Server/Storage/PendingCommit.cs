@@ -54,7 +54,11 @@ internal sealed class PendingCommit(AuditRecordDraft? record, Func<IStoreTransac
         CommittedActions = null;
         Failure = null;
         Receipt = default;
-        Record?.ForgetChanges();
+        // Rows that stand in a record without a change are the caller's own: the account of a store (StoreAccount).
+        if (Change is not null)
+        {
+            Record?.ForgetChanges();
+        }
     }
 
     /// <summary>The commit stands: its actions run, in order.</summary>
