@@ -51,7 +51,7 @@ public sealed class LogExportTests : IAsyncLifetime
             var (size, note) = (await export.CheckpointAsync(0, long.MaxValue, CancellationToken.None))!.Value;
             foreach (var start in new[] { 0L, 256, size }.Where(start => start <= size))
             {
-                var frontier = await export.BeforeAsync(start, CancellationToken.None);
+                var frontier = await export.BeforeAsync(start, new MerkleFrontier(), CancellationToken.None);
                 await foreach (var page in export.PagesAsync(start, size, CancellationToken.None))
                 {
                     foreach (var entry in page)
