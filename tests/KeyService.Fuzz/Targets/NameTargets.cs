@@ -3,6 +3,7 @@ using System.Text;
 using KeyService.Crypto;
 using KeyService.Fuzz.Engine;
 using KeyService.Server.Access;
+using KeyService.Server.Audit.Retention;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -53,7 +54,25 @@ internal static class NameTargets
             MaxLength = 16, Words = ["0"u8.ToArray(), "9"u8.ToArray(), " "u8.ToArray(), "-"u8.ToArray()],
             Seeds = () => VectorSeeds.Texts("000000", "999999", "012345", "12345", "1234567", "12345a", "-12345", "", " 12345"),
         },
+        new("audit-month", [typeof(AuditMonth)], Month)
+        {
+            MaxLength = 16, Words = ["20"u8.ToArray(), "-"u8.ToArray(), "12"u8.ToArray(), "00"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("2026-11", "1970-01", "9998-12", "9999-01", "2026-13", "2026-1", "", " 2026-1", "2026/11"),
+        },
     ];
+
+    private static Outcome Month(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        if (!AuditMonth.TryParse(text, out AuditMonth month))
+        {
+            Unless(month == default, "what is refused gives nothing");
+            return Outcome.Refused(Outcome.Step(input.Length));
+        }
+        Unless(month.ToString() == text, "what parses is written again");
+        Unless(AuditMonth.Of(month.Begin) == month && AuditMonth.Of(month.End.AddTicks(-1)) == month && AuditMonth.Of(month.End) != month, "it is the time between its ends");
+        return Outcome.Taken(Outcome.Step(month.Number % 100));
+    }
 
     private static Outcome OneTimeCode(byte[] input)
     {
