@@ -26,6 +26,7 @@ public sealed class KeyServiceClient : IDisposable
         Places = new PlaceCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Retention = new RetentionCalls(invoker, runner);
+        Evidence = new EvidenceCalls(invoker, runner);
         Alarms = new AlarmCalls(invoker, runner);
         Backups = new BackupCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
@@ -66,6 +67,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>How long the audit log is kept.</summary>
     public RetentionCalls Retention { get; }
+
+    /// <summary>Evidence for an auditor.</summary>
+    public EvidenceCalls Evidence { get; }
 
     /// <summary>What somebody has to look at.</summary>
     public AlarmCalls Alarms { get; }

@@ -12,6 +12,7 @@ using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Destruction;
 using KeyService.Cli.Doctor;
+using KeyService.Cli.Evidence;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
 using KeyService.Cli.Places;
@@ -77,6 +78,7 @@ internal static class CommandTree
         ("place", PlaceCommands.Create),
         ("backup", BackupCommands.Create),
         ("audit", AuditCommands.Create),
+        ("evidence", EvidenceCommands.Create),
         ("alarms", AlarmCommands.Create),
         ("certificate", CertificateCommands.Create),
         ("status", StatusCommand.Create),

@@ -9,8 +9,8 @@ public static class ProtocolMethods
     private static readonly Dictionary<string, MethodDescriptor> ByName = new[]
         {
             AccessReflection.Descriptor, AlarmsReflection.Descriptor, ApprovalsReflection.Descriptor, AuditReflection.Descriptor, BackupsReflection.Descriptor,
-            CipherReflection.Descriptor, DataKeysReflection.Descriptor, DestructionReflection.Descriptor, HoldingsReflection.Descriptor, KeysReflection.Descriptor, PlacesReflection.Descriptor,
-            RetentionReflection.Descriptor,
+            CipherReflection.Descriptor, DataKeysReflection.Descriptor, DestructionReflection.Descriptor, EvidenceReflection.Descriptor, HoldingsReflection.Descriptor,
+            KeysReflection.Descriptor, PlacesReflection.Descriptor, RetentionReflection.Descriptor,
             RotationReflection.Descriptor, SessionsReflection.Descriptor, StoreReflection.Descriptor, SystemReflection.Descriptor,
         }
         .SelectMany(file => file.Services).SelectMany(service => service.Methods)

@@ -18,7 +18,7 @@ internal static class NewInstallation
         Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.ReportHolding,
         Permission.AdministerHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.ReadApprovals,
         Permission.DecideApprovals, Permission.InstallRoster, Permission.ReadAccess, Permission.ExportAudit,
-        Permission.ArchiveAudit, Permission.DeleteAudit,
+        Permission.ArchiveAudit, Permission.DeleteAudit, Permission.ExportEvidence,
     ];
 
     /// <summary>Installation, administrator, grant and their audit record in one commit.</summary>

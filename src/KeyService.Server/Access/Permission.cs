@@ -66,4 +66,7 @@ internal enum Permission
 
     /// <summary>Deletes records of the audit log that have been kept for the years of retention.</summary>
     DeleteAudit = 50,
+
+    /// <summary>Takes evidence for an auditor out.</summary>
+    ExportEvidence = 51,
 }

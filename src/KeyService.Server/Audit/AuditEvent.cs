@@ -170,6 +170,11 @@ internal enum AuditEvent : ushort
     /// <summary>Deleted records were taken out of the store, a part or a month of them.</summary>
     AuditRecordsRemoved = 683,
 
+    EvidenceExportOpened = 690,
+
+    /// <summary>Evidence was taken out; the detail has the digest of its signed manifest.</summary>
+    EvidenceExported = 691,
+
     AlarmRaised = 700,
 
     /// <summary>The condition of an alarm is over.</summary>

@@ -50,7 +50,7 @@ internal static class AuditEvents
         AuditEvent.AuditSearched or AuditEvent.AuditLogKeysRead or AuditEvent.AuditExportOpened or AuditEvent.AuditExportClosed
             or AuditEvent.AuditRecordProven => AuditEventType.Read,
         AuditEvent.AuditArchiveRegistered => AuditEventType.Modify,
-        AuditEvent.AuditArchivesListed => AuditEventType.Read,
+        AuditEvent.AuditArchivesListed or AuditEvent.EvidenceExportOpened or AuditEvent.EvidenceExported => AuditEventType.Read,
         AuditEvent.AuditRecordsDeleted or AuditEvent.AuditRecordsRemoved => AuditEventType.Delete,
         AuditEvent.AlarmRaised or AuditEvent.AlarmCleared or AuditEvent.AlarmAcknowledged or AuditEvent.AlarmRepeated
             or AuditEvent.AlarmDeliveryFailed => AuditEventType.Administer,

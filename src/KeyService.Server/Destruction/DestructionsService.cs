@@ -279,7 +279,7 @@ internal sealed class DestructionsService(
         return chosen;
     }
 
-    private static Wire.Destruction ToWire(DestructionRow row)
+    internal static Wire.Destruction ToWire(DestructionRow row)
     {
         var message = new Wire.Destruction
         {

@@ -8,6 +8,7 @@ using KeyService.Server.Backups;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Destruction;
+using KeyService.Server.Evidence;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Oidc;
@@ -47,6 +48,7 @@ internal static class Capabilities
         services.AddHoldings();
         services.AddDestruction();
         services.AddApprovals();
+        services.AddEvidence();
         return services;
     }
 
@@ -68,5 +70,6 @@ internal static class Capabilities
         endpoints.MapRpc<HoldingsService>();
         endpoints.MapRpc<DestructionsService>();
         endpoints.MapRpc<ApprovalsService>();
+        endpoints.MapRpc<EvidenceService>();
     }
 }

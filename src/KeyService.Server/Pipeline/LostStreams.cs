@@ -15,7 +15,7 @@ internal static class LostStreams
 
     private static readonly HashSet<AuditEvent> Openings =
         [AuditEvent.EncryptStreamOpened, AuditEvent.DecryptStreamOpened, AuditEvent.AuditTailOpened, AuditEvent.LeaseWatchOpened,
-            AuditEvent.AlarmWatchOpened];
+            AuditEvent.AlarmWatchOpened, AuditEvent.EvidenceExportOpened];
 
     /// <summary>The detail of a closing record: which opening record it ends.</summary>
     public static string NameOpening(CommitReceipt opened) => $"{OpenedPrefix}{opened.Slot}/{opened.Sequence}";

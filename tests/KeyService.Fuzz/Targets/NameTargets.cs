@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using KeyService.Crypto;
+using KeyService.Crypto.Evidence;
 using KeyService.Fuzz.Engine;
 using KeyService.Server.Access;
 using KeyService.Server.Audit.Retention;
@@ -59,7 +60,26 @@ internal static class NameTargets
             MaxLength = 16, Words = ["20"u8.ToArray(), "-"u8.ToArray(), "12"u8.ToArray(), "00"u8.ToArray()],
             Seeds = () => VectorSeeds.Texts("2026-11", "1970-01", "9998-12", "9999-01", "2026-13", "2026-1", "", " 2026-1", "2026/11"),
         },
+        new("evidence-manifest", [typeof(EvidenceManifest)], Evidence)
+        {
+            MaxLength = 1024, Words = ["\nfile "u8.ToArray(), "installation "u8.ToArray(), "2026-10-01T00:00:00Z"u8.ToArray(), " 0 "u8.ToArray(), "/"u8.ToArray(), "\n"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts(
+                $"{EvidenceManifest.Label}\ninstallation {new string('0', 32)}\nfrom 2026-10-01T00:00:00Z\nuntil 2026-11-01T00:00:00Z\nmade 2026-11-29T07:50:00Z\nfile {new string('a', 64)} 3 a/b.csv\n",
+                $"{EvidenceManifest.Label}\n", ""),
+        },
     ];
+
+    private static Outcome Evidence(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        if (!EvidenceManifest.TryParse(text, out EvidenceManifest? manifest))
+        {
+            Unless(manifest is null, "what is refused gives nothing");
+            return Outcome.Refused(Outcome.Step(text.Count('\n')));
+        }
+        Unless(manifest!.ToString() == text, "what parses is written again");
+        return Outcome.Taken(Outcome.Step(manifest.Files.Count));
+    }
 
     private static Outcome Month(byte[] input)
     {

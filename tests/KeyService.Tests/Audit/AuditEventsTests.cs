@@ -104,6 +104,8 @@ public sealed class AuditEventsTests
             681 audit-archives-listed Read
             682 audit-records-deleted Delete
             683 audit-records-removed Delete
+            690 evidence-export-opened Read
+            691 evidence-exported Read
             700 alarm-raised Administer
             701 alarm-cleared Administer
             702 alarm-acknowledged Administer

@@ -18,6 +18,7 @@ public sealed class StepUpTests
         BackupsService.ExportBundle
         DestructionsService.CompleteDestruction
         DestructionsService.ScheduleDestruction
+        EvidenceService.ExportEvidence
         PlacesService.SetPlacePolicy
         RetentionService.DeleteRecords
         SessionsService.ResetSecondFactor

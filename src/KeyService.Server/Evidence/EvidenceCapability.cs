@@ -1,0 +1,11 @@
+using KeyService.Hsm;
+
+namespace KeyService.Server.Evidence;
+
+/// <summary>What the capability adds to the services.</summary>
+internal static class EvidenceCapability
+{
+    public static IServiceCollection AddEvidence(this IServiceCollection services) => services
+        .AddSingleton(provider => EvidenceSigner.Of(provider.GetRequiredService<HsmToken>()))
+        .AddSingleton<EvidenceCollector>();
+}
