@@ -53,7 +53,9 @@ internal static class EvidencePack
             {
                 throw NotVerified("its key is of another installation");
             }
-            var names = zip.Entries.Select(entry => entry.FullName).Where(name => name is not (ManifestName or KeyName)).Order(StringComparer.Ordinal).ToList();
+            // Folders stand in the file when it was unpacked and packed again; they hold nothing.
+            var names = zip.Entries.Where(entry => entry.Length > 0 || !entry.FullName.EndsWith('/')).Select(entry => entry.FullName)
+                .Where(name => name is not (ManifestName or KeyName)).Order(StringComparer.Ordinal).ToList();
             if (!names.SequenceEqual(manifest.Files.Select(file => file.Name), StringComparer.Ordinal))
             {
                 throw NotVerified("it has other files than its manifest");
