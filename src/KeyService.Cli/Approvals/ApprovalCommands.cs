@@ -10,9 +10,9 @@ namespace KeyService.Cli.Approvals;
 /// <summary><c>keyservice approval …</c></summary>
 internal static class ApprovalCommands
 {
-    public static Command Create() => new("approval", "Calls that wait for a quorum of officers: show, approve, reject, resume, export, verify")
+    public static Command Create() => new("approval", "Calls that wait for a quorum of officers: show, approve, reject, submit, resume, export, verify")
     {
-        List(), Show(), Decide("approve", ApprovalDecision.Approve), Decide("reject", ApprovalDecision.Reject), Resume(), Export(), Verify(),
+        List(), Show(), Decide("approve", ApprovalDecision.Approve), Decide("reject", ApprovalDecision.Reject), Submit(), Resume(), Export(), Verify(),
     };
 
     private static Command List()
@@ -77,6 +77,22 @@ internal static class ApprovalCommands
                 }
                 run.Report.Write(ApprovalRecords.Of(await client.Approvals.DecideAsync(document.ToArray(), run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
             });
+    }
+
+    private static Command Submit()
+    {
+        var file = new Argument<string>("FILE") { Description = "What approval approve -o or reject -o wrote" };
+        var requestId = GlobalOptions.RequestId();
+        return new Command("submit", "Send a signed approval or rejection that was written to a file; anyone who may bring approvals can") { file, requestId }.Runs(async run =>
+        {
+            var bytes = await InputFile.ReadSmallAsync(run.Get(file), Approval.MaxLength, run.Cancellation).ConfigureAwait(false);
+            if (!Approval.TryParse(bytes, out _))
+            {
+                throw NotVerified("NOT_AN_APPROVAL", "The file is no signed approval.", "Give the file that keyservice approval approve -o wrote, whole.");
+            }
+            using var client = run.Connect();
+            run.Report.Write(ApprovalRecords.Of(await client.Approvals.DecideAsync(bytes, run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
+        });
     }
 
     private static Command Resume()
