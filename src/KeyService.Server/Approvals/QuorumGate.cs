@@ -14,8 +14,8 @@ namespace KeyService.Server.Approvals;
 internal sealed record UsedApproval(string Id, IReadOnlyList<string> Officers);
 
 /// <summary>
-/// Stands before every change that one person may not make alone, inside its transaction: the same call by the same requester runs once when a quorum of
-/// officers has signed its request; otherwise it is recorded as a request, and ends.
+/// Stands before every change that one person may not make alone, inside its transaction: the same call by the same requester runs once when a quorum
+/// of officers has signed its request; otherwise it is recorded as a request, and ends.
 /// </summary>
 internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
 {
@@ -100,7 +100,8 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             throw Refusal.InvalidArgument("request", "has a text or a number of fields that cannot be shown to officers (docs/spec/approvals.md)");
         }
 
-        var row = new ApprovalRow(AccessAdministration.NewId(), request, message.ToByteArray(), [], ApprovalState.Pending, DecideTime: null, Revision: 1);
+        var row = new ApprovalRow(AccessAdministration.NewId(), request, message.ToByteArray(), [], ApprovalState.Pending, DecideTime: null,
+            Revision: 1);
         await _approvals.InsertAsync(transaction, row);
         return Wait(call, row, roster, approving: 0);
     }
@@ -133,6 +134,7 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             // A time outside of the calendar.
         }
 
-        throw Refusal.InvalidArgument("request", "has fields that this server does not know, or a time outside of the calendar: what cannot be shown cannot be approved");
+        throw Refusal.InvalidArgument("request",
+            "has fields that this server does not know, or a time outside of the calendar: what cannot be shown cannot be approved");
     }
 }

@@ -26,10 +26,12 @@ internal sealed partial class RosterNotice(IStore store, RowAuthenticator rows, 
         }
     }
 
-    [LoggerMessage(6510, LogLevel.Information, "Roster {Sequence} is in force: {Quorum} of {Officers} officers approve what nobody may do alone; hash {Hash}")]
+    [LoggerMessage(6510, LogLevel.Information,
+        "Roster {Sequence} is in force: {Quorum} of {Officers} officers approve what nobody may do alone; hash {Hash}")]
     private static partial void InForce(ILogger logger, int sequence, int quorum, int officers, string hash);
 
-    [LoggerMessage(6511, LogLevel.Information, "No roster of officers is in force: whoever holds a permission acts alone, and nothing is destroyed. keyservice officer roster installs one")]
+    [LoggerMessage(6511, LogLevel.Information,
+        "No roster of officers is in force: whoever holds a permission acts alone, and nothing is destroyed. keyservice officer roster installs one")]
     private static partial void NoneInForce(ILogger logger);
 
     [LoggerMessage(6512, LogLevel.Warning, "Whether a roster of officers is in force could not be read: {Why}")]
