@@ -40,7 +40,8 @@ internal sealed class ApprovalTable(RowAuthenticator rows)
             CancellationToken.None)).SingleOrDefault();
 
     /// <summary>
-    /// What this requester asked for by this method and did not do, the newest first; compared with the register, so that none was taken away.
+    /// What this requester asked for by this method, did not do, and has not expired, the newest first; compared with the register, so that none was taken
+    /// away.
     /// </summary>
     public async Task<IReadOnlyList<ApprovalRow>> ListNotUsedAsync(IStoreTransaction transaction, string requester, string method)
     {
@@ -49,8 +50,8 @@ internal sealed class ApprovalTable(RowAuthenticator rows)
         await _register.VerifyAsync(transaction.Connection, Table, count, changes, CancellationToken.None);
         return await SelectAsync(
             transaction.Connection, transaction.Transaction,
-            "WHERE principal = @requester AND method = @method AND state <> 4 ORDER BY created_at DESC, id",
-            new { requester, method }, CancellationToken.None);
+            "WHERE principal = @requester AND method = @method AND state <> 4 AND expires_at > @now ORDER BY created_at DESC, id",
+            new { requester, method, now = UnixTime.Nanoseconds(transaction.Time) }, CancellationToken.None);
     }
 
     /// <summary>Requests after an id (signed), in its order.</summary>

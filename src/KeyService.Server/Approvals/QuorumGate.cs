@@ -22,6 +22,9 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
     /// <summary>How long a request is open.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromDays(3);
 
+    /// <summary>Requests of one requester and method that may wait at once: rows are kept for good, and officers have to read them.</summary>
+    public const int MostOpen = 50;
+
     private readonly ApprovalTable _approvals = new(rows);
     private readonly RosterTable _rosters = new(rows);
 
@@ -47,7 +50,8 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             Reason.QuorumMissing,
             "This call needs the approval of a quorum of officers, and no roster of officers is in force. Have one signed and install it (keyservice officer roster).");
         var parameters = ParametersOf(message);
-        foreach (var row in await _approvals.ListNotUsedAsync(transaction, call.Principal.Name, MethodOf(call)))
+        var asked = await _approvals.ListNotUsedAsync(transaction, call.Principal.Name, MethodOf(call));
+        foreach (var row in asked)
         {
             if (transaction.Time >= row.Request.Expires || !row.Request.Parameters.SequenceEqual(parameters))
             {
@@ -68,7 +72,8 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             }
         }
 
-        return await AskAsync(transaction, call, message, parameters, roster);
+        return asked.Count < MostOpen ? await AskAsync(transaction, call, message, parameters, roster) : throw new Refusal(
+            Reason.Overloaded, $"{MostOpen} requests of this kind by {call.Principal.Name} wait for officers already. Have those decided, or wait until they end.");
     }
 
     private async Task<Refusal?> ResumeAsync(IStoreTransaction transaction, Call call, ApprovalRow row, Roster roster, RosterChain chain)
