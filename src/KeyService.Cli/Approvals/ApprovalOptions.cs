@@ -7,11 +7,18 @@ namespace KeyService.Cli.Approvals;
 /// <summary>Options of the commands that sign.</summary>
 internal static class ApprovalOptions
 {
-    public static Option<string> Key() => new("--signing-key") { Description = "The officer's own key, as officer key create made it", HelpName = "FILE", Required = true };
+    public static Option<string> Key() => new("--signing-key")
+    {
+        Description = "The officer's own key, as officer key create made it", HelpName = "FILE", Required = true,
+    };
 
-    public static Option<int?> PassphraseDescriptor() => new("--passphrase-fd") { Description = "File descriptor with the passphrase as one line; else it is asked for", HelpName = "N" };
+    public static Option<int?> PassphraseDescriptor() =>
+        new("--passphrase-fd") { Description = "File descriptor with the passphrase as one line; else it is asked for", HelpName = "N" };
 
-    public static Option<string?> Officer() => new("--officer") { Description = "The officer's id in the roster; else the profile's principal", HelpName = "NAME" };
+    public static Option<string?> Officer() => new("--officer")
+    {
+        Description = "The officer's id in the roster; else the profile's principal", HelpName = "NAME",
+    };
 
     public static Option<bool> Yes() => new("--yes") { Description = "Sign without asking once more" };
 

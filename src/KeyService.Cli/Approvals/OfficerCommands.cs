@@ -26,9 +26,15 @@ internal static class OfficerCommands
             {
                 using var key = OfficerKey.Make();
                 using var passphrase = Passphrase.Read(run.Get(descriptor), "for the new key", twice: true);
-                await ApprovalCommands.WriteAsync(run.Get(path), Encoding.ASCII.GetBytes(key.Encrypted(passphrase)), run.Cancellation).ConfigureAwait(false);
-                await ApprovalCommands.WriteAsync(run.Get(path) + ".pub", Encoding.ASCII.GetBytes(key.PublicPem()), run.Cancellation).ConfigureAwait(false);
-                run.Report.Write(new Record { ["key"] = run.Get(path), ["public_key"] = run.Get(path) + ".pub", ["key_sha256"] = Convert.ToHexStringLower(SHA256.HashData(key.PublicKey)) });
+                await ApprovalCommands.WriteAsync(run.Get(path), Encoding.ASCII.GetBytes(key.Encrypted(passphrase)),
+                    run.Cancellation).ConfigureAwait(false);
+                await ApprovalCommands.WriteAsync(run.Get(path) + ".pub", Encoding.ASCII.GetBytes(key.PublicPem()),
+                    run.Cancellation).ConfigureAwait(false);
+                run.Report.Write(new Record
+                {
+                    ["key"] = run.Get(path), ["public_key"] = run.Get(path) + ".pub",
+                    ["key_sha256"] = Convert.ToHexStringLower(SHA256.HashData(key.PublicKey)),
+                });
             });
     }
 
@@ -36,9 +42,15 @@ internal static class OfficerCommands
     {
         var output = new Option<string>("--output", "-o") { Description = "Where the roster goes, to be signed", HelpName = "FILE", Required = true };
         var quorum = new Option<int>("--quorum") { Description = "How many officers must approve, 2 to 64", HelpName = "M", Required = true };
-        var officers = new Option<string[]>("--officer") { Description = "An officer and the file of the public key, once for each", HelpName = "NAME=FILE", Required = true };
+        var officers = new Option<string[]>("--officer")
+        {
+            Description = "An officer and the file of the public key, once for each", HelpName = "NAME=FILE", Required = true,
+        };
         var validFrom = new Option<string?>("--valid-from") { Description = "From when on it decides (RFC 3339, UTC); else now", HelpName = "TIME" };
-        return new Command("create", "Write the next roster of this installation, for its officers to sign") { output, quorum, officers, validFrom }.Runs(async run =>
+        return new Command("create", "Write the next roster of this installation, for its officers to sign")
+        {
+            output, quorum, officers, validFrom,
+        }.Runs(async run =>
         {
             if (!Quorum.TryOf(run.Required(quorum), out var required))
             {
@@ -59,7 +71,8 @@ internal static class OfficerCommands
             }
             catch (ArgumentException e)
             {
-                throw CliError.Usage(e.Message.Split(" (Parameter")[0], "Name at least as many officers as the quorum, each once and each with a key of his or her own.");
+                throw CliError.Usage(e.Message.Split(" (Parameter")[0],
+                    "Name at least as many officers as the quorum, each once and each with a key of his or her own.");
             }
         });
     }
@@ -82,11 +95,13 @@ internal static class OfficerCommands
                 using var signer = await OfficerKey.ReadAsync(run.Required(key), run.Get(descriptor), run.Cancellation).ConfigureAwait(false);
                 if (accepts && !(roster.Roster.Find(run.Required(officer)) is { } own && own.PublicKey.Span.SequenceEqual(signer.PublicKey)))
                 {
-                    throw new CliError(ExitCode.Refused, "OTHER_KEY", $"The roster has no officer {run.Required(officer)} with this key.", "Check name and key; keyservice officer roster show FILE shows both.");
+                    throw new CliError(ExitCode.Refused, "OTHER_KEY", $"The roster has no officer {run.Required(officer)} with this key.",
+                        "Check name and key; keyservice officer roster show FILE shows both.");
                 }
                 run.Report.Write(ApprovalRecords.Of(roster));
                 ApprovalOptions.Confirm(run.Get(yes), $"{(accepts ? "Accept" : "Appoint")} this roster as {run.Required(officer)}?");
-                await ApprovalCommands.WriteAsync(run.Get(path), roster.Sign(accepts, run.Required(officer), signer.Sign).ToArray(), run.Cancellation, force: true).ConfigureAwait(false);
+                await ApprovalCommands.WriteAsync(run.Get(path), roster.Sign(accepts, run.Required(officer), signer.Sign).ToArray(),
+                    run.Cancellation, force: true).ConfigureAwait(false);
             });
     }
 
@@ -94,7 +109,10 @@ internal static class OfficerCommands
     {
         var path = File();
         var requestId = GlobalOptions.RequestId();
-        return new Command("install", "Install a roster that its officers have signed; the first one begins to demand quorums") { path, requestId }.Runs(async run =>
+        return new Command("install", "Install a roster that its officers have signed; the first one begins to demand quorums")
+        {
+            path, requestId,
+        }.Runs(async run =>
         {
             var roster = await RosterFiles.ReadAsync(run.Get(path), run.Cancellation).ConfigureAwait(false);
             using var client = run.Connect();
@@ -135,7 +153,8 @@ internal static class OfficerCommands
             ? time
             : throw CliError.Usage($"\"{text}\" is no time.", "Write 2026-03-01T10:00:00Z.");
 
-    private static (string Name, string Path) Split(string text) => text.IndexOf('=', StringComparison.Ordinal) is var at && at > 0 && at < text.Length - 1
+    private static (string Name, string Path) Split(string text) => text.IndexOf('=', StringComparison.Ordinal) is var at && at > 0
+        && at < text.Length - 1
         ? (text[..at], text[(at + 1)..])
         : throw CliError.Usage($"\"{text}\" is no officer.", "Write --officer NAME=FILE.pub.");
 

@@ -40,7 +40,8 @@ internal sealed class OfficerKey : IDisposable
         catch (Exception e) when (e is ArgumentException or CryptographicException)
         {
             key.Dispose();
-            throw new CliError(ExitCode.NotVerified, "DECRYPTION_FAILED", $"{path} does not open with this passphrase, or is no encrypted key.", "Check both; keyservice officer key create makes one.", e);
+            throw new CliError(ExitCode.NotVerified, "DECRYPTION_FAILED", $"{path} does not open with this passphrase, or is no encrypted key.",
+                "Check both; keyservice officer key create makes one.", e);
         }
         key.Dispose();
         throw CliError.Usage($"{path} is no key on P-256.", "Make one with keyservice officer key create.");

@@ -47,12 +47,14 @@ internal sealed class Passphrase : IDisposable
         var bytes = GC.AllocateArray<byte>(MaxLength, pinned: true);
         try
         {
-            using var stream = new FileStream($"/dev/fd/{descriptor.ToString(CultureInfo.InvariantCulture)}", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+            using var stream = new FileStream($"/dev/fd/{descriptor.ToString(CultureInfo.InvariantCulture)}", FileMode.Open, FileAccess.Read,
+                FileShare.ReadWrite, bufferSize: 0);
             var read = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
             var line = bytes.AsSpan(0, read);
             line = line.IndexOf((byte)'\n') is var end and >= 0 ? line[..end] : line;
             passphrase.length = Encoding.UTF8.GetChars(line, passphrase.characters);
-            return passphrase.length > 0 ? passphrase : throw CliError.Usage($"Descriptor {descriptor} holds no passphrase.", "Write it there as one line.");
+            return passphrase.length > 0 ? passphrase : throw CliError.Usage($"Descriptor {descriptor} holds no passphrase.",
+                "Write it there as one line.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -11,7 +11,8 @@ internal static class RosterFiles
     public static async Task<SignedRoster> ReadAsync(string path, CancellationToken cancellation) =>
         SignedRoster.TryParse(await InputFile.ReadSmallAsync(path, SignedRoster.MaxLength, cancellation).ConfigureAwait(false), out var roster)
             ? roster!
-            : throw new CliError(ExitCode.NotVerified, "NOT_A_ROSTER", $"{path} is no roster.", "Give the file that keyservice officer roster create wrote.");
+            : throw new CliError(ExitCode.NotVerified, "NOT_A_ROSTER", $"{path} is no roster.",
+            "Give the file that keyservice officer roster create wrote.");
 
     /// <summary>The service's chain, verified here; null when it has no roster.</summary>
     public static async Task<(RosterChain? Chain, byte[] Installation)> FetchAsync(KeyServiceClient client, CancellationToken cancellation)

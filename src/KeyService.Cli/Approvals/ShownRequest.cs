@@ -13,7 +13,8 @@ namespace KeyService.Cli.Approvals;
 /// </summary>
 internal sealed class ShownRequest
 {
-    private ShownRequest(GetApprovalResponse answer, ApprovalRequest request, RosterChain chain, byte[] installation, IReadOnlyList<Approval> decisions)
+    private ShownRequest(GetApprovalResponse answer, ApprovalRequest request, RosterChain chain, byte[] installation,
+        IReadOnlyList<Approval> decisions)
     {
         Answer = answer;
         Request = request;
@@ -54,14 +55,17 @@ internal sealed class ShownRequest
             throw Wrong("its canonical request does not parse");
         }
         var method = ProtocolMethods.Find(claimed!.Method)
-            ?? throw new CliError(ExitCode.Failed, "UNIMPLEMENTED", $"This command does not know the call {claimed.Method}.", "Use a keyservice of the service's release; what cannot be shown is not signed.");
+            ?? throw new CliError(ExitCode.Failed, "UNIMPLEMENTED", $"This command does not know the call {claimed.Method}.",
+                "Use a keyservice of the service's release; what cannot be shown is not signed.");
         if (!MessageParameters.TryRead(method.InputType, answer.Message.Span, out var message))
         {
-            throw new CliError(ExitCode.Failed, "UNIMPLEMENTED", $"The message of {claimed.Method} has fields that this command does not know.", "Use a keyservice of the service's release; what cannot be shown is not signed.");
+            throw new CliError(ExitCode.Failed, "UNIMPLEMENTED", $"The message of {claimed.Method} has fields that this command does not know.",
+                "Use a keyservice of the service's release; what cannot be shown is not signed.");
         }
         // From here on only what was computed from the message counts; the service's text is compared with it and thrown away.
         var request = ApprovalRequest.Create(
-            installation, claimed.Roster.Span, answer.Approval.Method, answer.Approval.Requester, claimed.Created, claimed.Expires, claimed.Nonce.Span,
+            installation, claimed.Roster.Span, answer.Approval.Method, answer.Approval.Requester, claimed.Created, claimed.Expires,
+            claimed.Nonce.Span,
             [.. MessageParameters.Of(message!).Select(each => new RequestParameter(each.Name, each.Value))]);
         if (!request.ToArray().AsSpan().SequenceEqual(answer.Request.Span))
         {
@@ -82,5 +86,6 @@ internal sealed class ShownRequest
     public ApprovalExport Export() => new(Chain.Rosters, Request, Decisions);
 
     private static CliError Wrong(string why) => new(
-        ExitCode.NotVerified, "REQUEST_NOT_VERIFIED", $"The request is not what it says: {why}.", "Sign nothing, and call the security officer: the service or the connection is not to be trusted.");
+        ExitCode.NotVerified, "REQUEST_NOT_VERIFIED", $"The request is not what it says: {why}.",
+        "Sign nothing, and call the security officer: the service or the connection is not to be trusted.");
 }

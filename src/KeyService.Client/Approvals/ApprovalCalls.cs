@@ -27,7 +27,8 @@ public sealed class ApprovalCalls
     /// <param name="cancellation">Ends the call.</param>
     public IAsyncEnumerable<Approval> ListAsync(bool openOnly, CancellationToken cancellation = default) =>
         Pages.ItemsAsync(
-            runner, (token, o) => approvals.ListApprovalsAsync(new ListApprovalsRequest { PageSize = Pages.Size, PageToken = token, OpenOnly = openOnly }, o),
+            runner, (token, o) => approvals.ListApprovalsAsync(new ListApprovalsRequest { PageSize = Pages.Size, PageToken = token,
+            OpenOnly = openOnly }, o),
             page => page.Approvals, page => page.NextPageToken, cancellation);
 
     /// <summary>A request with what officers said.</summary>
@@ -42,7 +43,8 @@ public sealed class ApprovalCalls
     }
 
     /// <summary>Installs a roster that officers have signed. ROSTER_REFUSED says why it does not follow.</summary>
-    public Task<InstallRosterResponse> InstallRosterAsync(ReadOnlyMemory<byte> roster, string? requestId = null, CancellationToken cancellation = default)
+    public Task<InstallRosterResponse> InstallRosterAsync(ReadOnlyMemory<byte> roster, string? requestId = null,
+        CancellationToken cancellation = default)
     {
         var request = new InstallRosterRequest { RequestId = RequestId.OrNew(requestId), Roster = ByteString.CopyFrom(roster.Span) };
         return runner.UnaryAsync(o => approvals.InstallRosterAsync(request, o), cancellation);
@@ -60,9 +62,11 @@ public sealed class ApprovalCalls
     public async Task<IMessage> ResumeAsync(GetApprovalResponse approval, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(approval);
-        var known = ProtocolMethods.Find(approval.Approval.Method) ?? throw new NotSupportedException($"This client does not know {approval.Approval.Method}.");
+        var known = ProtocolMethods.Find(approval.Approval.Method)
+            ?? throw new NotSupportedException($"This client does not know {approval.Approval.Method}.");
         var method = new Method<byte[], byte[]>(MethodType.Unary, known.Service.FullName, known.Name, Bytes, Bytes);
         var message = approval.Message.ToByteArray();
-        return known.OutputType.Parser.ParseFrom(await runner.UnaryAsync(o => invoker.AsyncUnaryCall(method, null, o, message), cancellation).ConfigureAwait(false));
+        return known.OutputType.Parser.ParseFrom(await runner.UnaryAsync(o => invoker.AsyncUnaryCall(method, null, o, message),
+            cancellation).ConfigureAwait(false));
     }
 }

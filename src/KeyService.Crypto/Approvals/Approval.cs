@@ -63,9 +63,12 @@ public sealed class Approval
     public static bool TryParse(ReadOnlySpan<byte> bytes, out Approval? approval)
     {
         approval = null;
-        if (!DocumentLines.TryRead(bytes, MaxLength, out DocumentLines lines) || !lines.Label(FirstLine) || !lines.Hex("request", ApprovalRequest.DigestLength, out byte[] request)
-            || !lines.Name("officer", out string officer) || !lines.Text("decision", out string text) || !TryDecision(text, out ApprovalDecision decision)
-            || !lines.Time("time", out DateTimeOffset time) || !lines.Base64("signature", OfficerSignature.Length, out byte[] signature) || !lines.AtEnd)
+        if (!DocumentLines.TryRead(bytes, MaxLength, out DocumentLines lines) || !lines.Label(FirstLine)
+            || !lines.Hex("request", ApprovalRequest.DigestLength, out byte[] request)
+            || !lines.Name("officer", out string officer) || !lines.Text("decision", out string text)
+            || !TryDecision(text, out ApprovalDecision decision)
+            || !lines.Time("time", out DateTimeOffset time) || !lines.Base64("signature", OfficerSignature.Length, out byte[] signature)
+            || !lines.AtEnd)
         {
             return false;
         }

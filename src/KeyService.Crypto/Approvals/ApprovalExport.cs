@@ -4,8 +4,8 @@ using System.Text;
 namespace KeyService.Crypto.Approvals;
 
 /// <summary>
-/// Everything that shows whether a request was granted, in one file: all rosters from the first on, the request, the approvals. docs/spec/approvals.md.
-/// Nothing of it is verified by reading it.
+/// Everything that shows whether a request was granted, in one file: all rosters from the first on, the request, the approvals.
+/// docs/spec/approvals.md. Nothing of it is verified by reading it.
 /// </summary>
 public sealed record ApprovalExport(IReadOnlyList<SignedRoster> Rosters, ApprovalRequest Request, IReadOnlyList<Approval> Approvals)
 {
@@ -54,7 +54,8 @@ public sealed record ApprovalExport(IReadOnlyList<SignedRoster> Rosters, Approva
             {
                 "roster" => request is null && SignedRoster.TryParse(part, out SignedRoster? roster) && Add(rosters, roster!),
                 "request" => request is null && rosters.Count > 0 && ApprovalRequest.TryParse(part, out request),
-                "approval" => request is not null && approvals.Count < MaxApprovals && Approval.TryParse(part, out Approval? approval) && Add(approvals, approval!),
+                "approval" => request is not null && approvals.Count < MaxApprovals && Approval.TryParse(part, out Approval? approval)
+                && Add(approvals, approval!),
                 _ => false,
             };
             if (!taken)
@@ -73,7 +74,8 @@ public sealed record ApprovalExport(IReadOnlyList<SignedRoster> Rosters, Approva
         part = default;
         int end = rest.IndexOf((byte)'\n');
         string[] words = end is > 0 and < 32 ? Encoding.ASCII.GetString(rest[..end]).Split(' ') : [];
-        if (words.Length != 2 || !int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out int length) || length.ToString(CultureInfo.InvariantCulture) != words[1]
+        if (words.Length != 2 || !int.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out int length)
+            || length.ToString(CultureInfo.InvariantCulture) != words[1]
             || rest.Length - end - 1 < length)
         {
             return false;

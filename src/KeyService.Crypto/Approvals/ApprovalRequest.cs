@@ -5,8 +5,8 @@ using System.Text;
 namespace KeyService.Crypto.Approvals;
 
 /// <summary>
-/// A call that waits for a quorum, in the one text that officers sign the digest of. docs/spec/approvals.md. Printable ASCII, so that what is shown is
-/// what is signed; whatever parses is written again byte for byte.
+/// A call that waits for a quorum, in the one text that officers sign the digest of. docs/spec/approvals.md. Printable ASCII, so that what is shown
+/// is what is signed; whatever parses is written again byte for byte.
 /// </summary>
 public sealed class ApprovalRequest
 {
@@ -32,7 +32,8 @@ public sealed class ApprovalRequest
     private const int MaxMethodLength = 256;
 
     private ApprovalRequest(
-        byte[] installation, byte[] roster, string method, string requester, DateTimeOffset created, DateTimeOffset expires, byte[] nonce, IReadOnlyList<RequestParameter> parameters)
+        byte[] installation, byte[] roster, string method, string requester, DateTimeOffset created, DateTimeOffset expires, byte[] nonce,
+        IReadOnlyList<RequestParameter> parameters)
     {
         Installation = installation;
         Roster = roster;
@@ -74,12 +75,15 @@ public sealed class ApprovalRequest
     /// <param name="created">Cut to whole seconds, as is <paramref name="expires"/>.</param>
     /// <exception cref="ArgumentException">Something breaks its rule.</exception>
     public static ApprovalRequest Create(
-        ReadOnlySpan<byte> installation, ReadOnlySpan<byte> roster, string method, string requester, DateTimeOffset created, DateTimeOffset expires, ReadOnlySpan<byte> nonce,
+        ReadOnlySpan<byte> installation, ReadOnlySpan<byte> roster, string method, string requester, DateTimeOffset created, DateTimeOffset expires,
+        ReadOnlySpan<byte> nonce,
         IReadOnlyList<RequestParameter> parameters)
     {
         var request = new ApprovalRequest(
-            installation.ToArray(), roster.ToArray(), method, requester, DocumentLines.WholeSeconds(created), DocumentLines.WholeSeconds(expires), nonce.ToArray(), parameters);
-        return installation.Length == InstallationLength && roster.Length == DigestLength && nonce.Length == NonceLength && request.KeepsRules() && request.ToArray().Length <= MaxLength
+            installation.ToArray(), roster.ToArray(), method, requester, DocumentLines.WholeSeconds(created), DocumentLines.WholeSeconds(expires),
+            nonce.ToArray(), parameters);
+        return installation.Length == InstallationLength && roster.Length == DigestLength && nonce.Length == NonceLength && request.KeepsRules()
+            && request.ToArray().Length <= MaxLength
             ? request
             : throw new ArgumentException("A name, a length, a time or a parameter breaks its rule (docs/spec/approvals.md).");
     }
@@ -108,9 +112,12 @@ public sealed class ApprovalRequest
     public static bool TryParse(ReadOnlySpan<byte> bytes, out ApprovalRequest? request)
     {
         request = null;
-        if (!DocumentLines.TryRead(bytes, MaxLength, out DocumentLines lines) || !lines.Label(FirstLine) || !lines.Hex("installation", InstallationLength, out byte[] installation)
-            || !lines.Hex("roster", DigestLength, out byte[] roster) || !lines.Text("method", out string method) || !lines.Name("requester", out string requester)
-            || !lines.Time("created", out DateTimeOffset created) || !lines.Time("expires", out DateTimeOffset expires) || !lines.Hex("nonce", NonceLength, out byte[] nonce)
+        if (!DocumentLines.TryRead(bytes, MaxLength, out DocumentLines lines) || !lines.Label(FirstLine)
+            || !lines.Hex("installation", InstallationLength, out byte[] installation)
+            || !lines.Hex("roster", DigestLength, out byte[] roster) || !lines.Text("method", out string method)
+            || !lines.Name("requester", out string requester)
+            || !lines.Time("created", out DateTimeOffset created) || !lines.Time("expires", out DateTimeOffset expires)
+            || !lines.Hex("nonce", NonceLength, out byte[] nonce)
             || !lines.Number("parameters", 0, MaxParameters, out int count))
         {
             return false;
@@ -133,6 +140,7 @@ public sealed class ApprovalRequest
         && Parameters.Count <= MaxParameters && Parameters.All(parameter => parameter.IsValid)
         && Parameters.Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal).Count == Parameters.Count;
 
-    private static bool IsMethod(string method) => method.Length is > 2 and <= MaxMethodLength && method.Count(c => c == '/') == 1 && method[0] != '/' && method[^1] != '/'
+    private static bool IsMethod(string method) => method.Length is > 2 and <= MaxMethodLength && method.Count(c => c == '/') == 1
+        && method[0] != '/' && method[^1] != '/'
         && method.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '/');
 }

@@ -23,7 +23,8 @@ public enum VerdictFinding
 }
 
 /// <summary>
-/// Whether approvals grant a request: computed from documents alone, by anyone. Clocks are those of the officers and of the server that wrote the request.
+/// Whether approvals grant a request: computed from documents alone, by anyone. Clocks are those of the officers and of the server that wrote the
+/// request.
 /// </summary>
 public sealed class ApprovalVerdict
 {
@@ -69,7 +70,8 @@ public sealed class ApprovalVerdict
     /// <summary>What one approval more is worth.</summary>
     /// <param name="replacedAt">When the next roster took the place of the request's; null while it did not.</param>
     /// <param name="earlier">Approvals of the same request that came before.</param>
-    public static ApprovalFinding FindingOf(ApprovalRequest request, Roster roster, DateTimeOffset? replacedAt, IReadOnlyList<Approval> earlier, Approval approval)
+    public static ApprovalFinding FindingOf(ApprovalRequest request, Roster roster, DateTimeOffset? replacedAt, IReadOnlyList<Approval> earlier,
+        Approval approval)
     {
         if (!approval.Request.Span.SequenceEqual(request.Digest))
         {

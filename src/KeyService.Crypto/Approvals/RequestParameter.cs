@@ -16,8 +16,8 @@ public sealed record RequestParameter(string Name, string Value)
         && Value.EnumerateRunes().All(rune => rune.Value != 0xFFFD);
 
     /// <summary>
-    /// The value in printable ASCII: a backslash doubled, everything outside U+0020 to U+007E as <c>\u{HEX}</c>, so that nothing in it can hide, look like
-    /// another line or turn the direction of the text.
+    /// The value in printable ASCII: a backslash doubled, everything outside U+0020 to U+007E as <c>\u{HEX}</c>, so that nothing in it can hide, look
+    /// like another line or turn the direction of the text.
     /// </summary>
     internal string Escaped()
     {
@@ -59,7 +59,8 @@ public sealed record RequestParameter(string Name, string Value)
                 text.Append('\\');
                 at++;
             }
-            else if (rest.StartsWith("u{", StringComparison.Ordinal) && end is > 2 and <= 8 && int.TryParse(rest[2..end], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int code)
+            else if (rest.StartsWith("u{", StringComparison.Ordinal) && end is > 2 and <= 8
+                && int.TryParse(rest[2..end], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int code)
                 && Rune.IsValid(code))
             {
                 text.Append(new Rune(code).ToString());

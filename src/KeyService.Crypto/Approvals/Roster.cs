@@ -61,12 +61,14 @@ public sealed class Roster
 
     /// <param name="previous">Null for the first roster.</param>
     /// <exception cref="ArgumentException">Something breaks its rule; officers and keys must differ, and be as many as the quorum.</exception>
-    public static Roster Create(ReadOnlySpan<byte> installation, Roster? previous, DateTimeOffset validFrom, Quorum quorum, IEnumerable<Officer> officers)
+    public static Roster Create(ReadOnlySpan<byte> installation, Roster? previous, DateTimeOffset validFrom, Quorum quorum,
+        IEnumerable<Officer> officers)
     {
         Officer[] sorted = [.. officers.OrderBy(officer => officer.Id, StringComparer.Ordinal)];
         return installation.Length == ApprovalRequest.InstallationLength && KeepsRules(sorted, quorum)
             ? new Roster(installation.ToArray(), (previous?.Sequence ?? 0) + 1, previous?.Hash, DocumentLines.WholeSeconds(validFrom), quorum, sorted)
-            : throw new ArgumentException("Officers and their keys must differ, keys be of P-256, and the officers as many as the quorum.", nameof(officers));
+            : throw new ArgumentException("Officers and their keys must differ, keys be of P-256, and the officers as many as the quorum.",
+            nameof(officers));
     }
 
     /// <summary>The officer of that id; null when there is none.</summary>
@@ -93,9 +95,11 @@ public sealed class Roster
     internal static bool TryRead(DocumentLines lines, out Roster? roster)
     {
         roster = null;
-        if (!lines.Label(FirstLine) || !lines.Hex("installation", ApprovalRequest.InstallationLength, out byte[] installation) || !lines.Number("sequence", 1, int.MaxValue, out int sequence)
+        if (!lines.Label(FirstLine) || !lines.Hex("installation", ApprovalRequest.InstallationLength, out byte[] installation)
+            || !lines.Number("sequence", 1, int.MaxValue, out int sequence)
             || !TryPrevious(lines, sequence, out byte[]? previous) || !lines.Time("valid-from", out DateTimeOffset validFrom)
-            || !lines.Number("quorum", Quorum.Least, MaxOfficers, out int required) || !Quorum.TryOf(required, out Quorum quorum) || !lines.Number("officers", required, MaxOfficers, out int count))
+            || !lines.Number("quorum", Quorum.Least, MaxOfficers, out int required) || !Quorum.TryOf(required, out Quorum quorum)
+            || !lines.Number("officers", required, MaxOfficers, out int count))
         {
             return false;
         }
@@ -119,11 +123,13 @@ public sealed class Roster
     private static bool TryPrevious(DocumentLines lines, int sequence, out byte[]? previous)
     {
         previous = null;
-        return sequence == 1 ? lines.Text("previous", out string none) && none == NoPrevious : lines.Hex("previous", ApprovalRequest.DigestLength, out previous!);
+        return sequence == 1 ? lines.Text("previous", out string none) && none == NoPrevious
+            : lines.Hex("previous", ApprovalRequest.DigestLength, out previous!);
     }
 
     // Sorted by id, all ids and keys different. Two names for one key would let one person be two.
-    private static bool KeepsRules(IReadOnlyList<Officer> officers, Quorum quorum) => officers.Count >= quorum.Required && officers.Count <= MaxOfficers
+    private static bool KeepsRules(IReadOnlyList<Officer> officers, Quorum quorum) => officers.Count >= quorum.Required
+        && officers.Count <= MaxOfficers
         && officers.All(officer => ApprovalName.IsName(officer.Id) && OfficerSignature.IsPublicKey(officer.PublicKey.Span))
         && officers.Zip(officers.Skip(1)).All(pair => string.CompareOrdinal(pair.First.Id, pair.Second.Id) < 0)
         && officers.Select(officer => Convert.ToHexString(officer.PublicKey.Span)).Distinct(StringComparer.Ordinal).Count() == officers.Count;

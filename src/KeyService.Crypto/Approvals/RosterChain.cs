@@ -1,8 +1,8 @@
 namespace KeyService.Crypto.Approvals;
 
 /// <summary>
-/// Rosters from the first to the newest, each verified by the one before it. The first one's hash is what must be trusted: it is compared with what was
-/// recorded when it was installed.
+/// Rosters from the first to the newest, each verified by the one before it. The first one's hash is what must be trusted: it is compared with what
+/// was recorded when it was installed.
 /// </summary>
 public sealed class RosterChain
 {
@@ -93,6 +93,7 @@ public sealed class RosterChain
         {
             return RosterFinding.NotAccepted;
         }
-        return previous is null || signed.Signatures.Count(signature => !signature.Accepts) >= previous.Quorum.Required ? RosterFinding.Valid : RosterFinding.NotAppointed;
+        return previous is null || signed.Signatures.Count(signature => !signature.Accepts) >= previous.Quorum.Required ? RosterFinding.Valid
+            : RosterFinding.NotAppointed;
     }
 }

@@ -4,14 +4,15 @@ using System.Text;
 namespace KeyService.Crypto.Approvals;
 
 /// <summary>A signature on a roster.</summary>
-/// <param name="Accepts">True: by the key that this roster gives the officer, who thereby shows that it is at hand. False: by an officer of the roster before, who appoints.</param>
+/// <param name="Accepts">True: by the key that this roster gives the officer, who thereby shows that it is at hand. False: by an officer of the
+/// roster before, who appoints.</param>
 /// <param name="Officer">Whose key.</param>
 /// <param name="Signature">r and s over SHA-256 of the roster's text, 64 bytes.</param>
 public sealed record RosterSignature(bool Accepts, string Officer, ReadOnlyMemory<byte> Signature);
 
 /// <summary>
-/// A roster with its signatures. Who is new, or has a new key, accepts with it; a quorum of the roster before appoints. The first roster is accepted by all
-/// its officers. That it parses says nothing of the signatures: <see cref="RosterChain"/> does.
+/// A roster with its signatures. Who is new, or has a new key, accepts with it; a quorum of the roster before appoints. The first roster is accepted
+/// by all its officers. That it parses says nothing of the signatures: <see cref="RosterChain"/> does.
 /// </summary>
 public sealed class SignedRoster
 {
@@ -42,7 +43,8 @@ public sealed class SignedRoster
     public SignedRoster Sign(bool accepts, string officer, Func<byte[], byte[]> sign)
     {
         var added = new RosterSignature(accepts, officer, OfficerSignature.Normalise(sign(Roster.ToArray())));
-        return new SignedRoster(Roster, [.. Signatures.Where(each => each.Accepts != accepts || each.Officer != officer).Append(added).OrderBy(Order, StringComparer.Ordinal)]);
+        return new SignedRoster(Roster, [.. Signatures.Where(each => each.Accepts != accepts || each.Officer != officer).Append(added)
+            .OrderBy(Order, StringComparer.Ordinal)]);
     }
 
     /// <summary>The signatures of both.</summary>
@@ -63,7 +65,8 @@ public sealed class SignedRoster
         var text = new StringBuilder().Append(CultureInfo.InvariantCulture, $"signatures {Signatures.Count}\n");
         foreach (RosterSignature signature in Signatures)
         {
-            text.Append(signature.Accepts ? AcceptsWord : AppointsWord).Append(' ').Append(signature.Officer).Append(' ').Append(Convert.ToBase64String(signature.Signature.Span)).Append('\n');
+            text.Append(signature.Accepts ? AcceptsWord : AppointsWord).Append(' ').Append(signature.Officer).Append(' ')
+                .Append(Convert.ToBase64String(signature.Signature.Span)).Append('\n');
         }
         return [.. Roster.ToArray(), .. Encoding.ASCII.GetBytes(text.ToString())];
     }
@@ -80,8 +83,10 @@ public sealed class SignedRoster
         var signatures = new List<RosterSignature>();
         for (int i = 0; i < count; i++)
         {
-            if (!lines.Pair(out string word, out string rest) || word is not (AcceptsWord or AppointsWord) || rest.Split(' ') is not [var officer, var text]
-                || !ApprovalName.IsName(officer) || !Logs.StrictBase64.TryDecode(text, out byte[] signature) || signature.Length != OfficerSignature.Length)
+            if (!lines.Pair(out string word, out string rest) || word is not (AcceptsWord or AppointsWord)
+                || rest.Split(' ') is not [var officer, var text]
+                || !ApprovalName.IsName(officer) || !Logs.StrictBase64.TryDecode(text, out byte[] signature)
+                || signature.Length != OfficerSignature.Length)
             {
                 return false;
             }

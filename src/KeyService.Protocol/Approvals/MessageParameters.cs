@@ -6,8 +6,8 @@ using Google.Protobuf.WellKnownTypes;
 namespace KeyService.Protocol.Approvals;
 
 /// <summary>
-/// A message as the parameters of a canonical request, docs/spec/approvals.md: each field that is set, by its path, in the order of the message. Computed
-/// by the server that is to do it and by the command before whose eyes it stands.
+/// A message as the parameters of a canonical request, docs/spec/approvals.md: each field that is set, by its path, in the order of the message.
+/// Computed by the server that is to do it and by the command before whose eyes it stands.
 /// </summary>
 public static class MessageParameters
 {
@@ -20,7 +20,9 @@ public static class MessageParameters
         return parameters;
     }
 
-    /// <summary>Whether the bytes are a message of this type with no field that this program does not know: what is not shown is not decided.</summary>
+    /// <summary>
+    /// Whether the bytes are a message of this type with no field that this program does not know: what is not shown is not decided.
+    /// </summary>
     public static bool TryRead(MessageDescriptor type, ReadOnlySpan<byte> bytes, out IMessage? message)
     {
         message = null;

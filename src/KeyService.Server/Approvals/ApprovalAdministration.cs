@@ -81,8 +81,10 @@ internal sealed class ApprovalAdministration(RowAuthenticator rows, AccessRegist
             : row.State == ApprovalState.Used ? "the call was made by this approval already; an approval is used once"
             : row.State == ApprovalState.Rejected ? "an officer rejected the request; that ended it"
             : transaction.Time >= row.Request.Expires ? $"the request ended {row.Request.Expires:u}; have it asked for again"
-            : roster is null || !row.Request.Roster.Span.SequenceEqual(roster.Hash) ? "another roster took the place of the one that the request names; have it asked for again"
-            : decision.Time > transaction.Time + ClockSlack ? $"it was made at {decision.Time:u}, and it is {transaction.Time:u} here: set the clock of the signing machine"
+            : roster is null || !row.Request.Roster.Span.SequenceEqual(roster.Hash)
+            ? "another roster took the place of the one that the request names; have it asked for again"
+            : decision.Time > transaction.Time + ClockSlack
+            ? $"it was made at {decision.Time:u}, and it is {transaction.Time:u} here: set the clock of the signing machine"
             : SentenceOf(ApprovalVerdict.FindingOf(row.Request, roster, replacedAt: null, row.Decisions, decision), decision.Officer)
                 ?? (IsEnabled(decision.Officer) ? null : $"{decision.Officer} is no principal here, or is disabled");
         if (why is not null)

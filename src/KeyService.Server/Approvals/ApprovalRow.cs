@@ -9,7 +9,8 @@ namespace KeyService.Server.Approvals;
 /// <param name="Decisions">What officers said, in the order in which it came; each counted when it came.</param>
 /// <param name="DecideTime">The latest time of a decision, by whichever clock is ahead; null before the first.</param>
 internal sealed record ApprovalRow(
-    ulong Id, ApprovalRequest Request, byte[] Message, IReadOnlyList<Approval> Decisions, ApprovalState State, DateTimeOffset? DecideTime, long Revision)
+    ulong Id, ApprovalRequest Request, byte[] Message, IReadOnlyList<Approval> Decisions, ApprovalState State, DateTimeOffset? DecideTime,
+    long Revision)
 {
     public string IdText => TextOf(Id);
 
@@ -18,7 +19,8 @@ internal sealed record ApprovalRow(
     /// <summary>Officers who approved and are not disabled now.</summary>
     public IReadOnlyList<string> Approving(AccessSnapshot access) =>
     [
-        .. Decisions.Where(each => each.Decision == ApprovalDecision.Approve && access.Principals.TryGetValue(each.Officer, out var officer) && !officer.Disabled)
+        .. Decisions.Where(each => each.Decision == ApprovalDecision.Approve && access.Principals.TryGetValue(each.Officer, out var officer)
+        && !officer.Disabled)
             .Select(each => each.Officer).Distinct(StringComparer.Ordinal),
     ];
 

@@ -25,7 +25,8 @@ internal sealed class ApprovalTable(RowAuthenticator rows)
 
     /// <summary>How the scrub reads the table.</summary>
     internal static readonly IReadOnlyList<DecidingTable> Deciding =
-        [DecidingTable.Of<Raw>(Table, Columns, "id", "@Id", raw => new DecidingRow(ApprovalRow.TextOf(unchecked((ulong)raw.Id)), raw.Revision, raw.Canonical()))];
+        [DecidingTable.Of<Raw>(Table, Columns, "id", "@Id", raw => new DecidingRow(ApprovalRow.TextOf(unchecked((ulong)raw.Id)), raw.Revision,
+            raw.Canonical()))];
 
     private readonly RegisterState _register = new(rows);
 
@@ -35,24 +36,31 @@ internal sealed class ApprovalTable(RowAuthenticator rows)
 
     /// <param name="digest">Of the canonical request.</param>
     public async Task<ApprovalRow?> FindAsync(IStoreTransaction transaction, byte[] digest) =>
-        (await SelectAsync(transaction.Connection, transaction.Transaction, "WHERE request_digest = @digest", new { digest }, CancellationToken.None)).SingleOrDefault();
+        (await SelectAsync(transaction.Connection, transaction.Transaction, "WHERE request_digest = @digest", new { digest },
+            CancellationToken.None)).SingleOrDefault();
 
-    /// <summary>What this requester asked for by this method and did not do, the newest first; compared with the register, so that none was taken away.</summary>
+    /// <summary>
+    /// What this requester asked for by this method, did not do, and has not expired, the newest first; compared with the register, so that none was taken
+    /// away.
+    /// </summary>
     public async Task<IReadOnlyList<ApprovalRow>> ListNotUsedAsync(IStoreTransaction transaction, string requester, string method)
     {
         var (count, changes) = await transaction.Connection.QuerySingleAsync<(long, long)>(
             "SELECT COUNT(*), CAST(COALESCE(SUM(revision), 0) AS BIGINT) FROM approvals", null, transaction.Transaction);
         await _register.VerifyAsync(transaction.Connection, Table, count, changes, CancellationToken.None);
         return await SelectAsync(
-            transaction.Connection, transaction.Transaction, "WHERE principal = @requester AND method = @method AND state <> 4 ORDER BY created_at DESC, id",
-            new { requester, method }, CancellationToken.None);
+            transaction.Connection, transaction.Transaction,
+            "WHERE principal = @requester AND method = @method AND state <> 4 AND expires_at > @now ORDER BY created_at DESC, id",
+            new { requester, method, now = UnixTime.Nanoseconds(transaction.Time) }, CancellationToken.None);
     }
 
     /// <summary>Requests after an id (signed), in its order.</summary>
     public Task<IReadOnlyList<ApprovalRow>> ListAsync(DbConnection connection, long after, int limit, CancellationToken cancellationToken) =>
         SelectAsync(connection, null, "WHERE id > @after ORDER BY id LIMIT @limit", new { after, limit }, cancellationToken);
 
-    /// <summary>The latest time at which something was asked for or decided; null when nothing was. Not verified: it can only make a roster wait.</summary>
+    /// <summary>
+    /// The latest time at which something was asked for or decided; null when nothing was. Not verified: it can only make a roster wait.
+    /// </summary>
     public static async Task<DateTimeOffset?> LatestAsync(IStoreTransaction transaction) => UnixTime.FromNanoseconds(
         await transaction.Connection.ExecuteScalarAsync<long?>(
             "SELECT MAX(CASE WHEN decided_at > created_at THEN decided_at ELSE created_at END) FROM approvals", null, transaction.Transaction));
@@ -110,7 +118,8 @@ internal sealed class ApprovalTable(RowAuthenticator rows)
         long Id, string Principal, string Method, byte[] RequestDigest, byte[] Request, long State, long CreatedAt, long ExpiresAt, long? DecidedAt,
         byte[] Message, byte[] Decisions, long Revision, byte[] Mac)
     {
-        public byte[] Canonical() => RowMac.Row(Table).AddInt64(Id).AddString(Principal).AddString(Method).AddBytes(RequestDigest).AddBytes(Request).AddInt64(State)
+        public byte[] Canonical() =>
+            RowMac.Row(Table).AddInt64(Id).AddString(Principal).AddString(Method).AddBytes(RequestDigest).AddBytes(Request).AddInt64(State)
             .AddInt64(CreatedAt).AddInt64(ExpiresAt).AddInt64(DecidedAt).AddBytes(Message).AddBytes(Decisions).AddInt64(Revision).ToArray();
 
         public static Raw Of(ApprovalRow row) => new(

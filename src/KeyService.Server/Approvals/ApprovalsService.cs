@@ -13,7 +13,8 @@ using Wire = KeyService.Protocol.V1;
 namespace KeyService.Server.Approvals;
 
 /// <summary>RPCs of approvals.proto.</summary>
-internal sealed class ApprovalsService(IStore store, RowAuthenticator rows, ApprovalAdministration administration, PageTokens pages, TimeProvider time)
+internal sealed class ApprovalsService(IStore store, RowAuthenticator rows, ApprovalAdministration administration, PageTokens pages,
+    TimeProvider time)
     : Wire.Approvals.ApprovalsBase
 {
     private const int DefaultPageSize = 100;
@@ -41,12 +42,14 @@ internal sealed class ApprovalsService(IStore store, RowAuthenticator rows, Appr
                     ?? throw Refusal.InvalidArgument("page_token", "must be the next_page_token of an answer to the same list"),
                 CultureInfo.InvariantCulture);
         var (page, chain) = await store.ReadAsync(
-            async connection => (await _approvals.ListAsync(connection, after, size + 1, call.CancellationToken), await _rosters.LoadAsync(connection, null, call.CancellationToken)),
+            async connection => (await _approvals.ListAsync(connection, after, size + 1, call.CancellationToken),
+            await _rosters.LoadAsync(connection, null, call.CancellationToken)),
             call.CancellationToken);
         var now = time.GetUtcNow();
         var inForce = chain?.InForce(now);
         var response = new ListApprovalsResponse();
-        response.Approvals.AddRange(page.Take(size).Where(row => !request.OpenOnly || row.IsOpen(now, inForce)).Select(row => row.ToWire(chain, now)));
+        response.Approvals.AddRange(page.Take(size).Where(row => !request.OpenOnly || row.IsOpen(now, inForce))
+            .Select(row => row.ToWire(chain, now)));
         if (page.Count > size)
         {
             response.NextPageToken = await pages.SealAsync(
@@ -69,7 +72,8 @@ internal sealed class ApprovalsService(IStore store, RowAuthenticator rows, Appr
 
         call.Record.Detail = $"approval {ApprovalRow.TextOf(id)}";
         var (row, chain) = await store.ReadAsync(
-            async connection => (await _approvals.FindAsync(connection, null, id, call.CancellationToken), await _rosters.LoadAsync(connection, null, call.CancellationToken)),
+            async connection => (await _approvals.FindAsync(connection, null, id, call.CancellationToken),
+            await _rosters.LoadAsync(connection, null, call.CancellationToken)),
             call.CancellationToken);
         if (row?.Request.Requester == call.Principal.Name)
         {
@@ -88,7 +92,8 @@ internal sealed class ApprovalsService(IStore store, RowAuthenticator rows, Appr
 
         var response = new GetApprovalResponse
         {
-            Approval = row.ToWire(chain, time.GetUtcNow()), Request = ByteString.CopyFrom(row.Request.ToArray()), Message = ByteString.CopyFrom(row.Message),
+            Approval = row.ToWire(chain, time.GetUtcNow()), Request = ByteString.CopyFrom(row.Request.ToArray()),
+                Message = ByteString.CopyFrom(row.Message),
         };
         response.Decisions.AddRange(row.Decisions.Select(each => ByteString.CopyFrom(each.ToArray())));
         return response;
@@ -139,7 +144,8 @@ internal sealed class ApprovalsService(IStore store, RowAuthenticator rows, Appr
         var call = Call.Of(context);
         call.Authorize(null, null);
         var chain = await store.ReadAsync(connection => _rosters.LoadAsync(connection, null, call.CancellationToken), call.CancellationToken);
-        var response = new ListRostersResponse { Installation = Convert.ToHexStringLower((await Installation.ReadAsync(store, call.CancellationToken))!.Id) };
+        var installation = (await Installation.ReadAsync(store, call.CancellationToken))!.Id;
+        var response = new ListRostersResponse { Installation = Convert.ToHexStringLower(installation) };
         response.Rosters.AddRange(chain?.Rosters.Select(each => ByteString.CopyFrom(each.ToArray())) ?? []);
         call.Record.ItemCount = response.Rosters.Count;
         return response;

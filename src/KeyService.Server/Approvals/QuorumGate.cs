@@ -14,13 +14,16 @@ namespace KeyService.Server.Approvals;
 internal sealed record UsedApproval(string Id, IReadOnlyList<string> Officers);
 
 /// <summary>
-/// Stands before every change that one person may not make alone, inside its transaction: the same call by the same requester runs once when a quorum of
-/// officers has signed its request; otherwise it is recorded as a request, and ends.
+/// Stands before every change that one person may not make alone, inside its transaction: the same call by the same requester runs once when a quorum
+/// of officers has signed its request; otherwise it is recorded as a request, and ends.
 /// </summary>
 internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
 {
     /// <summary>How long a request is open.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromDays(3);
+
+    /// <summary>Requests of one requester and method that may wait at once: rows are kept for good, and officers have to read them.</summary>
+    public const int MostOpen = 50;
 
     private readonly ApprovalTable _approvals = new(rows);
     private readonly RosterTable _rosters = new(rows);
@@ -47,7 +50,8 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             Reason.QuorumMissing,
             "This call needs the approval of a quorum of officers, and no roster of officers is in force. Have one signed and install it (keyservice officer roster).");
         var parameters = ParametersOf(message);
-        foreach (var row in await _approvals.ListNotUsedAsync(transaction, call.Principal.Name, MethodOf(call)))
+        var asked = await _approvals.ListNotUsedAsync(transaction, call.Principal.Name, MethodOf(call));
+        foreach (var row in asked)
         {
             if (transaction.Time >= row.Request.Expires || !row.Request.Parameters.SequenceEqual(parameters))
             {
@@ -68,7 +72,8 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             }
         }
 
-        return await AskAsync(transaction, call, message, parameters, roster);
+        return asked.Count < MostOpen ? await AskAsync(transaction, call, message, parameters, roster) : throw new Refusal(
+            Reason.Overloaded, $"{MostOpen} requests of this kind by {call.Principal.Name} wait for officers already. Have those decided, or wait until they end.");
     }
 
     private async Task<Refusal?> ResumeAsync(IStoreTransaction transaction, Call call, ApprovalRow row, Roster roster, RosterChain chain)
@@ -100,7 +105,8 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             throw Refusal.InvalidArgument("request", "has a text or a number of fields that cannot be shown to officers (docs/spec/approvals.md)");
         }
 
-        var row = new ApprovalRow(AccessAdministration.NewId(), request, message.ToByteArray(), [], ApprovalState.Pending, DecideTime: null, Revision: 1);
+        var row = new ApprovalRow(AccessAdministration.NewId(), request, message.ToByteArray(), [], ApprovalState.Pending, DecideTime: null,
+            Revision: 1);
         await _approvals.InsertAsync(transaction, row);
         return Wait(call, row, roster, approving: 0);
     }
@@ -133,6 +139,7 @@ internal sealed class QuorumGate(RowAuthenticator rows, AccessRegister access)
             // A time outside of the calendar.
         }
 
-        throw Refusal.InvalidArgument("request", "has fields that this server does not know, or a time outside of the calendar: what cannot be shown cannot be approved");
+        throw Refusal.InvalidArgument("request",
+            "has fields that this server does not know, or a time outside of the calendar: what cannot be shown cannot be approved");
     }
 }

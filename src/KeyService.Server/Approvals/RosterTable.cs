@@ -33,7 +33,8 @@ internal sealed class RosterTable(RowAuthenticator rows)
         foreach (var raw in await connection.QueryAsync<Raw>($"{Columns} ORDER BY sequence", null, transaction))
         {
             await rows.VerifyAsync(raw.Canonical(), raw.Mac, Table, raw.IdText, raw.Revision, cancellationToken);
-            rosters.Add(SignedRoster.TryParse(raw.Document, out var roster) ? roster! : throw new StoreTamperedException(Table, raw.IdText, "it is no roster"));
+            rosters.Add(SignedRoster.TryParse(raw.Document, out var roster) ? roster!
+                : throw new StoreTamperedException(Table, raw.IdText, "it is no roster"));
         }
 
         await _register.VerifyAsync(connection, Table, rosters.Count, rosters.Count, cancellationToken);

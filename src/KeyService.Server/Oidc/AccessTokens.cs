@@ -9,8 +9,8 @@ using Credential = KeyService.Server.Access.Credential;
 namespace KeyService.Server.Oidc;
 
 /// <summary>
-/// Access tokens (JWT, RFC 9068) that name the caller beside its certificate: "authorization: Bearer …". The one issuer, the one audience, three algorithms, each
-/// with keys of its own; times with little slack. A call with a token that is not accepted is refused, whatever its certificate is.
+/// Access tokens (JWT, RFC 9068) that name the caller beside its certificate: "authorization: Bearer …". The one issuer, the one audience, three
+/// algorithms, each with keys of its own; times with little slack. A call with a token that is not accepted is refused, whatever its certificate is.
 /// </summary>
 internal sealed class AccessTokens(OidcConfiguration configuration, IssuerKeys keys, TimeProvider time)
 {
@@ -37,7 +37,8 @@ internal sealed class AccessTokens(OidcConfiguration configuration, IssuerKeys k
             var (credential, end) = await ValidateAsync(header[Scheme.Length..], cancellationToken);
             return peer with
             {
-                Authentication = record.Authentication, Credentials = [credential, .. peer.Credentials], NotAfter = end < peer.NotAfter ? end : peer.NotAfter,
+                Authentication = record.Authentication, Credentials = [credential, .. peer.Credentials], NotAfter = end < peer.NotAfter ? end
+                    : peer.NotAfter,
             };
         }
         catch (IssuerUnavailableException e)
@@ -52,7 +53,9 @@ internal sealed class AccessTokens(OidcConfiguration configuration, IssuerKeys k
             record.Detail = $"access token: {e.Message}";
             // Why stands in the record: the caller would learn from it what to forge next.
             throw new Refusal(
-                Reason.UnknownPrincipal, "The access token is not accepted: it must be a signed one of the configured issuer, for this service, and not expired. Get a new one and call again.", e);
+                Reason.UnknownPrincipal,
+                "The access token is not accepted: it must be a signed one of the configured issuer, for this service, and not expired. "
+                + "Get a new one and call again.", e);
         }
     }
 

@@ -3,7 +3,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace KeyService.Server.Oidc;
 
-/// <summary>Fetches documents of the issuer: HTTPS with the server verified, no redirect, no proxy of the environment, 256 KiB and 5 seconds at most.</summary>
+/// <summary>
+/// Fetches documents of the issuer: HTTPS with the server verified, no redirect, no proxy of the environment, 256 KiB and 5 seconds at most.
+/// </summary>
 internal sealed class IssuerHttp : IDisposable
 {
     private const int MaxLength = 256 * 1024;
@@ -14,12 +16,16 @@ internal sealed class IssuerHttp : IDisposable
     {
         var handler = new SocketsHttpHandler
         {
-            AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = Limit, MaxResponseHeadersLength = 16, ActivityHeadersPropagator = null,
+            AllowAutoRedirect = false, UseProxy = false, UseCookies = false, ConnectTimeout = Limit, MaxResponseHeadersLength = 16,
+                ActivityHeadersPropagator = null,
             PooledConnectionLifetime = TimeSpan.FromMinutes(1),
         };
         if (configuration.CaPath is { } path)
         {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
+            var policy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true,
+            };
             policy.CustomTrustStore.ImportFromPemFile(path);
             handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
         }

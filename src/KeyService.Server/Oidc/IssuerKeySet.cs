@@ -8,8 +8,8 @@ namespace KeyService.Server.Oidc;
 internal sealed record IssuerKey(string Id, string Algorithm, SecurityKey Key);
 
 /// <summary>
-/// The keys of a JSON Web Key Set (RFC 7517) that sign access tokens: ECDSA P-256 for ES256, RSA of 2,048 bits and more for RS256 and PS256. Every other key is
-/// passed over. A key id that stands there twice names none.
+/// The keys of a JSON Web Key Set (RFC 7517) that sign access tokens: ECDSA P-256 for ES256, RSA of 2,048 bits and more for RS256 and PS256. Every
+/// other key is passed over. A key id that stands there twice names none.
 /// </summary>
 internal static class IssuerKeySet
 {
@@ -30,13 +30,15 @@ internal static class IssuerKeySet
         try
         {
             using var document = JsonDocument.Parse(json);
-            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var list) || list.ValueKind != JsonValueKind.Array
+            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var list)
+                || list.ValueKind != JsonValueKind.Array
                 || list.GetArrayLength() > MostKeys)
             {
                 throw new FormatException("The issuer's key set has no list of keys, or one of more than 64.");
             }
 
-            return list.EnumerateArray().SelectMany(Read).GroupBy(key => (key.Id, key.Algorithm)).Where(group => group.Count() == 1).ToFrozenDictionary(group => group.Key, group => group.First());
+            return list.EnumerateArray().SelectMany(Read).GroupBy(key => (key.Id, key.Algorithm))
+                .Where(group => group.Count() == 1).ToFrozenDictionary(group => group.Key, group => group.First());
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -54,10 +56,12 @@ internal static class IssuerKeySet
         var named = Text(key, "alg");
         switch (Text(key, "kty"))
         {
-            case "EC" when Text(key, "crv") == "P-256" && named is null or Es256 && Number(key, "x") is { Length: CoordinateLength } x && Number(key, "y") is { Length: CoordinateLength } y:
+            case "EC" when Text(key, "crv") == "P-256" && named is null or Es256 && Number(key, "x") is { Length: CoordinateLength } x
+                && Number(key, "y") is { Length: CoordinateLength } y:
                 return [new IssuerKey(id, Es256, Ec(id, x, y))];
             case "RSA" when Number(key, "n") is { Length: >= LeastRsaBytes and <= MostRsaBytes } n && Number(key, "e") is { Length: > 0 and <= 8 } e:
-                return new[] { Rs256, Ps256 }.Where(algorithm => named is null || named == algorithm).Select(algorithm => new IssuerKey(id, algorithm, Rsa(id, n, e)));
+                return new[] { Rs256, Ps256 }.Where(algorithm => named is null || named == algorithm)
+                    .Select(algorithm => new IssuerKey(id, algorithm, Rsa(id, n, e)));
             default:
                 return [];
         }
@@ -65,7 +69,8 @@ internal static class IssuerKeySet
 
     private static JsonWebKey Ec(string id, byte[] x, byte[] y) => new()
     {
-        Kid = id, Kty = JsonWebAlgorithmsKeyTypes.EllipticCurve, Crv = JsonWebKeyECTypes.P256, X = Base64UrlEncoder.Encode(x), Y = Base64UrlEncoder.Encode(y),
+        Kid = id, Kty = JsonWebAlgorithmsKeyTypes.EllipticCurve, Crv = JsonWebKeyECTypes.P256, X = Base64UrlEncoder.Encode(x),
+            Y = Base64UrlEncoder.Encode(y),
     };
 
     private static JsonWebKey Rsa(string id, byte[] n, byte[] e) => new()

@@ -7,8 +7,9 @@ namespace KeyService.Server.Oidc;
 internal delegate Task<byte[]> IssuerFetch(Uri url, CancellationToken cancellationToken);
 
 /// <summary>
-/// The issuer's keys: fetched by discovery (OpenID Connect Discovery 1.0, 4) when first needed, again every ten minutes, and when a token names one that is not
-/// known, at most every 30 seconds. While the issuer is down those that were fetched go on for a bounded time. Thread safe; one fetch at a time.
+/// The issuer's keys: fetched by discovery (OpenID Connect Discovery 1.0, 4) when first needed, again every ten minutes, and when a token names one
+/// that is not known, at most every 30 seconds. While the issuer is down those that were fetched go on for a bounded time. Thread safe; one fetch at
+/// a time.
 /// </summary>
 internal sealed class IssuerKeys(OidcConfiguration configuration, IssuerFetch fetch, TimeProvider time, OidcLog log) : IDisposable
 {
@@ -59,7 +60,7 @@ internal sealed class IssuerKeys(OidcConfiguration configuration, IssuerFetch fe
             // Not cancelled by whoever happens to be first: others wait for it too.
             _fetched = await FetchAsync();
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or FormatException or JsonException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or IOException or FormatException or JsonException or OperationCanceledException)
         {
             log.KeysNotFetched(configuration.Issuer, e.Message);
         }
@@ -88,7 +89,8 @@ internal sealed class IssuerKeys(OidcConfiguration configuration, IssuerFetch fe
     }
 
     /// <summary>https, or http within this machine.</summary>
-    internal static bool IsSafe(Uri url) => (url.Scheme == Uri.UriSchemeHttps || url.Scheme == Uri.UriSchemeHttp && url.IsLoopback) && url.UserInfo.Length == 0;
+    internal static bool IsSafe(Uri url) => (url.Scheme == Uri.UriSchemeHttps || url.Scheme == Uri.UriSchemeHttp && url.IsLoopback)
+        && url.UserInfo.Length == 0;
 
     private static string? Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

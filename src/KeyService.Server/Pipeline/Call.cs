@@ -160,7 +160,8 @@ internal sealed class Call
 
     /// <summary>
     /// Changes state without keeping the answer: for calls whose answer is a secret, or good once. The change and its audit record become durable
-    /// in one commit. A change may refuse and still change something (a wrong code is counted): the refusal that it returns is recorded with it and thrown.
+    /// in one commit. A change may refuse and still change something (a wrong code is counted): the refusal that it returns is recorded with it and
+    /// thrown.
     /// </summary>
     /// <param name="change">Runs inside the transaction. Null when it is done; what it throws undoes it.</param>
     /// <exception cref="Refusal">What <paramref name="change"/> returns or throws.</exception>
@@ -184,13 +185,14 @@ internal sealed class Call
 
     /// <summary>
     /// Changes state: the change, its audit record and the answer kept under <paramref name="requestId"/> for 24 hours
-    /// become durable in one commit, or none of them does. Sent again, the same request gets the kept answer. Where the RPC needs a quorum that did not
-    /// approve yet, the request is recorded instead.
+    /// become durable in one commit, or none of them does. Sent again, the same request gets the kept answer. Where the RPC needs a quorum that did
+    /// not approve yet, the request is recorded instead.
     /// </summary>
     /// <param name="requestId">UUID of 36 characters, chosen by the caller.</param>
     /// <param name="request">The whole request; another one under the same id is refused.</param>
     /// <param name="change">The change; runs inside the transaction, its answer is what the caller gets.</param>
-    /// <exception cref="Refusal">INVALID_ARGUMENT, REQUEST_ID_REUSED, PENDING_APPROVAL, what <see cref="QuorumGate.EnterAsync"/> throws, and what <paramref name="change"/> throws.</exception>
+    /// <exception cref="Refusal">INVALID_ARGUMENT, REQUEST_ID_REUSED, PENDING_APPROVAL, what <see cref="QuorumGate.EnterAsync"/> throws, and what
+    /// <paramref name="change"/> throws.</exception>
     public async Task<TResponse> MutateAsync<TRequest, TResponse>(
         string requestId, TRequest request, Func<IStoreTransaction, Task<TResponse>> change)
         where TRequest : IMessage

@@ -9,7 +9,9 @@ internal enum QuorumRule
     /// <summary>A quorum approves it once a roster of officers is installed; before that who may, does.</summary>
     OnceInstalled,
 
-    /// <summary>As <see cref="OnceInstalled"/>, for those calls that the implementation calls an exception (<see cref="Call.IsException"/>).</summary>
+    /// <summary>
+    /// As <see cref="OnceInstalled"/>, for those calls that the implementation calls an exception (<see cref="Call.IsException"/>).
+    /// </summary>
     Exceptions,
 
     /// <summary>A quorum approves it always; without a roster it is refused.</summary>

@@ -6,7 +6,6 @@ using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
-using KeyService.Server.Storage.Sqlite;
 using KeyService.Tests.Storage;
 using Approval = KeyService.Crypto.Approvals.Approval;
 using Credential = KeyService.Server.Access.Credential;
@@ -23,11 +22,12 @@ internal sealed class ApprovalStore : IAsyncDisposable
     public const string Method = "/keyservice.v1.Store/AcceptStore";
 
     private readonly StoreFile _file = new();
+    private int _runs;
     private readonly Dictionary<string, ECDsa> _keys = new[] { "alice", "bob", "carol", "dave" }.ToDictionary(name => name, _ => ECDsa.Create(ECCurve.NamedCurves.nistP256));
 
-    private ApprovalStore()
+    private ApprovalStore(Func<TimeProvider, IStore>? open)
     {
-        Store = _file.Open(Time);
+        Store = open?.Invoke(Time) ?? _file.Open(Time);
         Gate = null!;
         Administration = null!;
         Access = null!;
@@ -37,7 +37,7 @@ internal sealed class ApprovalStore : IAsyncDisposable
 
     public RowAuthenticator Rows { get; } = SoftwareRows.Of();
 
-    public SqliteStore Store { get; }
+    public IStore Store { get; }
 
     public AccessRegister Access { get; private set; }
 
@@ -53,11 +53,12 @@ internal sealed class ApprovalStore : IAsyncDisposable
     public List<AuditRecordDraft> Records { get; } = [];
 
     /// <summary>How often the change of a call ran.</summary>
-    public int Runs { get; private set; }
+    public int Runs => _runs;
 
-    public static async Task<ApprovalStore> OpenAsync()
+    /// <param name="open">Another store than a file of its own.</param>
+    public static async Task<ApprovalStore> OpenAsync(Func<TimeProvider, IStore>? open = null)
     {
-        var opened = new ApprovalStore();
+        var opened = new ApprovalStore(open);
         await SoftwareRows.InstallAsync(opened.Store, opened.Rows);
         opened.Installation = (await KeyService.Server.Storage.Installation.ReadAsync(opened.Store, CancellationToken.None))!.Id;
         await opened.CommitAsync(async transaction =>
@@ -103,16 +104,18 @@ internal sealed class ApprovalStore : IAsyncDisposable
     public Task<Roster> InstallFirstAsync() => InstallAsync(First("alice", "bob", "carol"));
 
     /// <summary>Makes a call as the pipeline does: through the whole of <see cref="Call.MutateAsync"/>.</summary>
-    public async Task<AcceptStoreResponse> CallAsync(AcceptStoreRequest request, string by = "ehr", QuorumRule rule = QuorumRule.OnceInstalled, bool isException = false, Exception? fails = null)
+    /// <param name="on">Another server's store of the same database.</param>
+    public async Task<AcceptStoreResponse> CallAsync(
+        AcceptStoreRequest request, string by = "ehr", QuorumRule rule = QuorumRule.OnceInstalled, bool isException = false, Exception? fails = null, IStore? on = null)
     {
         var rpc = new RpcAttribute(Permission.AcceptStore, AuditEvent.StoreAccepted) { Quorum = rule };
         var record = new AuditRecordDraft(AuditEvent.StoreAccepted) { Principal = by };
         Records.Add(record);
-        var call = new Call(rpc, Method, Access.Current.Principals[by], record, 0, (_, _, _, _) => AccessDecision.Allowed, null!, Store, new RequestLedger(Rows), Gate) { IsException = isException };
+        var call = new Call(rpc, Method, Access.Current.Principals[by], record, 0, (_, _, _, _) => AccessDecision.Allowed, null!, on ?? Store, new RequestLedger(Rows), Gate) { IsException = isException };
         call.Authorize(null, null);
         return await call.MutateAsync(request.RequestId, request, _ =>
         {
-            Runs++;
+            Interlocked.Increment(ref _runs);
             return fails is null ? Task.FromResult(new AcceptStoreResponse { RestoredAccepted = true }) : throw fails;
         });
     }

@@ -205,6 +205,22 @@ public sealed class QuorumGateTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Nobody_buries_officers_under_requests()
+    {
+        await _store.InstallFirstAsync();
+        for (var i = 0; i < QuorumGate.MostOpen; i++)
+        {
+            await _store.AskAsync(ApprovalStore.NewRequest());
+        }
+
+        var refusal = await Assert.ThrowsAsync<Refusal>(() => _store.CallAsync(ApprovalStore.NewRequest()));
+        Assert.Equal(Reason.Overloaded, refusal.Reason);
+        await _store.AskAsync(ApprovalStore.NewRequest(), by: "dave");
+        _store.Time.Advance(QuorumGate.Life);
+        await _store.AskAsync(ApprovalStore.NewRequest());
+    }
+
+    [Fact]
     public async Task Exceptions_alone_need_it_where_the_call_says_so()
     {
         await _store.InstallFirstAsync();

@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 
-from . import aad, archive, archive_vectors, blob, bundle, cobblestone_vectors, context, exports, field, judge, logs, vectors, wrapped
+from . import aad, approvals, archive, archive_vectors, blob, bundle, cobblestone_vectors, context, exports, field, judge, logs, vectors, wrapped
 from .errors import FormatError
 
 
@@ -168,9 +168,33 @@ def _audit_verify_proof(arguments) -> int:
     return 0
 
 
+def _approval_verify(arguments) -> int:
+    export = approvals.Export.parse(pathlib.Path(arguments.file).read_bytes())
+    finding, number = approvals.chain(export.rosters)
+    if finding != "Valid":
+        print(json.dumps({"verdict": "RosterNotVerified", "roster": number, "finding": finding}))
+        return 4
+    first = export.rosters[0].hash().hex()
+    if arguments.first_roster not in (None, first):
+        print(json.dumps({"verdict": "RosterNotVerified", "roster": 1, "finding": "AnotherFirstRoster", "firstRoster": first}))
+        return 4
+    verdict, worth = approvals.judge(export)
+    print(json.dumps({
+        "verdict": verdict, "digest": export.request.digest().hex(), "method": export.request.method, "requester": export.request.requester, "firstRoster": first,
+        "decisions": [{"officer": each.officer, "decision": each.decision, "counts": counts} for each, counts in zip(export.approvals, worth)],
+    }))
+    return 0 if verdict == "Granted" else 4
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m keyservice_interop", description=__doc__.split("\n")[0])
     areas = parser.add_subparsers(required=True)
+
+    approval = areas.add_parser("approval", help="approvals of a quorum").add_subparsers(required=True)
+    verify = approval.add_parser("verify", help="check an export with the file alone")
+    verify.add_argument("file")
+    verify.add_argument("--first-roster", help="hash of the first roster, 64 hexadecimal digits")
+    verify.set_defaults(run=_approval_verify)
 
     check = areas.add_parser("vectors", help="check all vectors of a directory, reading and making each")
     check.add_argument("directory")
