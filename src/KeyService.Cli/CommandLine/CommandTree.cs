@@ -70,6 +70,7 @@ internal static class CommandTree
         ("officer", OfficerCommands.Create),
         ("principal", PrincipalCommands.Create),
         ("grant", GrantCommands.Create),
+        ("access", AccessCommands.Create),
         ("whoami", WhoAmICommand.Create),
         ("login", LoginCommands.Login),
         ("logout", LoginCommands.Logout),

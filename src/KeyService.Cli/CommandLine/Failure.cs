@@ -36,7 +36,7 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         "DECRYPTION_FAILED" or ClientReason.WrappedKeyMissing => CommandLine.ExitCode.NotVerified,
         "INVALID_ARGUMENT" or "INVALID_CONTEXT" or "BATCH_TOO_LARGE" or ClientReason.Configuration => CommandLine.ExitCode.Usage,
         "ALREADY_EXISTS" or "NOT_FOUND" or "REQUEST_ID_REUSED" => CommandLine.ExitCode.Conflict,
-        "HSM_UNAVAILABLE" or "STORE_UNAVAILABLE" or "AUDIT_UNAVAILABLE" or "BACKUP_UNAVAILABLE" or "SHUTTING_DOWN" or "OVERLOADED" or "STREAM_IDLE"
+        "HSM_UNAVAILABLE" or "STORE_UNAVAILABLE" or "AUDIT_UNAVAILABLE" or "BACKUP_UNAVAILABLE" or "SHUTTING_DOWN" or "OVERLOADED" or "QUOTA_EXHAUSTED" or "STREAM_IDLE"
             or ClientReason.Unreachable or ClientReason.TlsFailed or ClientReason.DeadlineExceeded => CommandLine.ExitCode.Unavailable,
         _ => CommandLine.ExitCode.Failed,
     };

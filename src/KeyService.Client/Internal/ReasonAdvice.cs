@@ -17,6 +17,7 @@ internal static class ReasonAdvice
         "KEY_STATE" => "Look at the key's versions (keyservice key versions) and use one that is active.",
         "KEY_OVERDUE" => "Rotate the key (keyservice key rotate); decryption goes on meanwhile.",
         "KEY_EXHAUSTED" => "Rotate the key (keyservice key rotate).",
+        "QUOTA_EXHAUSTED" => "Wait as long as the message says, or ask an administrator for a grant with a larger quota.",
         "OVERLOADED" => "Wait a moment and call again.",
         "HSM_UNAVAILABLE" => "Wait for the service to reconnect; when it does not, run keyservice doctor on the server.",
         "STORE_UNAVAILABLE" => "Check the server's database and disk; run keyservice doctor on the server.",

@@ -80,6 +80,42 @@ internal sealed class AccessAdministration(AccessRegister register, RowAuthentic
         return grant;
     }
 
+    /// <summary>Takes every grant of a principal back and gives the new ones, which are held against the rules without the old.</summary>
+    public async Task<(IReadOnlyList<Grant> Revoked, IReadOnlyList<Grant> Created)> MoveAsync(
+        IStoreTransaction transaction, string name, IReadOnlyList<GrantRequest> requests)
+    {
+        var principal = Known(name);
+        var now = time.GetUtcNow();
+        var after = register.Current;
+        var revoked = after.GrantsOf(name).Where(grant => !grant.Revoked).Select(grant => grant with { Revoked = true, Revision = grant.Revision + 1 }).ToList();
+        after = revoked.Aggregate(after, (snapshot, grant) => snapshot.With(grant));
+        var created = new List<Grant>();
+        for (var i = 0; i < requests.Count; i++)
+        {
+            if (AccessRules.Violation(after, principal, requests[i], now, register.Separation) is { } rule)
+            {
+                throw Refusal.InvalidArgument($"grants[{i}]", rule);
+            }
+
+            created.Add(requests[i].ToGrant(NewId(), transaction.Time));
+            after = after.With(created[^1]);
+        }
+
+        DemandAnAdministrator(after, "principal");
+        foreach (var grant in revoked)
+        {
+            await _table.UpdateAsync(transaction, grant);
+        }
+
+        foreach (var grant in created)
+        {
+            await _table.InsertAsync(transaction, grant);
+        }
+
+        transaction.OnCommitted(() => register.Apply([.. revoked, .. created]));
+        return (revoked, created);
+    }
+
     /// <summary>Revoking a revoked grant changes nothing and answers it.</summary>
     public async Task<Grant> RevokeGrantAsync(IStoreTransaction transaction, ulong id, string idText)
     {

@@ -97,6 +97,55 @@ internal static class AccessMessages
         Quotas = QuotasOf(request),
     };
 
+    public static EffectiveAccess ToMessage(EffectivePermission row) => new()
+    {
+        Principal = row.Principal.Name,
+        PrincipalType = (Wire.PrincipalType)row.Principal.Type,
+        Permission = Permissions.NameOf(row.Permission),
+        Grant = row.Grant.ToMessage(),
+        Role = row.Role?.Name ?? "",
+        RefusedPair = row.RefusedPair ?? "",
+    };
+
+    public static ExplainAccessResponse ToMessage(this AccessExplanation explanation)
+    {
+        var message = new ExplainAccessResponse { Allowed = explanation.IsAllowed, Reason = explanation.Reason, Grant = explanation.Grant?.ToMessage() };
+        foreach (var near in explanation.Near)
+        {
+            var lacking = new Wire.NearGrant { Grant = near.Grant.ToMessage() };
+            lacking.Lacks.AddRange(near.Lacks);
+            message.Near.Add(lacking);
+        }
+
+        return message;
+    }
+
+    public static EncryptionContext ContextOf(Context? context, string field)
+    {
+        try
+        {
+            return EncryptionContext.Create((context?.Entries ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value)));
+        }
+        catch (InvalidContextException e)
+        {
+            throw Refusal.InvalidContext(field, e.Message.TrimEnd('.'));
+        }
+    }
+
+    /// <summary>The same rules as <see cref="ToGrantRequest(CreateGrantRequest, DateTimeOffset)"/>.</summary>
+    public static GrantRequest ToGrantRequest(NewGrant grant, string principal, DateTimeOffset now)
+    {
+        var request = new CreateGrantRequest
+        {
+            Principal = principal, KeyPattern = grant.KeyPattern, ContextConstraint = grant.ContextConstraint, ExpireTime = grant.ExpireTime,
+        };
+        request.Permissions.AddRange(grant.Permissions);
+        request.Roles.AddRange(grant.Roles);
+        request.ContextRules.AddRange(grant.ContextRules);
+        request.Quotas.AddRange(grant.Quotas);
+        return ToGrantRequest(request, now);
+    }
+
     /// <summary>What is granted, in one line for the audit record; of the constraint the number of its rules, because a record is kept for longer than a context.</summary>
     public static string LineOf(GrantRequest request)
     {
@@ -191,11 +240,6 @@ internal static class AccessMessages
 
     private static IReadOnlyList<Quota> QuotasOf(CreateGrantRequest request)
     {
-        if (request.Quotas.Count > 0)
-        {
-            throw new Refusal(Reason.Unimplemented, "quotas: this server does not count yet, and grants none that would not hold.");
-        }
-
         try
         {
             var quotas = request.Quotas.Select(quota => new Quota((QuotaMeasure)(byte)Math.Clamp((int)quota.Measure, 0, 255), (QuotaWindow)(byte)Math.Clamp((int)quota.Window, 0, 255), quota.Limit));

@@ -16,6 +16,9 @@ internal sealed class AccessRegister(TimeProvider time)
     /// <summary>Which forbidden pairs hold; set before the first call is answered.</summary>
     public SeparationLevel Separation { get; set; }
 
+    /// <summary>The quota of a grant that is used up, for calls; null counts none. Set before the first call is answered.</summary>
+    public Func<Grant, SpentQuota?>? Spent { get; set; }
+
     /// <summary>Everything at one instant.</summary>
     public AccessSnapshot Current => _snapshot;
 
@@ -78,11 +81,11 @@ internal sealed class AccessRegister(TimeProvider time)
     /// <paramref name="context"/> null is the empty context.
     /// </summary>
     public AccessDecision Decide(Principal principal, Permission permission, string? keyName, EncryptionContext? context) =>
-        _snapshot.Decide(principal.Name, permission, keyName, context, time.GetUtcNow(), Separation);
+        _snapshot.Decide(principal.Name, permission, keyName, context, time.GetUtcNow(), Separation, Spent);
 
-    /// <summary>As <see cref="Decide"/>, for whoever needs no more than the answer.</summary>
+    /// <summary>As <see cref="Decide"/>, for whoever needs no more than the answer, and whatever is left of quotas: they count calls, and this is none.</summary>
     public bool Allows(Principal principal, Permission permission, string? keyName, EncryptionContext? context) =>
-        Decide(principal, permission, keyName, context).IsAllowed;
+        _snapshot.Decide(principal.Name, permission, keyName, context, time.GetUtcNow(), Separation).IsAllowed;
 
     /// <summary>For <see cref="IStoreTransaction.OnCommitted"/> and for what other servers changed: takes over a new state of a principal.</summary>
     public void Apply(Principal principal)
@@ -101,16 +104,20 @@ internal sealed class AccessRegister(TimeProvider time)
     }
 
     /// <summary>For <see cref="IStoreTransaction.OnCommitted"/> and for what other servers changed: takes over a new state of a grant.</summary>
-    public void Apply(Grant grant)
+    public void Apply(Grant grant) => Apply([grant]);
+
+    /// <summary>As <see cref="Apply(Grant)"/>, all at once: no call is decided in between.</summary>
+    public void Apply(IReadOnlyList<Grant> grants)
     {
         lock (_gate)
         {
-            if (_snapshot.Grants.TryGetValue(grant.Id, out var known) && known.Revision >= grant.Revision)
+            var before = _snapshot;
+            _snapshot = grants.Where(grant => !before.Grants.TryGetValue(grant.Id, out var known) || known.Revision < grant.Revision)
+                .Aggregate(before, (snapshot, grant) => snapshot.With(grant));
+            if (ReferenceEquals(before, _snapshot))
             {
                 return;
             }
-
-            _snapshot = _snapshot.With(grant);
         }
 
         Tell();

@@ -56,9 +56,9 @@ internal static class AccessRules
             return $"'{principal.Name}' would hold {met}, which may not meet in one hand; give one of the two to another principal";
         }
 
-        if (principal.Type == PrincipalType.AiSystem && wanted.Allowed.Any(Permissions.HandsOutDataKeys))
+        if (principal.Type == PrincipalType.AiSystem && AiSystems.Objection(wanted) is { } objection)
         {
-            return "an AI system is never handed data keys; let it encrypt and decrypt through the service";
+            return objection;
         }
 
         return NeverAllows(request);

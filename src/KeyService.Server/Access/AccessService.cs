@@ -8,11 +8,14 @@ using KeyService.Server.Storage;
 namespace KeyService.Server.Access;
 
 /// <summary>The RPCs of access.proto.</summary>
-internal sealed class AccessService(AccessRegister register, AccessAdministration administration, PageTokens pageTokens, TimeProvider time)
+internal sealed class AccessService(
+    AccessRegister register, AccessAdministration administration, LeaverReports leavers, PageTokens pageTokens, TimeProvider time)
     : Protocol.V1.Access.AccessBase
 {
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1000;
+    private const int MaxNewGrants = 32;
+    private const int MaxDetail = 2000;
 
     [Rpc(Permission.AdministerAccess, AuditEvent.PrincipalCreated, StepUp = true)]
     public override Task<CreatePrincipalResponse> CreatePrincipal(CreatePrincipalRequest request, ServerCallContext context)
@@ -100,6 +103,77 @@ internal sealed class AccessService(AccessRegister register, AccessAdministratio
         {
             Grant = (await administration.RevokeGrantAsync(transaction, id, request.Id)).ToMessage(),
         });
+    }
+
+    [Rpc(Permission.AdministerAccess, AuditEvent.PrincipalMoved, StepUp = true)]
+    public override Task<MovePrincipalResponse> MovePrincipal(MovePrincipalRequest request, ServerCallContext context)
+    {
+        var call = Authorized(context);
+        if (request.Grants.Count > MaxNewGrants)
+        {
+            throw Refusal.InvalidArgument("grants", $"at most {MaxNewGrants}");
+        }
+
+        var wanted = request.Grants.Select(grant => AccessMessages.ToGrantRequest(grant, request.Principal, time.GetUtcNow())).ToList();
+        call.Record.Detail = $"principal {OneLine.Of(request.Principal, 64)}";
+        return MutateAsync(call, request.RequestId, request, async transaction =>
+        {
+            var (revoked, created) = await administration.MoveAsync(transaction, request.Principal, wanted);
+            call.Record.Detail = OneLine.Of(
+                $"principal {request.Principal}: revoked {string.Join(' ', revoked.Select(grant => grant.IdText))}; created "
+                + string.Join("; ", created.Zip(wanted, (grant, of) => $"{grant.IdText} {AccessMessages.LineOf(of)}")),
+                MaxDetail);
+            call.Record.ItemCount = revoked.Count + created.Count;
+            var response = new MovePrincipalResponse { Time = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(transaction.Time) };
+            response.Revoked.AddRange(revoked.Select(AccessMessages.ToMessage));
+            response.Created.AddRange(created.Select(AccessMessages.ToMessage));
+            return response;
+        });
+    }
+
+    [Rpc(Permission.ReadAccess, AuditEvent.LeaversReported)]
+    public override async Task<ReportLeaversResponse> ReportLeavers(ReportLeaversRequest request, ServerCallContext context)
+    {
+        var call = Authorized(context);
+        var asked = LeaverReports.Require(request);
+        call.Record.ItemCount = asked.Count;
+        return await leavers.ReportAsync(asked, register.Current, call.CancellationToken);
+    }
+
+    [Rpc(Permission.ReadAccess, AuditEvent.EffectiveAccessListed)]
+    public override async Task<ListEffectiveAccessResponse> ListEffectiveAccess(ListEffectiveAccessRequest request, ServerCallContext context)
+    {
+        var call = Authorized(context);
+        var after = await CursorAsync(nameof(ListEffectiveAccess), request.Principal, request.PageToken, call);
+        var size = PageSize(request.PageSize);
+        var now = time.GetUtcNow();
+        var matrix = new AccessMatrix(register.Current, now, register.Separation);
+        var page = matrix.Grants(request.Principal).Where(each => string.CompareOrdinal(AccessMatrix.PlaceOf(each), after) > 0).Take(size + 1).ToList();
+        var response = new ListEffectiveAccessResponse
+        {
+            NextPageToken = page.Count > size
+                ? await pageTokens.SealAsync(nameof(ListEffectiveAccess), request.Principal, AccessMatrix.PlaceOf(page[size - 1]), call.CancellationToken)
+                : "",
+        };
+        response.Rows.AddRange(page.Take(size).SelectMany(matrix.RowsOf).Select(AccessMessages.ToMessage));
+        call.Record.ItemCount = response.Rows.Count;
+        call.Record.Detail = request.Principal.Length == 0 ? "" : $"principal {OneLine.Of(request.Principal, 64)}";
+        return response;
+    }
+
+    [Rpc(Permission.ReadAccess, AuditEvent.AccessExplained)]
+    public override Task<ExplainAccessResponse> ExplainAccess(ExplainAccessRequest request, ServerCallContext context)
+    {
+        var call = Authorized(context);
+        var permission = Permissions.TryParse(request.Permission, out var known)
+            ? known
+            : throw Refusal.InvalidArgument("permission", $"one of {string.Join(", ", Permissions.AllNames)}");
+        var asked = AccessMessages.ContextOf(request.Context, "context");
+        call.Record.Detail = $"principal {OneLine.Of(request.Principal, 64)}, {request.Permission}";
+        call.Record.Key = OneLine.Of(request.Key, 128);
+        var explanation = AccessExplanation.Of(
+            register.Current, request.Principal, permission, request.Key.Length == 0 ? null : request.Key, asked, time.GetUtcNow(), register.Separation, register.Spent);
+        return Task.FromResult(explanation.ToMessage());
     }
 
     [Rpc(Permission.None, AuditEvent.OwnAccessRead)]

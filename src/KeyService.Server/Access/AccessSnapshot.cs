@@ -37,8 +37,12 @@ internal sealed class AccessSnapshot
     /// <summary>Grants of a principal, in the order of their ids, expired and revoked ones too.</summary>
     public ImmutableArray<Grant> GrantsOf(string principal) => _grantsOf.TryGetValue(principal, out var held) ? held.Grants : [];
 
-    /// <summary>Whether a grant covers this at <paramref name="now"/>, and by which one.</summary>
-    public AccessDecision Decide(string principal, Permission permission, string? keyName, EncryptionContext? context, DateTimeOffset now, SeparationLevel level)
+    /// <summary>
+    /// Whether a grant covers this at <paramref name="now"/>, and by which one: of several one without a quota, else one whose quotas are not used up.
+    /// </summary>
+    /// <param name="spent">The quota of a grant that is used up, or null; null counts none.</param>
+    public AccessDecision Decide(
+        string principal, Permission permission, string? keyName, EncryptionContext? context, DateTimeOffset now, SeparationLevel level, Func<Grant, SpentQuota?>? spent = null)
     {
         if (!Principals.TryGetValue(principal, out var registered) || registered.Disabled)
         {
@@ -55,18 +59,43 @@ internal sealed class AccessSnapshot
             return AccessDecision.Denied;
         }
 
+        Grant? covering = null;
+        SpentQuota? usedUp = null;
         foreach (var grant in held.Grants)
         {
-            if (grant.IsEffective(now) && grant.Covers(permission, keyName, context))
+            if (!grant.IsEffective(now) || !grant.Covers(permission, keyName, context) || !AiSystems.Honours(registered, grant))
             {
-                // Looked at closely only for who could hold a forbidden pair at all: nobody, as long as every grant came through the rules.
-                return held.MayConflict && Separation.Refusing(permission, [.. held.Grants.Where(each => each.IsEffective(now))], level) is { } pair
-                    ? AccessDecision.OfPair(pair)
-                    : AccessDecision.By(grant);
+                continue;
+            }
+
+            if (grant.Quotas.Count == 0)
+            {
+                covering = grant;
+                break;
+            }
+
+            if (spent?.Invoke(grant) is { } quota)
+            {
+                usedUp ??= quota;
+            }
+            else
+            {
+                covering ??= grant;
             }
         }
 
-        return AccessDecision.Denied;
+        if (covering is null && usedUp is null)
+        {
+            return AccessDecision.Denied;
+        }
+
+        // Looked at closely only for who could hold a forbidden pair at all: nobody, as long as every grant came through the rules.
+        if (held.MayConflict && Separation.Refusing(permission, [.. held.Grants.Where(each => each.IsEffective(now))], level) is { } pair)
+        {
+            return AccessDecision.OfPair(pair);
+        }
+
+        return covering is null ? AccessDecision.Spent(usedUp!) : AccessDecision.By(covering);
     }
 
     /// <summary>All at once, for a load.</summary>

@@ -34,7 +34,7 @@ internal static class Permissions
         or Permission.AdministerPeople or Permission.DecideApprovals or Permission.InstallRoster
         or Permission.DeleteAudit;
 
-    /// <summary>Hands data keys out; never to an AI system (R11).</summary>
+    /// <summary>Hands data keys out.</summary>
     public static bool HandsOutDataKeys(Permission permission) => permission is Permission.GenerateDataKey or Permission.UnwrapDataKey;
 
     /// <summary>Concerns one key at a time, so a grant of it may name a key pattern.</summary>

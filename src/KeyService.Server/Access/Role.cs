@@ -35,8 +35,8 @@ internal sealed record Role(string Name, IReadOnlyList<Permission> Permissions)
 
     public static readonly Role Auditor = new("auditor",
     [
-        Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ReadAlarms, Permission.ReadBackup, Permission.ReadHoldings, Permission.ReadApprovals,
-        Permission.ReadAccess, Permission.ExportEvidence,
+        Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ReadAlarms, Permission.ReadBackup, Permission.ReadHoldings, Permission.ExportAudit,
+        Permission.ReadApprovals, Permission.ReadAccess, Permission.ExportEvidence,
     ]);
 
     public static readonly Role AccessManager = new("access-manager", [Permission.AdministerAccess, Permission.ReadAccess]);

@@ -53,6 +53,19 @@ internal enum AuditEvent : ushort
 
     /// <summary>A principal that holds both sides of a forbidden pair called what belongs to one of them; the detail names the method and the pair.</summary>
     ForbiddenPairRefused = 208,
+    EffectiveAccessListed = 209,
+    AccessExplained = 210,
+
+    /// <summary>A part of a grant's quota was reserved by this server.</summary>
+    QuotaReserved = 211,
+
+    /// <summary>One item of a batch of an AI system; the call's own record has the same trace id.</summary>
+    AiItemEncrypted = 212,
+    AiItemDecrypted = 213,
+
+    /// <summary>A role change: old grants revoked and new ones given at once.</summary>
+    PrincipalMoved = 214,
+    LeaversReported = 215,
 
     /// <summary>A seed for an authenticator application was shown to a person.</summary>
     SecondFactorOffered = 240,

@@ -27,7 +27,12 @@ internal static class AuditEvents
         AuditEvent.GrantCreated or AuditEvent.GrantRevoked => AuditEventType.Administer,
         AuditEvent.PrincipalsListed or AuditEvent.GrantsListed or AuditEvent.OwnAccessRead => AuditEventType.Read,
         AuditEvent.AuthenticationRefused => AuditEventType.Read,
-        AuditEvent.ForbiddenPairRefused => AuditEventType.Administer,
+        AuditEvent.PrincipalMoved => AuditEventType.Administer,
+        AuditEvent.LeaversReported => AuditEventType.Read,
+        AuditEvent.AiItemEncrypted => AuditEventType.Modify,
+        AuditEvent.AiItemDecrypted => AuditEventType.Read,
+        AuditEvent.EffectiveAccessListed or AuditEvent.AccessExplained => AuditEventType.Read,
+        AuditEvent.ForbiddenPairRefused or AuditEvent.QuotaReserved => AuditEventType.Administer,
         AuditEvent.SecondFactorOffered or AuditEvent.SecondFactorActivated or AuditEvent.SecondFactorReset or AuditEvent.PersonUnlocked
             or AuditEvent.SessionEndedByOfficer or AuditEvent.SessionOpened or AuditEvent.SessionConfirmed or AuditEvent.SessionClosed or AuditEvent.SessionUsed
             or AuditEvent.SessionEnded or AuditEvent.CredentialAtNewPlace or AuditEvent.PlacePolicySet or AuditEvent.PlaceNoted => AuditEventType.Administer,

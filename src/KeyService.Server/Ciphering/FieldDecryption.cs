@@ -1,5 +1,7 @@
+using System.Text;
 using KeyService.Crypto;
 using KeyService.Protocol.Bulk;
+using KeyService.Server.Audit;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 
@@ -16,6 +18,11 @@ internal sealed class FieldDecryption(KeyRing keys)
         using var _ = request;
         FieldRequestChecks.DemandWorkable(request);
         var shared = RequestContexts.Require(request.SharedContext, "context");
+        if (FieldRequestChecks.IsBatch(request))
+        {
+            ItemRecords.Of(call, AuditEvent.AiItemDecrypted, request.ItemCount);
+        }
+
         var sources = await PrepareAsync(request, shared, keys, call);
         return Decrypt(request, shared, sources, call);
     }
@@ -68,13 +75,18 @@ internal sealed class FieldDecryption(KeyRing keys)
             }
             else if (!token.TryOpen(answer.BeginData(token.PlaintextLength)))
             {
-                answer.ReplaceByError(ItemErrors.Name(ItemError.DecryptionFailed));
+                error = ItemError.DecryptionFailed;
+                answer.ReplaceByError(ItemErrors.Name(error));
                 failed++;
             }
             else
             {
                 call.Record.ByteCount += token.PlaintextLength;
             }
+
+            call.Items?.Add(
+                ItemContexts.Require(shared, request, item), token.Source?.Version?.KeyName ?? "", token.Source?.Version?.Id, error == ItemError.None ? token.PlaintextLength : 0,
+                error == ItemError.None ? "" : Encoding.ASCII.GetString(ItemErrors.Name(error)));
         }
 
         RecordFailures(call, failed, request.ItemCount);

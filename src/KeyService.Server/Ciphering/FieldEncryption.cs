@@ -1,5 +1,6 @@
 using KeyService.Crypto;
 using KeyService.Protocol.Bulk;
+using KeyService.Server.Audit;
 using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 
@@ -18,6 +19,7 @@ internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
         var shared = RequestContexts.Require(request.SharedContext, "context");
         call.Record.ItemCount = request.ItemCount;
         ItemAuthorization.Authorize(call, name.Value, shared, request);
+        var records = FieldRequestChecks.IsBatch(request) ? ItemRecords.Of(call, AuditEvent.AiItemEncrypted, request.ItemCount) : null;
         var answerLength = AnswerLength(request);
         FieldRequestChecks.DemandAnswerFits(answerLength);
 
@@ -27,7 +29,13 @@ internal sealed class FieldEncryption(KeyRing keys, TimeProvider time)
         call.Record.KeyVersion = version.Id;
         call.Record.ByteCount = FieldRequestChecks.DataLength(request);
         var cipher = await version.CipherAsync(call.CancellationToken);
-        return Encrypt(request, shared, cipher, version.IdText, (int)answerLength);
+        var answer = Encrypt(request, shared, cipher, version.IdText, (int)answerLength);
+        for (var item = 0; records is not null && item < request.ItemCount; item++)
+        {
+            records.Add(ItemContexts.Require(shared, request, item), name.Value, version.Id, request.Data(item).Length, reason: "");
+        }
+
+        return answer;
     }
 
     internal static long AnswerLength(FieldRequest request)

@@ -25,6 +25,11 @@ internal ref struct ItemContexts
         _mark = _encoder.Mark;
     }
 
+    /// <summary>The effective context of an item, as an object.</summary>
+    /// <exception cref="Refusal">INVALID_CONTEXT.</exception>
+    public static EncryptionContext Require(EncryptionContext shared, FieldRequest request, int item) =>
+        RequestContexts.RequireMerged(shared, request.ItemContext(item), FieldRequestChecks.ContextField(request, item));
+
     /// <summary>The effective context of an item; valid until the next call.</summary>
     /// <exception cref="InvalidContextException">A rule is broken.</exception>
     public CanonicalContext Of(ContextEntries own)

@@ -11,6 +11,7 @@ using KeyService.Server.Keys;
 using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
 using Credential = KeyService.Server.Access.Credential;
+using Grant = KeyService.Server.Access.Grant;
 using Principal = KeyService.Server.Access.Principal;
 
 namespace KeyService.Server.Pipeline;
@@ -31,6 +32,8 @@ internal sealed class Call
     private readonly IStore _store;
     private readonly RequestLedger _requests;
     private readonly QuorumGate _quorum;
+    private List<Grant>? _counted;
+    private Question? _asked;
 
     internal Call(RpcAttribute rpc, string method, Principal principal, AuditRecordDraft record, long started,
         AccessCheck access, ContextDigests contexts, IStore store, RequestLedger requests, QuorumGate quorum)
@@ -121,11 +124,26 @@ internal sealed class Call
             Names(context);
         if (Rpc.Permission != Permission.None && !IsAllowed(keyName, context))
             throw Refusal.AccessDenied();
+        if (Rpc.Opened != default)
+            Volatile.Write(ref _asked, new Question(keyName, context));
         Authorized = true;
     }
 
+    /// <summary>
+    /// What <see cref="Authorize"/> would find now, for a stream that was let in; before it asked, whether the principal may call at all. Thread safe.
+    /// </summary>
+    internal AccessDecision AskAgain() => Volatile.Read(ref _asked) is { } asked
+        ? _access(Principal, Rpc.Permission, asked.KeyName, asked.Context)
+        : _access(Principal, Permission.None, null, null);
+
     /// <summary>The record names the context by its keyed digest.</summary>
-    public void Names(EncryptionContext context) => Record.ContextDigest = _contexts.Of(context);
+    public void Names(EncryptionContext context) => Record.ContextDigest = DigestOf(context);
+
+    /// <summary>The keyed digest by which records name a context.</summary>
+    internal byte[] DigestOf(EncryptionContext context) => _contexts.Of(context);
+
+    /// <summary>Records of the single items of a batch, where they are made; the pipeline makes them durable before the answer.</summary>
+    internal ItemRecords? Items { get; set; }
 
     private bool IsAllowed(string? keyName, EncryptionContext? context)
     {
@@ -136,8 +154,15 @@ internal sealed class Call
             Record.Detail = $"{Method.TrimStart('/')}: holds {pair}";
             throw Refusal.SeparationOfDuties(Principal.Name, pair);
         }
+        if (decision.SpentQuota is { } spent)
+            throw Refusal.QuotaExhausted(spent);
+        if (decision.Grant is { Quotas.Count: > 0 } counted && _counted?.Contains(counted) != true)
+            (_counted ??= []).Add(counted);
         return decision.IsAllowed;
     }
+
+    /// <summary>The grants with quotas by which the call was allowed: what it does counts for each of them.</summary>
+    internal IReadOnlyList<Grant> Counted => _counted ?? [];
 
     /// <summary>A version is processed with: of a compromised one the caller and the record are told (NIST SP 800-57 part 1, 7.5).</summary>
     public void WarnOf(KeyVersionRow version)
@@ -237,4 +262,6 @@ internal sealed class Call
         RefusalRecorded = pending is not null;
         return pending is null ? response! : throw pending;
     }
+
+    private sealed record Question(string? KeyName, EncryptionContext? Context);
 }

@@ -80,6 +80,9 @@ internal sealed class CallGate(
                 record.Detail = OneLine.Of(method, MaxRecordedLength);
                 throw Refusal.Unimplemented(record.Detail);
             }
+            // Whatever it was granted: an AI system uses keys call by call, and each item is recorded.
+            if (principal.Type == PrincipalType.AiSystem && rpc.Opened != default)
+                throw Refusal.AccessDenied();
             var session = people is null ? null : await people.AdmitAsync(
                 principal, peer, rpc, context.Request.Headers[PersonGate.TokenHeader], record, context.RequestAborted);
             var call = new Call(rpc, method, principal, record, started, access.Decide, contexts, store, requests, quorum)

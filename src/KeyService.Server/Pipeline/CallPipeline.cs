@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Grpc.Core.Interceptors;
+using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Hosting;
 using KeyService.Server.Keys;
@@ -12,7 +13,7 @@ namespace KeyService.Server.Pipeline;
 /// </summary>
 internal sealed class CallPipeline(
     CallRecorder recorder, LimitsConfiguration limits, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log,
-    KeyUseMeter? uses = null) : Interceptor
+    AccessRegister access, KeyUseMeter? uses = null, QuotaBook? quotas = null) : Interceptor
 {
     /// <summary>Trailer of an answer that was given under a compromised key version (docs/spec/calls.md).</summary>
     public const string WarningTrailer = "keyservice-warning";
@@ -28,6 +29,9 @@ internal sealed class CallPipeline(
         {
             response = await continuation(request, context);
             call.DemandAuthorized();
+            await SettleAsync(call);
+            if (call.Items is { } items)
+                await Task.WhenAll(items.All.Select(item => recorder.RecordAsync(item, call.Started)));
         }
         catch (Exception exception)
         {
@@ -43,12 +47,14 @@ internal sealed class CallPipeline(
     {
         var call = Enter(context);
         await using var idle = new IdleWatch(limits, time, call.CancellationToken);
+        await using var watch = new AccessWatch(access, call, idle, time);
         call.CancellationToken = idle.Token;
         TResponse response;
         try
         {
             response = await continuation(new WatchedReader<TRequest>(requestStream, idle), context);
             call.DemandAuthorized();
+            await SettleAsync(call);
         }
         catch (Exception exception)
         {
@@ -79,10 +85,11 @@ internal sealed class CallPipeline(
     {
         var call = Enter(context);
         await using var idle = new IdleWatch(limits, time, call.CancellationToken, endsAtShutdown ? lifetime.ApplicationStopping : default);
+        await using var watch = new AccessWatch(access, call, idle, time);
         call.CancellationToken = idle.Token;
         try
         {
-            await run(idle, new RecordedWriter<TResponse>(responses, call, recorder, idle));
+            await run(idle, new RecordedWriter<TResponse>(responses, call, recorder, idle, new CallCharge(call, quotas)));
             call.DemandAuthorized();
         }
         catch (Exception exception)
@@ -91,6 +98,8 @@ internal sealed class CallPipeline(
         }
         await SucceedAsync(call, context);
     }
+
+    private ValueTask SettleAsync(Call call) => call.Counted.Count == 0 ? ValueTask.CompletedTask : new CallCharge(call, quotas).SettleAsync();
 
     // Health and reflection: no call of the service, so neither authorised nor recorded.
     private static bool IsOutside(ServerCallContext context) =>

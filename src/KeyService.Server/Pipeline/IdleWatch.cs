@@ -56,7 +56,8 @@ internal sealed class IdleWatch : IAsyncDisposable
 
     private bool IsSilentSince(long begun) => begun != long.MaxValue && _time.GetElapsedTime(begun) > _limit;
 
-    private void End(Refusal refusal)
+    /// <summary>Ends the stream; the first reason counts.</summary>
+    internal void End(Refusal refusal)
     {
         if (Interlocked.CompareExchange(ref _ended, refusal, null) is null)
             _source.Cancel();

@@ -8,7 +8,7 @@ namespace KeyService.Server.Pipeline;
 /// The answers of a stream: before the first one leaves, permission was asked for and a record that the stream was opened is
 /// durable. Under the idle time-out, like reading.
 /// </summary>
-internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call, CallRecorder recorder, IdleWatch idle)
+internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call, CallRecorder recorder, IdleWatch idle, CallCharge charge)
     : IServerStreamWriter<T>
 {
     private bool _opened;
@@ -28,6 +28,7 @@ internal sealed class RecordedWriter<T>(IServerStreamWriter<T> inner, Call call,
             await OpenAsync();
             _opened = true;
         }
+        await charge.SettleAsync();
         idle.BeginWrite();
         try
         {

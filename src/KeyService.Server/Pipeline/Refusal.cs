@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using KeyService.Protocol.V1;
+using KeyService.Server.Access;
 using GrpcStatus = Grpc.Core.Status;
 using RpcStatus = Google.Rpc.Status;
 
@@ -79,6 +80,12 @@ internal sealed class Refusal : Exception
     /// <param name="retryAfter">Time until another attempt is worth it.</param>
     public static Refusal Overloaded(TimeSpan retryAfter) =>
         new(Reason.Overloaded, "The server has as much work in progress as it takes. Try again shortly.", [], retryAfter, null);
+
+    /// <summary>A quota of the grant that would allow the call has too little left until its window ends.</summary>
+    public static Refusal QuotaExhausted(SpentQuota spent) => new(Reason.QuotaExhausted,
+        $"The quota {spent.Quota} of grant {spent.Grant.IdText} has too little left for this call. It begins anew in {Math.Ceiling(spent.UntilEnd.TotalSeconds):0} s; "
+        + "an administrator can grant more.",
+        [], spent.UntilEnd, null);
 
     public static Refusal HsmUnavailable(Exception cause) => new(Reason.HsmUnavailable,
         "The HSM does not answer. The service reconnects by itself; try again shortly.", [], TimeSpan.FromSeconds(2), cause);

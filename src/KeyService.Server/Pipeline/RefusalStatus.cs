@@ -21,7 +21,7 @@ internal static class RefusalStatus
             or Reason.SecondFactorLocked or Reason.StepUpRequired
             or Reason.ApprovalRefused or Reason.RequestRejected or Reason.RosterRefused or Reason.QuorumMissing
             or Reason.RecordsRetained => StatusCode.FailedPrecondition,
-        Reason.KeyExhausted or Reason.Overloaded => StatusCode.ResourceExhausted,
+        Reason.KeyExhausted or Reason.Overloaded or Reason.QuotaExhausted => StatusCode.ResourceExhausted,
         Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown or Reason.BackupUnavailable
             => StatusCode.Unavailable,
         Reason.StoreTampered => StatusCode.DataLoss,

@@ -19,6 +19,7 @@ internal static class DecidingTables
     public static IReadOnlyList<DecidingTable> All { get; } =
     [
         .. AccessRows.Deciding,
+        .. QuotaTable.Deciding,
         .. SecondFactorTable.Deciding,
         .. SessionTable.Deciding,
         .. PlaceTables.Deciding,

@@ -19,6 +19,13 @@ internal static class CommandTargets
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
+        new("personnel-roster", [typeof(PersonnelRoster)], Roster)
+        {
+            MaxLength = 2000, Words = ["principal,manager,left\n"u8.ToArray(), "\r\n"u8.ToArray(), "\"\""u8.ToArray(), ","u8.ToArray(), "2027-01-31"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts(
+                "principal,manager,left\nada,carol,\nbob,,2027-01-31\r\n\"eve\",\"carol\",2027-01-31T17:00:00Z\n", "principal,manager,left\n", "", "name\n",
+                "principal,manager,left\nada,carol,\nada,carol,\n", "principal,manager,left\n\"a\"b,,\n"),
+        },
         new("context-pairs", [typeof(ContextPairs)], Pairs)
         {
             MaxLength = 6000, Words = ["="u8.ToArray(), [0], "tenant="u8.ToArray()],
@@ -121,6 +128,18 @@ internal static class CommandTargets
         {
             return Outcome.Refused(e);
         }
+    }
+
+    private static Outcome Roster(byte[] input)
+    {
+        if (!PersonnelRoster.TryParse(input, out var entries, out string problem))
+        {
+            Unless(problem.StartsWith("line ", StringComparison.Ordinal), "a refusal names its line");
+            return Outcome.Refused();
+        }
+        string again = "principal,manager,left\n" + string.Concat(entries.Select(entry => $"{entry.Principal},{entry.Manager},{entry.LeftTime?.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}\n"));
+        Unless(PersonnelRoster.TryParse(Encoding.UTF8.GetBytes(again), out var same, out _) && same.SequenceEqual(entries), "what is read is read again from what it says");
+        return Outcome.Taken(entries.Count);
     }
 
     private static Outcome Doctor(byte[] input)

@@ -103,6 +103,61 @@ public sealed class EveryRpcTests(ServiceFixture service) : IClassFixture<Servic
         await AllAreRefusedAsync("neighbour", Reason.AccessDenied, record => record.Principal == "neighbour", but: "keyservice.v1.DataKeys/ReportUse");
     }
 
+    /// <summary>With all that an AI system can be granted: what it is refused is everything but its fields, one by one or in batches.</summary>
+    [Fact]
+    public async Task As_an_AI_system_with_everything_that_one_is_granted()
+    {
+        string[] theirs =
+        [
+            "keyservice.v1.Cipher/Encrypt", "keyservice.v1.Cipher/Decrypt", "keyservice.v1.Cipher/EncryptBatch", "keyservice.v1.Cipher/DecryptBatch",
+            .. ForEverybody.Except(["keyservice.v1.DataKeys/WatchLeases"]),
+        ];
+        await service.IssueClientAsync("triage-model");
+        using (var administrator = service.ConnectAs("administrator"))
+        {
+            var access = new Access.AccessClient(administrator);
+            await access.CreatePrincipalAsync(new CreatePrincipalRequest
+            {
+                RequestId = Guid.NewGuid().ToString(), Name = "triage-model", Type = PrincipalType.AiSystem,
+                Credential = new Protocol.V1.Credential { CertificateSanUri = "keyservice:principal/triage-model" },
+            });
+            await access.CreateGrantAsync(new CreateGrantRequest
+            {
+                RequestId = Guid.NewGuid().ToString(), Principal = "triage-model", KeyPattern = "*", Roles = { "ai-system" },
+                ContextRules = { new ContextRule { Key = "tenant", OneOf = new ValueSet { Values = { "st-mary", "st-john" } } } },
+                Quotas = { new Quota { Measure = QuotaMeasure.Items, Window = QuotaWindow.Day, Limit = 1000 } },
+            });
+        }
+
+        var request = await PlausibleRequest.PrepareAsync(service);
+        var from = await CountAsync();
+        var wrong = new List<string>();
+        using (var channel = service.ConnectAs("triage-model"))
+        {
+            foreach (var method in ServiceMethod.All)
+            {
+                var status = await method.CallAsync(channel, request.Of(method.Descriptor.InputType));
+                if ((status.StatusCode == StatusCode.OK) != theirs.Contains(method.Name))
+                {
+                    wrong.Add($"{method}: {status.StatusCode} {status.Detail}");
+                }
+            }
+        }
+
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+        var records = (await ReadAsync(from)).Where(record => record.Principal == "triage-model").ToList();
+        Assert.Equal(ServiceMethod.All.Count, records.Count(record => record.EventId is not ((ushort)AuditEvent.AiItemEncrypted or (ushort)AuditEvent.AiItemDecrypted)));
+        // Each item of a batch stands by itself, beside the record of its call.
+        foreach (var (batch, item) in new[] { (AuditEvent.FieldsEncrypted, AuditEvent.AiItemEncrypted), (AuditEvent.FieldsDecrypted, AuditEvent.AiItemDecrypted) })
+        {
+            var call = records.Single(record => record.EventId == (ushort)batch);
+            var items = records.Where(record => record.EventId == (ushort)item).ToList();
+            Assert.Equal(call.ItemCount, (ulong?)items.Count);
+            Assert.All(items, record => Assert.Equal(call.TraceId, record.TraceId));
+            Assert.All(items, record => Assert.False(record.ContextDigest.IsEmpty));
+        }
+    }
+
     /// <summary>With a certificate that the handshake refuses no call reaches the server: none ends other than by its connection.</summary>
     private static async Task NobodyIsAnsweredAsync(GrpcChannel channel)
     {

@@ -144,8 +144,8 @@ public sealed class AccessTests : IDisposable
     public async Task Separation_of_duties_is_kept_and_said()
     {
         var sentence = await Calls.RefusedAsync(Reason.InvalidArgument, _administrator.CreateGrantAsync(NewGrant("administrator", "decrypt")));
-        Assert.Contains("both administer", sentence, StringComparison.Ordinal);
-        Assert.Contains("use keys (decrypt)", sentence, StringComparison.Ordinal);
+        Assert.Contains("may not meet in one hand", sentence, StringComparison.Ordinal);
+        Assert.Contains("decrypt (the use of keys)", sentence, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -96,6 +96,56 @@ public sealed class GrantTermsTests(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_quota_of_items_holds_over_single_calls_batches_and_data_keys_and_says_when_it_begins_anew()
+    {
+        var key = (await Calls.NewKeyAsync(service)).Name;
+        using var channel = await RegisterAsync(key, narrowed: false, new Quota { Measure = QuotaMeasure.Items, Window = QuotaWindow.Day, Limit = 10 });
+        var cipher = new Cipher.CipherClient(channel);
+        var dataKeys = new DataKeys.DataKeysClient(channel);
+        var token = (await cipher.EncryptAsync(new EncryptRequest { Key = key })).Ciphertext;
+        await cipher.EncryptBatchAsync(new EncryptBatchRequest { Key = key, Items = { new EncryptItem(), new EncryptItem(), new EncryptItem() } });
+        await cipher.DecryptBatchAsync(new DecryptBatchRequest { Items = { new DecryptItem { Ciphertext = token }, new DecryptItem { Ciphertext = token } } });
+        // Four are left; a batch of five is refused whole.
+        await Calls.RefusedAsync(Reason.QuotaExhausted, dataKeys.GenerateDataKeysAsync(new GenerateDataKeysRequest { Key = key, Binding = General(new Context()), Count = 5 }));
+        await dataKeys.GenerateDataKeysAsync(new GenerateDataKeysRequest { Key = key, Binding = General(new Context()), Count = 4 });
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => cipher.DecryptAsync(new DecryptRequest { Ciphertext = token }).ResponseAsync);
+        Assert.Equal(StatusCode.ResourceExhausted, refusal.StatusCode);
+        var retry = refusal.GetRpcStatus()!.GetDetail<Google.Rpc.RetryInfo>();
+        Assert.InRange(retry!.RetryDelay.ToTimeSpan(), TimeSpan.FromSeconds(0.1), TimeSpan.FromDays(1));
+    }
+
+    [Fact]
+    public async Task A_quota_of_bytes_ends_an_archive_that_grows_over_it()
+    {
+        var key = (await Calls.NewKeyAsync(service)).Name;
+        using var channel = await RegisterAsync(key, narrowed: false, new Quota { Measure = QuotaMeasure.Bytes, Window = QuotaWindow.Day, Limit = 3 << 20 });
+        var client = new Cipher.CipherClient(channel);
+        await client.EncryptAsync(new EncryptRequest { Key = key, Plaintext = ByteString.CopyFrom(new byte[1 << 20]) });
+        using var call = client.EncryptStream();
+        await call.RequestStream.WriteAsync(new EncryptStreamRequest { Start = new EncryptStreamStart { Key = key } });
+        await Calls.RefusedAsync(Reason.QuotaExhausted, async () =>
+        {
+            var sending = Task.Run(async () =>
+            {
+                for (var piece = 0; piece < 5; piece++)
+                {
+                    await call.RequestStream.WriteAsync(new EncryptStreamRequest { Data = ByteString.CopyFrom(new byte[1 << 20]) });
+                }
+            });
+            try
+            {
+                await foreach (var _ in call.ResponseStream.ReadAllAsync())
+                {
+                }
+            }
+            finally
+            {
+                await sending.ContinueWith(_ => { }, TaskScheduler.Default);
+            }
+        });
+    }
+
+    [Fact]
     public async Task The_grant_is_answered_as_it_was_asked_for()
     {
         using var channel = await RegisterAsync("scripts/*", narrowed: true);
@@ -138,7 +188,7 @@ public sealed class GrantTermsTests(ServiceFixture service)
         }
     }
 
-    private async Task<GrpcChannel> RegisterAsync(string pattern, bool narrowed)
+    private async Task<GrpcChannel> RegisterAsync(string pattern, bool narrowed, params Quota[] quotas)
     {
         var name = $"terms-{Guid.NewGuid():N}";
         await service.IssueClientAsync(name);
@@ -149,6 +199,7 @@ public sealed class GrantTermsTests(ServiceFixture service)
             RequestId = Calls.NewRequestId(), Name = name, Type = PrincipalType.Service, Credential = new Credential { CertificateSanUri = $"keyservice:principal/{name}" },
         });
         var grant = new CreateGrantRequest { RequestId = Calls.NewRequestId(), Principal = name, KeyPattern = pattern, Roles = { "data-user" } };
+        grant.Quotas.AddRange(quotas);
         if (narrowed)
         {
             grant.ContextRules.AddRange(Rules());

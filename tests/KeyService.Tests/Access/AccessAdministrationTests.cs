@@ -127,12 +127,27 @@ public sealed class AccessAdministrationTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_AI_system_is_never_handed_data_keys()
+    public async Task An_AI_system_is_granted_nothing_but_encrypting_and_decrypting_in_listed_contexts_within_a_quota()
     {
         await CreateAsync("triage-model", 3000, PrincipalType.AiSystem);
-        await RefusedAsync("triage-model", Permission.GenerateDataKey);
-        await RefusedAsync("triage-model", Permission.UnwrapDataKey);
-        await GrantAsync("triage-model", "ehr/*", Permission.Encrypt, Permission.Decrypt);
+        ContextConstraint listed = EncryptionContext.Create("tenant", "north");
+        KeyService.Crypto.Quota[] quotas = [new(KeyService.Crypto.QuotaMeasure.Items, KeyService.Crypto.QuotaWindow.Day, 1000)];
+        foreach (var permission in Enum.GetValues<Permission>().Where(each => each is not (Permission.None or Permission.Encrypt or Permission.Decrypt)))
+        {
+            await RefusedAsync("triage-model", permission);
+            var alone = Permissions.Uses(permission) ? listed : ContextConstraint.Empty;
+            await RefusedAsync(new GrantRequest("triage-model", [permission], KeyPattern.All, alone, null) { Quotas = Permissions.Uses(permission) ? quotas : [] });
+        }
+
+        foreach (var role in Role.All.Where(role => role != Role.AiSystem))
+        {
+            await RefusedAsync(new GrantRequest("triage-model", [], KeyPattern.All, listed, null) { Roles = [role], Quotas = quotas });
+        }
+
+        await RefusedAsync(new GrantRequest("triage-model", [Permission.Encrypt], KeyPattern.All, listed, null));
+        await RefusedAsync(new GrantRequest("triage-model", [Permission.Encrypt], KeyPattern.All, ContextConstraint.Empty, null) { Quotas = quotas });
+        await GrantAsync(new GrantRequest("triage-model", [], KeyPattern.All, listed, null) { Roles = [Role.AiSystem], Quotas = quotas });
+        await GrantAsync(new GrantRequest("triage-model", [Permission.Decrypt], KeyPattern.All, listed, null) { Quotas = quotas });
     }
 
     [Fact]
@@ -169,8 +184,56 @@ public sealed class AccessAdministrationTests : IAsyncLifetime
         Assert.Equal(2, (await RevokeAsync(grant.Id)).Revision);
     }
 
+    [Fact]
+    public async Task A_move_takes_every_old_grant_and_gives_the_new_ones_held_against_the_rules_without_the_old()
+    {
+        await CreateAsync("ada", 2000, PrincipalType.Person);
+        await GrantAsync("ada", "*", Permission.Encrypt);
+        await GrantAsync("ada", "ehr/*", Permission.Decrypt);
+        var ada = _register.Find(Credential.OfUid(2000))!;
+        // Together with what she held it would be a forbidden pair.
+        var wanted = new GrantRequest("ada", [], KeyPattern.All, ContextConstraint.Empty, null) { Roles = [Role.KeyAdministrator] };
+        var report = await MoveAsync("ada", wanted);
+        Assert.Equal(2, report.Revoked.Count);
+        Assert.All(report.Revoked, grant => Assert.True(grant.Revoked));
+        Assert.Equal([Role.KeyAdministrator], Assert.Single(report.Created).Roles);
+        Assert.False(_register.Allows(ada, Permission.Encrypt, "ehr", null));
+        Assert.True(_register.Allows(ada, Permission.CreateKey, "ehr", null));
+
+        // New ones among themselves are held against the rules, and then nothing is changed.
+        var both = new[] { wanted, new GrantRequest("ada", [Permission.Encrypt], KeyPattern.All, ContextConstraint.Empty, null) };
+        var refusal = await Assert.ThrowsAsync<Refusal>(() => MoveAsync("ada", both));
+        Assert.Equal("grants[1]", Assert.Single(refusal.Violations).Field);
+        Assert.True(_register.Allows(ada, Permission.CreateKey, "ehr", null));
+        Assert.Empty((await MoveAsync("ada")).Created);
+        Assert.False(_register.Allows(ada, Permission.CreateKey, "ehr", null));
+    }
+
+    [Fact]
+    public async Task The_last_who_can_administer_access_cannot_move_away_from_it()
+    {
+        await Assert.ThrowsAsync<Refusal>(() => MoveAsync("root-admin"));
+        Assert.True(_register.Allows(_register.Find(Credential.OfUid(1000))!, Permission.AdministerAccess, null, null));
+        await MoveAsync("root-admin", new GrantRequest("root-admin", [], KeyPattern.All, ContextConstraint.Empty, null) { Roles = [Role.AccessManager] });
+    }
+
+    private Task<Tuple<IReadOnlyList<Grant>, IReadOnlyList<Grant>>> MoveRawAsync(string name, GrantRequest[] requests) => CommitAsync(async transaction =>
+    {
+        var (revoked, created) = await _administration.MoveAsync(transaction, name, requests);
+        return Tuple.Create(revoked, created);
+    });
+
+    private async Task<(IReadOnlyList<Grant> Revoked, IReadOnlyList<Grant> Created)> MoveAsync(string name, params GrantRequest[] requests)
+    {
+        var (revoked, created) = await MoveRawAsync(name, requests);
+        return (revoked, created);
+    }
+
     private async Task RefusedAsync(string principal, params Permission[] permissions) =>
         Assert.Equal(Reason.InvalidArgument, (await Assert.ThrowsAsync<Refusal>(() => GrantAsync(principal, "*", permissions))).Reason);
+
+    private async Task RefusedAsync(GrantRequest request) =>
+        Assert.Equal(Reason.InvalidArgument, (await Assert.ThrowsAsync<Refusal>(() => GrantAsync(request))).Reason);
 
     private Task<Principal> CreateAsync(string name, uint uid, PrincipalType type = PrincipalType.Service) =>
         CommitAsync(transaction => _administration.CreatePrincipalAsync(transaction, name, type, Credential.OfUid(uid)));

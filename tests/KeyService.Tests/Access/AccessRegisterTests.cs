@@ -115,6 +115,27 @@ public sealed class AccessRegisterTests
         Assert.Equal("backup", _register.Find(Credential.OfUid(9), backup.Credential)?.Name);
     }
 
+    [Fact]
+    public void An_AI_system_is_allowed_nothing_by_a_grant_that_an_older_version_gave_without_the_limits()
+    {
+        var model = Principal("triage-model", Credential.OfUid(3000)) with { Type = PrincipalType.AiSystem };
+        _register.Apply(model);
+        var north = Context(("tenant", "north"));
+        Quota[] quotas = [new(QuotaMeasure.Items, QuotaWindow.Day, 10)];
+        var good = Grant("*", [Permission.Encrypt], north) with { Principal = model.Name, Quotas = quotas, Revision = 2 };
+        foreach (var bad in new[] { good with { Quotas = [] }, good with { ContextConstraint = ContextConstraint.Empty }, good with { Permissions = [Permission.Encrypt, Permission.GenerateDataKey] } })
+        {
+            _register.Apply(bad with { Id = ++_grants });
+        }
+
+        Assert.False(_register.Allows(model, Permission.Encrypt, "ehr", north));
+        Assert.False(_register.Allows(model, Permission.GenerateDataKey, "ehr", north));
+        _register.Apply(good with { Id = ++_grants });
+        Assert.True(_register.Allows(model, Permission.Encrypt, "ehr", north));
+        Assert.False(_register.Allows(model, Permission.Encrypt, "ehr", null));
+        Assert.True(_register.Allows(model, Permission.None, null, null));
+    }
+
     private static EncryptionContext Context(params (string Key, string Value)[] pairs) =>
         EncryptionContext.Create(pairs.Select(pair => KeyValuePair.Create(pair.Key, pair.Value)));
 

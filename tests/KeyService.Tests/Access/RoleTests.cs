@@ -10,7 +10,7 @@ public sealed class RoleTests
         [
             "access-manager: administer-access, read-access",
             "ai-system: encrypt, decrypt",
-            "auditor: read-key, read-audit, read-system, read-alarms, read-backup, read-holdings, read-approvals, read-access, export-evidence",
+            "auditor: read-key, read-audit, read-system, read-alarms, read-backup, read-holdings, export-audit, read-approvals, read-access, export-evidence",
             "backup-job: generate-data-key, rewrap-data-key, encrypt",
             "data-user: generate-data-key, unwrap-data-key, rewrap-data-key, encrypt, decrypt, reencrypt",
             "key-administrator: create-key, read-key, rotate-key, read-system, change-key-state, set-key-policy, destroy-key, read-alarms, read-holdings, "

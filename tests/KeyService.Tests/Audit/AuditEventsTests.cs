@@ -34,6 +34,13 @@ public sealed class AuditEventsTests
             206 own-access-read Read
             207 authentication-refused Read
             208 forbidden-pair-refused Administer
+            209 effective-access-listed Read
+            210 access-explained Read
+            211 quota-reserved Administer
+            212 ai-item-encrypted Modify
+            213 ai-item-decrypted Read
+            214 principal-moved Administer
+            215 leavers-reported Read
             240 second-factor-offered Administer
             241 second-factor-activated Administer
             242 session-opened Administer

@@ -10,6 +10,7 @@ using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
+using KeyService.Server.Audit.Search;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Sessions;
@@ -194,6 +195,7 @@ internal sealed class SessionHost : IAsyncDisposable
         services.AddSingleton(new SeedVault(Rows, new byte[16]));
         services.AddSingleton(Access);
         services.AddSingleton(new AlarmOutlet(NullLogger<AlarmOutlet>.Instance, Alarms));
+        services.AddSingleton<AuditSearch>();
         services.AddAccess();
         services.AddSessions(new PeopleConfiguration(required));
         services.AddPipeline();

@@ -13,6 +13,7 @@ public sealed class StepUpTests
         AccessService.CreateGrant
         AccessService.CreatePrincipal
         AccessService.DisablePrincipal
+        AccessService.MovePrincipal
         AccessService.RevokeGrant
         ApprovalsService.InstallRoster
         BackupsService.ExportBundle
