@@ -93,6 +93,10 @@ internal static class AuditExportCommand
         await foreach (var answer in audit.ExportLogAsync(request, run.Cancellation).ConfigureAwait(false))
         {
             checkpoint = answer.Checkpoint.Length > 0 ? answer.Checkpoint.Memory : checkpoint;
+            if (answer.WitnessedCheckpoint.Length > 0)
+            {
+                export.Write($"{ExportFiles.Directory}/{ExportFiles.Witnessed}", answer.WitnessedCheckpoint.Span);
+            }
             foreach (var entry in answer.Entries)
             {
                 files.Append(entry.Span);

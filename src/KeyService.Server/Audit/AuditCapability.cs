@@ -7,11 +7,16 @@ namespace KeyService.Server.Audit;
 /// <summary>What the capability adds to the services.</summary>
 internal static class AuditCapability
 {
-    public static IServiceCollection AddAudit(this IServiceCollection services) => services
+    public static IServiceCollection AddAudit(this IServiceCollection services, AuditConfiguration configuration) => services
+        .AddSingleton(configuration)
         .AddSingleton<AuditLog>()
         .AddHostedService<AuditMarker>()
         .AddSingleton(provider => CheckpointSigner.Of(provider.GetRequiredService<HsmToken>()))
+        .AddSingleton<Cosignatures>()
         .AddSingleton<Checkpoints>()
+        .AddSingleton(CheckpointPusher.DestinationsOf(configuration))
+        .AddSingleton<CheckpointPusher>()
+        .AddHostedService(provider => provider.GetRequiredService<CheckpointPusher>())
         .AddHostedService<CheckpointWorker>()
         .AddSingleton<AuditSearch>()
         .AddSingleton<AuditRetention>()

@@ -14,7 +14,7 @@ namespace KeyService.Server.Audit;
 
 /// <summary>RPCs of audit.proto.</summary>
 internal sealed class AuditService(
-    AuditLog current, IStore store, Checkpoints checkpoints, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
+    AuditLog current, IStore store, Checkpoints checkpoints, Cosignatures cosignatures, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
     PageTokens pageTokens)
     : Wire.Audit.AuditBase
 {
@@ -76,7 +76,11 @@ internal sealed class AuditService(
         var call = Call.Of(context);
         call.Authorize(keyName: null, context: null);
         var newest = await new LogExport(store, SignedLog.Directory).CheckpointAsync(0, long.MaxValue, call.CancellationToken);
-        var response = new GetLogKeysResponse { DirectoryCheckpoint = newest is { } found ? ByteString.CopyFrom(found.Note) : ByteString.Empty };
+        var response = new GetLogKeysResponse
+        {
+            DirectoryCheckpoint = newest is { } found ? await CosignedAsync(found, call) : ByteString.Empty,
+            WitnessedCheckpoint = await WitnessedAsync(long.MaxValue, call),
+        };
         response.VerifierKeys.Add($"{await checkpoints.VerifierAsync(call.CancellationToken)}");
         return response;
     }
@@ -106,7 +110,8 @@ internal sealed class AuditService(
         call.Record.Detail = $"{(log == SignedLog.Directory ? "directory" : $"slot {log}")}, entries {request.Start} to {size}";
         var answer = new ExportLogResponse
         {
-            Checkpoint = UnsafeByteOperations.UnsafeWrap(note),
+            Checkpoint = log == SignedLog.Directory ? await CosignedAsync((size, note), call) : UnsafeByteOperations.UnsafeWrap(note),
+            WitnessedCheckpoint = log == SignedLog.Directory ? await WitnessedAsync(size, call) : ByteString.Empty,
             Before = request.Start == 0
                 ? ByteString.Empty
                 : UnsafeByteOperations.UnsafeWrap((await export.BeforeAsync(request.Start, kept, call.CancellationToken)).ToArray()),
@@ -148,10 +153,17 @@ internal sealed class AuditService(
         }
 
         call.Record.Detail = $"record {request.LogSlot}/{request.Sequence}";
-        var (record, directory) = await new RecordProving(store).ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
+        var (record, directory) = await new RecordProving(store, cosignatures).ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
             ?? throw Refusal.NotFound("A signed checkpoint that covers that record");
         return new ProveRecordResponse { Proof = UnsafeByteOperations.UnsafeWrap(record.ToArray()), DirectoryProof = UnsafeByteOperations.UnsafeWrap(directory.ToArray()) };
     }
+
+    private async Task<ByteString> CosignedAsync((long Size, byte[] Note) checkpoint, Call call) => SignedNote.TryParse(checkpoint.Note, out var note)
+        ? UnsafeByteOperations.UnsafeWrap((await cosignatures.WithAsync(checkpoint.Size, note!, call.CancellationToken)).ToArray())
+        : UnsafeByteOperations.UnsafeWrap(checkpoint.Note);
+
+    private async Task<ByteString> WitnessedAsync(long most, Call call) =>
+        await cosignatures.WitnessedAsync(most, call.CancellationToken) is { } found ? UnsafeByteOperations.UnsafeWrap(found.Note) : ByteString.Empty;
 
     private static int Checked(ExportLogRequest request)
     {

@@ -8,7 +8,8 @@ namespace KeyService.Server.Audit;
 /// never wait for it. When none could be made for five minutes an alarm says so.
 /// </summary>
 internal sealed partial class CheckpointWorker(
-    Checkpoints checkpoints, AuditLog current, AlarmOutlet alarms, TimeProvider time, ILogger<CheckpointWorker> logger) : BackgroundService
+    Checkpoints checkpoints, AuditLog current, AlarmOutlet alarms, TimeProvider time, ILogger<CheckpointWorker> logger, CheckpointPusher? pusher = null)
+    : BackgroundService
 {
     /// <summary>Records between checkpoints at most, while they come faster than <see cref="Every"/>.</summary>
     public const long Interval = 10_000;
@@ -90,6 +91,7 @@ internal sealed partial class CheckpointWorker(
         {
             await checkpoints.MakeAsync(sealing, cancellationToken);
             _lastDone = time.GetUtcNow();
+            pusher?.Wake();
             if (_raised)
             {
                 _raised = false;

@@ -7,7 +7,7 @@ namespace KeyService.Server.Audit;
 /// Makes checkpoints of the slot that this server writes, and of the directory log. What is signed is durable; the signature is kept
 /// afterwards, so a signature that could not be kept is followed by one over the same and more, never by another history.
 /// </summary>
-internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticator rows, CheckpointSigner signer)
+internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticator rows, CheckpointSigner signer, Cosignatures? cosignatures = null)
 {
     private const int Attempts = 5;
 
@@ -130,7 +130,14 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
             {
                 await store.CommitAsync(
                     Record(AuditEvent.AuditDirectorySigned, frontier, "directory"),
-                    async transaction => _directory = await signed.AdvanceAsync(transaction, rows, frontier, note) ?? throw new OvertakenException(),
+                    async transaction =>
+                    {
+                        _directory = await signed.AdvanceAsync(transaction, rows, frontier, note) ?? throw new OvertakenException();
+                        if (cosignatures is not null)
+                        {
+                            transaction.OnCommitted(await cosignatures.KeepAsync(transaction));
+                        }
+                    },
                     CancellationToken.None);
                 _own++;
                 return;
