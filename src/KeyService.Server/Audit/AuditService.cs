@@ -14,7 +14,7 @@ namespace KeyService.Server.Audit;
 
 /// <summary>RPCs of audit.proto.</summary>
 internal sealed class AuditService(
-    AuditLog current, IStore store, Checkpoints checkpoints, Cosignatures cosignatures, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
+    AuditLog current, IStore store, Checkpoints checkpoints, CheckpointWorker worker, Cosignatures cosignatures, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
     PageTokens pageTokens)
     : Wire.Audit.AuditBase
 {
@@ -81,7 +81,15 @@ internal sealed class AuditService(
             DirectoryCheckpoint = newest is { } found ? await CosignedAsync(found, call) : ByteString.Empty,
             WitnessedCheckpoint = await WitnessedAsync(long.MaxValue, call),
         };
-        response.VerifierKeys.Add($"{await checkpoints.VerifierAsync(call.CancellationToken)}");
+        var (keys, places) = await checkpoints.VerifiersAsync(call.CancellationToken);
+        response.VerifierKeys.AddRange(keys.Select(key => $"{key}"));
+        foreach (var place in places)
+        {
+            response.Successions.Add(UnsafeByteOperations.UnsafeWrap(
+                (await new LogExport(store, SignedLog.Directory).FirstCoveringAsync(place, call.CancellationToken))?.Note
+                ?? throw new StoreTamperedException("audit_checkpoints", $"{place}", "no checkpoint covers the key's entry")));
+        }
+
         return response;
     }
 
@@ -156,6 +164,27 @@ internal sealed class AuditService(
         var (record, directory) = await new RecordProving(store, cosignatures).ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
             ?? throw Refusal.NotFound("A signed checkpoint that covers that record");
         return new ProveRecordResponse { Proof = UnsafeByteOperations.UnsafeWrap(record.ToArray()), DirectoryProof = UnsafeByteOperations.UnsafeWrap(directory.ToArray()) };
+    }
+
+    [Rpc(Permission.RotateAuditKey, AuditEvent.AuditKeyRotated)]
+    public override async Task<RotateLogKeyResponse> RotateLogKey(RotateLogKeyRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        var next = await checkpoints.NextKeyAsync(call.CancellationToken);
+        var response = await call.MutateAsync(request.RequestId, request, async transaction =>
+        {
+            if (next is null)
+            {
+                throw Refusal.AlreadyExists("A key that is to sign next, and is not signed yet: it");
+            }
+
+            await Checkpoints.AppendSuccessorAsync(transaction, next);
+            call.Record.Detail = $"key {next.Number + 1}: {next.Key}";
+            return new RotateLogKeyResponse { VerifierKey = $"{next.Key}" };
+        });
+        worker.SignSoon();
+        return response;
     }
 
     private async Task<ByteString> CosignedAsync((long Size, byte[] Note) checkpoint, Call call) => SignedNote.TryParse(checkpoint.Note, out var note)

@@ -24,9 +24,9 @@ public sealed class LogExportTests : IAsyncLifetime
         await SoftwareRows.InstallAsync(_store, _rows);
         _checkpoints = new Checkpoints(
             new AuditLog(_store), _store, _rows,
-            new CheckpointSigner(
+            new CheckpointKeys(_ => new CheckpointSigner(
                 _ => ValueTask.FromResult(_key.ExportSubjectPublicKeyInfo()),
-                (digest, _) => ValueTask.FromResult(_key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation))));
+                (digest, _) => ValueTask.FromResult(_key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation)))));
         for (var round = 0; round < 3; round++)
         {
             await Task.WhenAll(Enumerable.Range(0, 150).Select(i => _store.CommitAsync(new AuditRecordDraft(AuditEvent.StatusRead) { Detail = $"record {round} {i}" }, null, CancellationToken.None)));
@@ -37,6 +37,7 @@ public sealed class LogExportTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        _checkpoints.Dispose();
         await _store.DisposeAsync();
         _file.Dispose();
         _key.Dispose();
@@ -90,7 +91,7 @@ public sealed class LogExportTests : IAsyncLifetime
         {
             var (record, directory) = (await proving.ProveAsync(0, sequence, CancellationToken.None))!.Value;
             Assert.True(
-                RecordProof.TryVerify(record, directory, [await _checkpoints.VerifierAsync(CancellationToken.None)], null, out var proof, out var fault), fault);
+                RecordProof.TryVerify(record, directory, (await _checkpoints.VerifiersAsync(CancellationToken.None)).Keys, null, out var proof, out var fault), fault);
             Assert.Equal((ulong)sequence, proof!.Record.Sequence);
         }
 

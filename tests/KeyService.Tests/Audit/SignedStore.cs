@@ -11,7 +11,7 @@ namespace KeyService.Tests.Audit;
 /// <summary>A store in SQLite whose log is signed by a key in software.</summary>
 internal sealed class SignedStore : IAsyncDisposable
 {
-    private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly ECDsa[] _keys = [.. Enumerable.Range(0, 4).Select(_ => ECDsa.Create(ECCurve.NamedCurves.nistP256))];
 
     private SignedStore()
     {
@@ -32,8 +32,10 @@ internal sealed class SignedStore : IAsyncDisposable
 
     public Checkpoints Checkpoints { get; private set; }
 
-    /// <summary>The key that signs, under the installation's name.</summary>
-    public NoteVerifier Verifier => NoteVerifier.Create(LogNames.Of(new byte[16]).Installation, NoteAlgorithm.Ecdsa, _key.ExportSubjectPublicKeyInfo());
+    /// <summary>The first key that signs, under the installation's name.</summary>
+    public NoteVerifier Verifier => KeyOf(0);
+
+    public NoteVerifier KeyOf(int number) => NoteVerifier.Create(LogNames.Of(new byte[16]).Installation, NoteAlgorithm.Ecdsa, _keys[number].ExportSubjectPublicKeyInfo());
 
     public static async Task<SignedStore> CreateAsync()
     {
@@ -62,7 +64,7 @@ internal sealed class SignedStore : IAsyncDisposable
     {
         var origin = LogNames.Of(new byte[16]).Directory;
         var text = new Checkpoint(origin, size, root).ToString();
-        return EcdsaNoteSignature.Sign(text, Verifier.Named(origin), _key.SignHash(EcdsaNoteSignature.Digest(text), DSASignatureFormat.IeeeP1363FixedFieldConcatenation));
+        return EcdsaNoteSignature.Sign(text, Verifier.Named(origin), _keys[0].SignHash(EcdsaNoteSignature.Digest(text), DSASignatureFormat.IeeeP1363FixedFieldConcatenation));
     }
 
     /// <summary>Another server on the same store, which remembers nothing.</summary>
@@ -78,13 +80,13 @@ internal sealed class SignedStore : IAsyncDisposable
     {
         await Store.DisposeAsync();
         File.Dispose();
-        _key.Dispose();
+        Array.ForEach(_keys, key => key.Dispose());
     }
 
     private Checkpoints NewCheckpoints() => new(
         new AuditLog(Store), Store, Rows,
-        new CheckpointSigner(
-            _ => ValueTask.FromResult(_key.ExportSubjectPublicKeyInfo()),
-            (digest, _) => ValueTask.FromResult(_key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation))),
+        new CheckpointKeys(number => new CheckpointSigner(
+            _ => ValueTask.FromResult(_keys[number].ExportSubjectPublicKeyInfo()),
+            (digest, _) => ValueTask.FromResult(_keys[number].SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation)))),
         Cosignatures);
 }

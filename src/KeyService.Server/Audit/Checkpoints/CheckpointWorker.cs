@@ -21,8 +21,24 @@ internal sealed partial class CheckpointWorker(
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan SealingLimit = TimeSpan.FromSeconds(3);
 
+    private readonly SemaphoreSlim _soon = new(0);
     private DateTimeOffset _lastDone;
     private bool _raised;
+
+    /// <summary>Has a checkpoint made now instead of within a minute. Returns at once.</summary>
+    public void SignSoon()
+    {
+        if (_soon.CurrentCount == 0)
+        {
+            _soon.Release();
+        }
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _soon.Dispose();
+    }
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -80,7 +96,7 @@ internal sealed partial class CheckpointWorker(
         }
 
         var more = current.WaitForMoreAsync(checkpoints.SignedSize + Interval - 1, enough.Token).AsTask();
-        var first = await Task.WhenAny(delay, more);
+        var first = await Task.WhenAny(delay, more, _soon.WaitAsync(enough.Token));
         await enough.CancelAsync();
         await first;
     }
