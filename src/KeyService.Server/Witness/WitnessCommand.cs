@@ -1,3 +1,4 @@
+using KeyService.Crypto;
 using KeyService.Server.Hosting;
 
 namespace KeyService.Server.Witness;
@@ -25,6 +26,7 @@ internal static class WitnessCommand
     /// <summary>Cosigns until SIGTERM or SIGINT.</summary>
     public static async Task<ExitCode> ServeAsync(string configurationPath, CancellationToken cancellation)
     {
+        _ = ProcessHardening.DisableCoreDumps();
         CrashDumps.Refuse();
         var configuration = WitnessConfiguration.Load(configurationPath);
         using var key = WitnessKey.Open(configuration.KeyFile, configuration.Name);

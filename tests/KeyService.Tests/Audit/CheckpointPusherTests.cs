@@ -119,6 +119,23 @@ public sealed class CheckpointPusherTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_signed_when_the_server_stops_is_pushed_too()
+    {
+        var destination = new CheckpointDirectory("worm", _directory.FullName);
+        using var pusher = Pusher(destination);
+        var first = await _signed.SignAsync();
+        await pusher.StartAsync(CancellationToken.None);
+        while (!File.Exists(destination.PathOf(first)))
+        {
+            await Task.Delay(10);
+        }
+
+        var last = await _signed.SignAsync();
+        await pusher.StopAsync(CancellationToken.None);
+        Assert.True(File.Exists(destination.PathOf(last)));
+    }
+
+    [Fact]
     public async Task Another_checkpoint_of_the_same_size_in_the_directory_is_an_alarm_of_its_own_weight()
     {
         var destination = new CheckpointDirectory("worm", _directory.FullName);

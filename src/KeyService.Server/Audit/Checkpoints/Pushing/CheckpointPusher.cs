@@ -16,6 +16,7 @@ internal sealed partial class CheckpointPusher : BackgroundService
     /// <summary>Between two looks whether another server signed.</summary>
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(15);
 
+    private static readonly TimeSpan LastPush = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LastRetry = TimeSpan.FromMinutes(10);
 
@@ -27,6 +28,7 @@ internal sealed partial class CheckpointPusher : BackgroundService
     private readonly TimeProvider _time;
     private readonly ILogger<CheckpointPusher> _logger;
     private readonly SemaphoreSlim _woken = new(0);
+    private bool _leads;
 
     public CheckpointPusher(
         IReadOnlyList<ICheckpointDestination> destinations, IStore store, Cosignatures cosignatures, AlarmOutlet alarms, TimeProvider time, ILogger<CheckpointPusher> logger)
@@ -76,6 +78,27 @@ internal sealed partial class CheckpointPusher : BackgroundService
         }
     }
 
+    /// <summary>The slot was sealed just now: whoever is there gets that too, in three seconds.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        if (!_leads)
+        {
+            return;
+        }
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(LastPush);
+        try
+        {
+            await PushAsync(limit.Token);
+        }
+        catch (Exception e)
+        {
+            LookFailed(_logger, e);
+        }
+    }
+
     public override void Dispose()
     {
         base.Dispose();
@@ -109,6 +132,7 @@ internal sealed partial class CheckpointPusher : BackgroundService
         try
         {
             role ??= await _store.TryTakeRoleAsync(Role, stoppingToken);
+            _leads = role is not null;
             if (role is not null)
             {
                 using var end = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, role.Lost);
