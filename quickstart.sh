@@ -182,7 +182,7 @@ if [ -z "${KEYSERVICE_PROFILE-}" ]; then
       key|rotation|backup|holding|campaign|destruction|approval|officer|alarms|certificate|store) profile=administrator; break ;;
       principal|grant|access|login|logout|session|person|place|audit|evidence|whoami|status|doctor|config|init|serve) profile=administrator; break ;;
       data-key|field|adopt) profile=database; break ;;
-      encrypt|decrypt|inspect|verify|rewrap|completion) break ;;
+      encrypt|decrypt|inspect|verify|rewrap|witness|completion) break ;;
     esac
   done
   export KEYSERVICE_PROFILE=$here/.dev/profiles/$profile.json

@@ -32,12 +32,11 @@ internal static class AuditExportCommand
         var since = run.Get(Since) is { } from ? AuditSearchCommand.ParseTime(from, now) : (DateTimeOffset?)null;
         var until = run.Get(Until) is { } to ? AuditSearchCommand.ParseTime(to, now) : (DateTimeOffset?)null;
         using var client = run.Connect();
-        var keys = (await client.Audit.LogKeysAsync(run.Cancellation).ConfigureAwait(false)).VerifierKeys;
-        var export = PartialExport.Begin(
-            run.Get(Target), $"since {run.Get(Since)} until {run.Get(Until)}", System.Text.Encoding.ASCII.GetBytes(string.Concat(keys.Select(key => key + "\n"))));
+        var keys = await client.Audit.LogKeysAsync(run.Cancellation).ConfigureAwait(false);
+        var export = PartialExport.Begin(run.Get(Target), $"since {run.Get(Since)} until {run.Get(Until)} of {keys.VerifierKeys[0]}");
         try
         {
-            await WriteAsync(run, client.Audit, export, since, until).ConfigureAwait(false);
+            await WriteAsync(run, client.Audit, export, keys, since, until).ConfigureAwait(false);
         }
         catch (OperationCanceledException e)
         {
@@ -46,10 +45,10 @@ internal static class AuditExportCommand
         }
     });
 
-    private static async Task WriteAsync(Invocation run, AuditCalls audit, PartialExport export, DateTimeOffset? since, DateTimeOffset? until)
+    private static async Task WriteAsync(Invocation run, AuditCalls audit, PartialExport export, GetLogKeysResponse keys, DateTimeOffset? since, DateTimeOffset? until)
     {
         using var progress = new Progress("reading", null, run.Quiet, Measure.Items);
-        var slots = await WriteDirectoryAsync(run, audit, export, since, until).ConfigureAwait(false);
+        var slots = await WriteDirectoryAsync(run, audit, export, keys, since, until).ConfigureAwait(false);
         var logs = new List<Record>();
         long records = 0, bytes = 0;
         foreach (var (slot, start, size) in slots)
@@ -83,20 +82,33 @@ internal static class AuditExportCommand
 
     // The directory says which slots there are, and how far each of them reaches.
     private static async Task<List<(uint Slot, long Start, long Size)>> WriteDirectoryAsync(
-        Invocation run, AuditCalls audit, PartialExport export, DateTimeOffset? since, DateTimeOffset? until)
+        Invocation run, AuditCalls audit, PartialExport export, GetLogKeysResponse keys, DateTimeOffset? since, DateTimeOffset? until)
     {
         export.Forget(ExportFiles.Directory, records: true);
         using var files = new LogFiles(export, ExportFiles.Directory, 0);
         var slots = new SortedDictionary<uint, (long Start, long Size)>();
+        var successions = 0;
         var request = new ExportLogRequest { Directory = true, EndTime = until is { } end ? Timestamp.FromDateTimeOffset(end) : null };
         ReadOnlyMemory<byte> checkpoint = default;
         await foreach (var answer in audit.ExportLogAsync(request, run.Cancellation).ConfigureAwait(false))
         {
             checkpoint = answer.Checkpoint.Length > 0 ? answer.Checkpoint.Memory : checkpoint;
+            if (answer.WitnessedCheckpoint.Length > 0)
+            {
+                export.Write($"{ExportFiles.Directory}/{ExportFiles.Witnessed}", answer.WitnessedCheckpoint.Span);
+            }
             foreach (var entry in answer.Entries)
             {
                 files.Append(entry.Span);
-                if (DirectoryEntry.TryParse(entry.Span, out var parsed) && parsed!.Kind != DirectoryEntryKind.Key)
+                if (!DirectoryEntry.TryParse(entry.Span, out var parsed))
+                {
+                    continue;
+                }
+                if (parsed!.Kind == DirectoryEntryKind.Key)
+                {
+                    successions++;
+                }
+                else
                 {
                     var before = since is { } time && parsed.TimeUnixNanoseconds < (time - DateTimeOffset.UnixEpoch).Ticks * 100;
                     slots[parsed.Slot] = (before ? parsed.Size / LogTiles.Width * LogTiles.Width : slots.GetValueOrDefault(parsed.Slot).Start, parsed.Size);
@@ -104,6 +116,12 @@ internal static class AuditExportCommand
             }
         }
         files.Finish(checkpoint.Span);
+        // The keys that signed up to there, and by which word one followed the other.
+        export.Write(ExportFiles.Keys, System.Text.Encoding.ASCII.GetBytes(string.Concat(keys.VerifierKeys.Take(1 + successions).Select(key => key + "\n"))));
+        foreach (var (note, index) in keys.Successions.Take(successions).Select((note, index) => (note, index)))
+        {
+            export.Write(ExportFiles.Succession(index + 1), note.Span);
+        }
         return [.. slots.Where(slot => slot.Value.Size > 0).Select(slot => (slot.Key, slot.Value.Start, slot.Value.Size))];
     }
 

@@ -24,6 +24,20 @@ internal static class AuditKeyCommands
         }
     });
 
+    public static Command Rotate()
+    {
+        var requestId = GlobalOptions.RequestId();
+        return new Command("rotate-key", "Have another key of the HSM sign the audit log from now on") { requestId }.WithNotes("""
+            The key before signs the checkpoint that names the next one, so whoever has an earlier key is led to it. Tell witnesses before
+            or soon after: they cosign nothing that a key signs which they do not know. Keys before stay in the HSM.
+            """).Runs(async run =>
+        {
+            using var client = run.Connect();
+            var answer = await client.Audit.RotateKeyAsync(run.Get(requestId), run.Cancellation).ConfigureAwait(false);
+            run.Report.Write(new Record { ["verifier_key"] = answer.VerifierKey });
+        });
+    }
+
     public static Command Checkpoint() => new Command("checkpoint", "Write the newest signed checkpoint of the audit log, to keep apart from it").WithNotes("""
         It commits to every record of every server up to a moment ago. Whoever keeps it can tell later, with audit verify --checkpoint
         FILE, whether any of them was changed, left out or cut off.

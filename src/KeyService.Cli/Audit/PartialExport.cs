@@ -28,9 +28,8 @@ internal sealed class PartialExport
     public string Path { get; }
 
     /// <summary>Begins an export, or goes on with one.</summary>
-    /// <param name="request">What was asked for, to be the same the next time.</param>
-    /// <param name="keys">The file of verifier keys.</param>
-    public static PartialExport Begin(string target, string request, byte[] keys)
+    /// <param name="request">What was asked for and of whom, to be the same the next time.</param>
+    public static PartialExport Begin(string target, string request)
     {
         var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target));
         if (System.IO.Path.Exists(full))
@@ -40,14 +39,11 @@ internal sealed class PartialExport
         var export = new PartialExport(full);
         if (Directory.Exists(export.Path))
         {
-            var same = export.Read(Begun)?.AsSpan().SequenceEqual(System.Text.Encoding.UTF8.GetBytes(request)) == true
-                && export.Read(ExportFiles.Keys)?.AsSpan().SequenceEqual(keys) == true;
-            return same ? export : throw new CliError(
+            var same = export.Read(Begun)?.AsSpan().SequenceEqual(System.Text.Encoding.UTF8.GetBytes(request));
+            return same == true ? export : throw new CliError(
                 ExitCode.Conflict, "ALREADY_EXISTS", $"{target}{Suffix} was begun with other options, or from another service.", "Go on with the same options, or remove it and start again.");
         }
         Directory.CreateDirectory(export.Path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        export.Write(ExportFiles.Keys, keys);
-        // Last: without it nothing is gone on with.
         export.Write(Begun, System.Text.Encoding.UTF8.GetBytes(request));
         return export;
     }

@@ -88,6 +88,7 @@ internal static class CommandTree
         ("serve", ServerCommands.Serve),
         ("init", ServerCommands.Init),
         ("config", ServerCommands.Config),
+        ("witness", ServerCommands.Witness),
         ("completion", CompletionCommand.Create),
     ];
 

@@ -26,10 +26,18 @@ internal static class ServerCommands
     public static Command ImportStore() => Passing(new Command("import",
         "Move an embedded store into PostgreSQL (--config FILE --sqlite FILE [--owner ROLE] [--owner-password-file FILE])"), "store", "import");
 
+    public static Command Witness() => new("witness", "Witness the audit logs of other installations (C2SP tlog-witness)")
+    {
+        Passing(new Command("init", "Make the witness's key and say its public half (--config FILE)"), "witness", "init"),
+        Passing(new Command("key", "Say the witness's public key (--config FILE)"), "witness", "key"),
+        Passing(new Command("serve", "Cosign checkpoints in the foreground (--config FILE)"), "witness", "serve"),
+    };
+
     private static Command Passing(Command command, params string[] verb)
     {
         command.TreatUnmatchedTokensAsErrors = false;
-        return command.Runs(run => Task.FromResult(ServerBinary.Become([.. verb, .. Arguments(run)])));
+        // A witness has a configuration of its own, which no profile names.
+        return command.Runs(run => Task.FromResult(ServerBinary.Become([.. verb, .. verb[0] == "witness" ? run.Unmatched : Arguments(run)])));
     }
 
     private static List<string> Arguments(Invocation run)

@@ -57,6 +57,15 @@ public sealed class AuditCalls
     public Task<GetLogKeysResponse> LogKeysAsync(CancellationToken cancellation = default) =>
         runner.UnaryAsync(o => audit.GetLogKeysAsync(new GetLogKeysRequest(), o), cancellation);
 
+    /// <summary>Has another key sign checkpoints from now on.</summary>
+    /// <param name="requestId">A UUID; null: one of its own.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public Task<RotateLogKeyResponse> RotateKeyAsync(string? requestId = null, CancellationToken cancellation = default)
+    {
+        var request = new RotateLogKeyRequest { RequestId = RequestId.OrNew(requestId) };
+        return runner.UnaryAsync(o => audit.RotateLogKeyAsync(request, o), cancellation);
+    }
+
     /// <summary>That a record stands in its log.</summary>
     public Task<ProveRecordResponse> ProveAsync(int slot, long sequence, CancellationToken cancellation = default) =>
         runner.UnaryAsync(o => audit.ProveRecordAsync(new ProveRecordRequest { LogSlot = slot, Sequence = sequence }, o), cancellation, ProofTimeout);

@@ -15,6 +15,9 @@ public sealed record DirectoryEntry
     /// <summary>Bytes of an entry about a slot.</summary>
     public const int SlotEntryLength = HeadLength + 4 + 8 + MerkleHash.Length;
 
+    /// <summary>Bytes of an entry of the next key; no other is as long.</summary>
+    public const int KeyEntryLength = HeadLength + BundleFormat.SigningKeyLength;
+
     private DirectoryEntry(DirectoryEntryKind kind, long time, uint slot, long size, byte[] value)
     {
         Kind = kind;
@@ -56,7 +59,7 @@ public sealed record DirectoryEntry
     /// <summary>The entry's bytes.</summary>
     public byte[] Encode()
     {
-        byte[] bytes = new byte[Kind == DirectoryEntryKind.Key ? HeadLength + BundleFormat.SigningKeyLength : SlotEntryLength];
+        byte[] bytes = new byte[Kind == DirectoryEntryKind.Key ? KeyEntryLength : SlotEntryLength];
         bytes[0] = Version;
         bytes[1] = (byte)Kind;
         BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(2), TimeUnixNanoseconds);

@@ -19,6 +19,7 @@ internal static class NewInstallation
         Permission.AdministerHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.ReadApprovals,
         Permission.DecideApprovals, Permission.InstallRoster, Permission.ReadAccess, Permission.ExportAudit,
         Permission.ArchiveAudit, Permission.DeleteAudit, Permission.ExportEvidence,
+        Permission.RotateAuditKey,
     ];
 
     /// <summary>Installation, administrator, grant and their audit record in one commit.</summary>

@@ -69,4 +69,7 @@ internal enum Permission
 
     /// <summary>Takes evidence for an auditor out.</summary>
     ExportEvidence = 51,
+
+    /// <summary>Has another key sign the audit log.</summary>
+    RotateAuditKey = 25,
 }

@@ -32,7 +32,8 @@ internal static class Permissions
         is Permission.CreateKey or Permission.RotateKey or Permission.AdministerAccess or Permission.ChangeKeyState or Permission.SetKeyPolicy
         or Permission.DestroyKey or Permission.ExportBackup or Permission.AdministerHoldings or Permission.AcceptStore
         or Permission.AdministerPeople or Permission.DecideApprovals or Permission.InstallRoster
-        or Permission.DeleteAudit;
+        or Permission.DeleteAudit
+        or Permission.RotateAuditKey;
 
     /// <summary>Hands data keys out.</summary>
     public static bool HandsOutDataKeys(Permission permission) => permission is Permission.GenerateDataKey or Permission.UnwrapDataKey;

@@ -29,7 +29,8 @@ internal sealed record Role(string Name, IReadOnlyList<Permission> Permissions)
     public static readonly Role SecurityOfficer = new("security-officer",
     [
         Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ChangeKeyState, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
-        Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.AcceptStore, Permission.AdministerPeople,
+        Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.AcceptStore,
+        Permission.ExportAudit, Permission.RotateAuditKey, Permission.AdministerPeople,
         Permission.ReadApprovals, Permission.DecideApprovals, Permission.InstallRoster, Permission.DeleteAudit,
     ]);
 

@@ -39,6 +39,9 @@ internal enum AlarmKind
     /// <summary>A server could not have its audit log signed for five minutes, or found it changed. Subject: the server.</summary>
     CheckpointMissing = 20,
 
+    /// <summary>Somebody who should hold checkpoints does not get them, or holds another history. Subject: the destination.</summary>
+    CheckpointDestination = 21,
+
     /// <summary>Wrong codes locked a person. Subject: the person.</summary>
     PersonLocked = 30,
 

@@ -43,6 +43,7 @@ internal static class AlarmKinds
         AlarmKind.DestroyingKeyInUse => (AlarmSeverity.Critical, "Somebody still needs it: cancel the destruction, or move the caller to another key first."),
         AlarmKind.ClockJumped => (AlarmSeverity.Warning, "Compare the server's clock with a second source of time."),
         AlarmKind.CheckpointMissing => (AlarmSeverity.Critical, "Look at the HSM and the store in the status; without checkpoints what is recorded can be rewritten unnoticed."),
+        AlarmKind.CheckpointDestination => (AlarmSeverity.Warning, "Look at the destination; when it holds another history, export the audit log and verify it against what is held there."),
         AlarmKind.PersonLocked => (AlarmSeverity.Critical, "Ask the person whether it was them; unlock if so (keyservice person unlock NAME), otherwise disable the principal."),
         AlarmKind.SessionReplayed => (AlarmSeverity.Critical, "Somebody has the person's session token: end the session (keyservice session end ID) and look at the machine it was kept on."),
         AlarmKind.RevocationListUnusable => (AlarmSeverity.Critical, "Have the authority issue a new list and put it where tls.crl says; no restart. Until then its clients are refused."),

@@ -1,9 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
-using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using KeyService.Server.Hosting;
 
 namespace KeyService.Server.Alarms;
@@ -26,7 +24,7 @@ internal sealed class Webhook(WebhookConfiguration configuration, TimeProvider t
             using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limited.CancelAfter(Limit);
             var body = WebhookBody.Of(news, alarm, time.GetUtcNow());
-            using var client = NewClient();
+            using var client = OutboundHttp.NewClient(configuration.CaPath, Limit);
             using var request = new HttpRequestMessage(HttpMethod.Post, configuration.Url) { Content = new ByteArrayContent(body) };
             request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
             request.Headers.UserAgent.Add(new ProductInfoHeaderValue("KeyService", SystemStatus.SystemRpcs.Version));
@@ -63,43 +61,5 @@ internal sealed class Webhook(WebhookConfiguration configuration, TimeProvider t
         using var secret = WebhookSecret.Open(configuration.SecretFile);
         var mac = HMACSHA256.HashData(secret.DangerousSpan, [.. System.Text.Encoding.ASCII.GetBytes(seconds), (byte)'.', .. body]);
         return $"t={seconds},v1={Convert.ToHexStringLower(mac)}";
-    }
-
-    private HttpClient NewClient()
-    {
-        var handler = new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            ConnectTimeout = Limit,
-            MaxResponseHeadersLength = 16,
-            // The trace id of whatever raised it is nobody's business outside.
-            ActivityHeadersPropagator = null,
-            SslOptions = new SslClientAuthenticationOptions
-            {
-                EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                CertificateChainPolicy = Policy(),
-            },
-        };
-        return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
-    }
-
-    // Null: the machine's trust store.
-    private X509ChainPolicy? Policy()
-    {
-        if (configuration.CaPath is not { } path)
-        {
-            return null;
-        }
-
-        var policy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            RevocationMode = X509RevocationMode.NoCheck,
-            DisableCertificateDownloads = true,
-        };
-        policy.CustomTrustStore.ImportFromPemFile(path);
-        return policy;
     }
 }

@@ -7,12 +7,18 @@ namespace KeyService.Server.Audit;
 /// <summary>What the capability adds to the services.</summary>
 internal static class AuditCapability
 {
-    public static IServiceCollection AddAudit(this IServiceCollection services) => services
+    public static IServiceCollection AddAudit(this IServiceCollection services, AuditConfiguration configuration) => services
+        .AddSingleton(configuration)
         .AddSingleton<AuditLog>()
         .AddHostedService<AuditMarker>()
-        .AddSingleton(provider => CheckpointSigner.Of(provider.GetRequiredService<HsmToken>()))
+        .AddSingleton(provider => CheckpointKeys.Of(provider.GetRequiredService<HsmToken>()))
+        .AddSingleton<Cosignatures>()
         .AddSingleton<Checkpoints>()
-        .AddHostedService<CheckpointWorker>()
+        .AddSingleton(CheckpointPusher.DestinationsOf(configuration))
+        .AddSingleton<CheckpointPusher>()
+        .AddHostedService(provider => provider.GetRequiredService<CheckpointPusher>())
+        .AddSingleton<CheckpointWorker>()
+        .AddHostedService(provider => provider.GetRequiredService<CheckpointWorker>())
         .AddSingleton<AuditSearch>()
         .AddSingleton<AuditRetention>()
         .AddHostedService<ArchiveWatch>()

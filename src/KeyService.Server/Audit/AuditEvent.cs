@@ -169,6 +169,9 @@ internal enum AuditEvent : ushort
     /// <summary>A proof of a record was made.</summary>
     AuditRecordProven = 608,
 
+    /// <summary>Another key signs checkpoints from the next one of the directory on; the detail has it.</summary>
+    AuditKeyRotated = 609,
+
     /// <summary>A stretch of the log was taken into the index of the search.</summary>
     AuditIndexExtended = 670,
     AuditSearched = 671,

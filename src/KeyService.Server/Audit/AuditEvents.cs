@@ -51,7 +51,7 @@ internal static class AuditEvents
         AuditEvent.EncryptStreamOpened or AuditEvent.EncryptStreamClosed => AuditEventType.Modify,
         AuditEvent.DecryptStreamOpened or AuditEvent.DecryptStreamClosed => AuditEventType.Read,
         AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditEventType.Read,
-        AuditEvent.AuditLogMarked or AuditEvent.AuditCheckpointMade or AuditEvent.AuditDirectorySigned or AuditEvent.AuditIndexExtended => AuditEventType.Administer,
+        AuditEvent.AuditKeyRotated or AuditEvent.AuditLogMarked or AuditEvent.AuditCheckpointMade or AuditEvent.AuditDirectorySigned or AuditEvent.AuditIndexExtended => AuditEventType.Administer,
         AuditEvent.AuditSearched or AuditEvent.AuditLogKeysRead or AuditEvent.AuditExportOpened or AuditEvent.AuditExportClosed
             or AuditEvent.AuditRecordProven => AuditEventType.Read,
         AuditEvent.AuditArchiveRegistered => AuditEventType.Modify,

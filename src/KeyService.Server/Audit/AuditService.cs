@@ -14,7 +14,7 @@ namespace KeyService.Server.Audit;
 
 /// <summary>RPCs of audit.proto.</summary>
 internal sealed class AuditService(
-    AuditLog current, IStore store, Checkpoints checkpoints, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
+    AuditLog current, IStore store, Checkpoints checkpoints, CheckpointWorker worker, Cosignatures cosignatures, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
     PageTokens pageTokens)
     : Wire.Audit.AuditBase
 {
@@ -76,8 +76,20 @@ internal sealed class AuditService(
         var call = Call.Of(context);
         call.Authorize(keyName: null, context: null);
         var newest = await new LogExport(store, SignedLog.Directory).CheckpointAsync(0, long.MaxValue, call.CancellationToken);
-        var response = new GetLogKeysResponse { DirectoryCheckpoint = newest is { } found ? ByteString.CopyFrom(found.Note) : ByteString.Empty };
-        response.VerifierKeys.Add($"{await checkpoints.VerifierAsync(call.CancellationToken)}");
+        var response = new GetLogKeysResponse
+        {
+            DirectoryCheckpoint = newest is { } found ? await CosignedAsync(found, call) : ByteString.Empty,
+            WitnessedCheckpoint = await WitnessedAsync(long.MaxValue, call),
+        };
+        var (keys, places) = await checkpoints.VerifiersAsync(call.CancellationToken);
+        response.VerifierKeys.AddRange(keys.Select(key => $"{key}"));
+        foreach (var place in places)
+        {
+            response.Successions.Add(UnsafeByteOperations.UnsafeWrap(
+                (await new LogExport(store, SignedLog.Directory).FirstCoveringAsync(place, call.CancellationToken))?.Note
+                ?? throw new StoreTamperedException("audit_checkpoints", $"{place}", "no checkpoint covers the key's entry")));
+        }
+
         return response;
     }
 
@@ -106,7 +118,8 @@ internal sealed class AuditService(
         call.Record.Detail = $"{(log == SignedLog.Directory ? "directory" : $"slot {log}")}, entries {request.Start} to {size}";
         var answer = new ExportLogResponse
         {
-            Checkpoint = UnsafeByteOperations.UnsafeWrap(note),
+            Checkpoint = log == SignedLog.Directory ? await CosignedAsync((size, note), call) : UnsafeByteOperations.UnsafeWrap(note),
+            WitnessedCheckpoint = log == SignedLog.Directory ? await WitnessedAsync(size, call) : ByteString.Empty,
             Before = request.Start == 0
                 ? ByteString.Empty
                 : UnsafeByteOperations.UnsafeWrap((await export.BeforeAsync(request.Start, kept, call.CancellationToken)).ToArray()),
@@ -148,10 +161,38 @@ internal sealed class AuditService(
         }
 
         call.Record.Detail = $"record {request.LogSlot}/{request.Sequence}";
-        var (record, directory) = await new RecordProving(store).ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
+        var (record, directory) = await new RecordProving(store, cosignatures).ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
             ?? throw Refusal.NotFound("A signed checkpoint that covers that record");
         return new ProveRecordResponse { Proof = UnsafeByteOperations.UnsafeWrap(record.ToArray()), DirectoryProof = UnsafeByteOperations.UnsafeWrap(directory.ToArray()) };
     }
+
+    [Rpc(Permission.RotateAuditKey, AuditEvent.AuditKeyRotated)]
+    public override async Task<RotateLogKeyResponse> RotateLogKey(RotateLogKeyRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        call.Authorize(keyName: null, context: null);
+        var next = await checkpoints.NextKeyAsync(call.CancellationToken);
+        var response = await call.MutateAsync(request.RequestId, request, async transaction =>
+        {
+            if (next is null)
+            {
+                throw Refusal.AlreadyExists("A key that is to sign next, and is not signed yet: it");
+            }
+
+            await Checkpoints.AppendSuccessorAsync(transaction, next);
+            call.Record.Detail = $"key {next.Number + 1}: {next.Key}";
+            return new RotateLogKeyResponse { VerifierKey = $"{next.Key}" };
+        });
+        worker.SignSoon();
+        return response;
+    }
+
+    private async Task<ByteString> CosignedAsync((long Size, byte[] Note) checkpoint, Call call) => SignedNote.TryParse(checkpoint.Note, out var note)
+        ? UnsafeByteOperations.UnsafeWrap((await cosignatures.WithAsync(checkpoint.Size, note!, call.CancellationToken)).ToArray())
+        : UnsafeByteOperations.UnsafeWrap(checkpoint.Note);
+
+    private async Task<ByteString> WitnessedAsync(long most, Call call) =>
+        await cosignatures.WitnessedAsync(most, call.CancellationToken) is { } found ? UnsafeByteOperations.UnsafeWrap(found.Note) : ByteString.Empty;
 
     private static int Checked(ExportLogRequest request)
     {

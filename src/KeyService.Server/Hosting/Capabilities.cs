@@ -35,7 +35,7 @@ internal static class Capabilities
         services.AddSessions(configuration.People);
         services.AddPlaces();
         services.AddOidc(configuration.Oidc);
-        services.AddAudit();
+        services.AddAudit(configuration.Audit);
         services.AddAlarms(configuration.Alarms);
         services.AddCertificates();
         services.AddTrust();

@@ -3,6 +3,7 @@ using KeyService.Client;
 using KeyService.Fuzz.Engine;
 using KeyService.Hsm;
 using KeyService.Server.Hosting;
+using KeyService.Server.Witness;
 using static KeyService.Fuzz.Engine.BrokenPropertyException;
 
 namespace KeyService.Fuzz.Targets;
@@ -24,6 +25,15 @@ internal static class ConfigurationTargets
             Words = [.. Json, .. ConfigurationFile.Keys.Select(key => Encoding.UTF8.GetBytes($"\"{key[(key.LastIndexOf('.') + 1)..]}\":"))],
             Seeds = ServerSeeds,
         },
+        new("witness-configuration", [typeof(WitnessConfiguration)], Witness)
+        {
+            Weight = 0.3, AllocatedAtMost = 1 << 20, AllocatedPerByte = 4096,
+            Words = [.. Json, "\"name\":"u8.ToArray(), "\"listen\":"u8.ToArray(), "\"logs\":"u8.ToArray(), "\"key\":"u8.ToArray(), "\"origin\":"u8.ToArray(), "127.0.0.1:8553"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts(
+                """{ "name": "w.example/1", "listen": "127.0.0.1:8553", "keyFile": "key", "stateDirectory": "state", "logs": [{ "key": "keyservice/x+1+AQ==", "origin": "x" }] }""",
+                """{ "name": "w", "listen": "[::]:8553", "tls": { "certificate": "a", "privateKey": "b" }, "keyFile": "key", "stateDirectory": "state", "logs": [] }""",
+                """{ "name": "a b", "listen": "here", "logs": 1 }""", "[]", "{}", ""),
+        },
         new("client-profile", [typeof(ClientProfile), typeof(Endpoints)], Profile)
         {
             Weight = 0.5, AllocatedAtMost = 1 << 20, AllocatedPerByte = 1024,
@@ -43,6 +53,20 @@ internal static class ConfigurationTargets
             MaxLength = 400, Weight = 0.05, Words = ["\n"u8.ToArray(), "\r"u8.ToArray(), "0"u8.ToArray(), "g"u8.ToArray()], Seeds = BackupKeySeeds,
         },
     ];
+
+    private static Outcome Witness(byte[] input)
+    {
+        try
+        {
+            WitnessConfiguration configuration = WitnessConfiguration.Parse("/etc/keyservice/witness.json", Encoding.UTF8.GetString(input));
+            Unless(configuration.Logs.Count > 0, "a witness that is taken knows a log");
+            return Outcome.Taken(configuration.Logs.Count);
+        }
+        catch (ConfigurationException e)
+        {
+            return Outcome.Refused(e);
+        }
+    }
 
     private static Outcome Server(byte[] input)
     {

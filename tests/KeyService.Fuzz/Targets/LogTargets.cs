@@ -32,6 +32,10 @@ internal static class LogTargets
             MaxLength = 256, Verdict = EntryVerdict, Words = [[1, 1], [1, 2], [1, 3], [1, 4], [0xFF, 0xFF]],
             Seeds = () => VectorSeeds.Hex("audit-log", "encoded", "entries", "notEntries"),
         },
+        new("witness-request", [typeof(WitnessRequest)], Request)
+        {
+            MaxLength = 8192, Words = ["old "u8.ToArray(), "old 0\n\n"u8.ToArray(), [0x0A, 0x0A], [0x3D, 0x0A]], Seeds = Requests,
+        },
         new("export-start", [typeof(ExportStart), typeof(MerkleFrontier)], Start)
         {
             MaxLength = 4096, Words = ["256\n"u8.ToArray(), "768\n"u8.ToArray(), [0x0A], [0x3D, 0x0A]], Seeds = Starts,
@@ -89,6 +93,29 @@ internal static class LogTargets
         }
         UnlessSame(input, entry!.Encode(), "an entry that parses encodes to the same bytes");
         return Outcome.Taken((int)entry.Kind);
+    }
+
+    private static Outcome Request(byte[] input)
+    {
+        bool answers = WitnessRequest.TryParseAnswer(input, out IReadOnlyList<NoteSignature> signatures);
+        Unless(!answers || signatures.Count > 0, "an answer that parses has a signature");
+        if (!WitnessRequest.TryParse(input, out WitnessRequest? request))
+        {
+            return Outcome.Refused(Outcome.Step(input.Length) + (answers ? 64 : 0));
+        }
+        UnlessSame(input, request!.ToArray(), "a request that parses is written again byte for byte");
+        return Outcome.Taken(Outcome.Step(request.Proof.Count));
+    }
+
+    private static IEnumerable<(string Name, byte[] Bytes)> Requests()
+    {
+        byte[] note = VectorSeeds.Hex("audit-log", "encoded", "notes").First(seed => SignedNote.TryParse(seed.Input, out _)).Input;
+        byte[] hash = [.. Encoding.ASCII.GetBytes(Convert.ToBase64String(new byte[32])), (byte)'\n'];
+        yield return ("first", [.. "old 0\n\n"u8, .. note]);
+        yield return ("with-a-proof", [.. "old 5\n"u8, .. hash, .. hash, (byte)'\n', .. note]);
+        yield return ("a-leading-zero", [.. "old 05\n\n"u8, .. note]);
+        yield return ("without-a-size", [.. "old\n\n"u8, .. note]);
+        yield return ("an-answer", note[(note.AsSpan().IndexOf("\n\n"u8) + 2)..]);
     }
 
     private static Outcome Start(byte[] input)

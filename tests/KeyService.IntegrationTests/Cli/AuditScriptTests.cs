@@ -3,7 +3,7 @@ namespace KeyService.IntegrationTests.Cli;
 /// <summary>The scripts of the audit log that is taken out and proven, with a service of their own.</summary>
 public sealed class AuditScriptTests(ServiceFixture service) : IClassFixture<ServiceFixture>
 {
-    internal static readonly string[] Names = ["audit-export"];
+    internal static readonly string[] Names = ["audit-export", "audit-succession"];
 
     public static TheoryData<string> Scripts => new(Names);
 

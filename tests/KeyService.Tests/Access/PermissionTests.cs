@@ -14,7 +14,7 @@ public sealed class PermissionTests
                 "7 create-key", "8 read-key", "9 rotate-key", "10 administer-access", "11 read-audit", "12 read-system",
                 "13 change-key-state", "14 set-key-policy", "15 destroy-key", "16 read-alarms", "17 acknowledge-alarm", "18 read-backup",
                 "19 export-backup", "20 read-holdings", "21 report-holding", "22 administer-holdings", "23 accept-store",
-                "24 export-audit",
+                "24 export-audit", "25 rotate-audit-key",
                 "28 administer-people",
                 "33 read-approvals", "34 decide-approvals", "35 install-roster",
                 "38 read-access",

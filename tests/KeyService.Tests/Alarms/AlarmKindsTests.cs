@@ -20,6 +20,7 @@ public sealed class AlarmKindsTests
         10 destroying-key-in-use Critical
         11 clock-jumped Warning
         20 checkpoint-missing Critical
+        21 checkpoint-destination Warning
         30 person-locked Critical
         31 session-replayed Critical
         32 revocation-list-unusable Critical

@@ -105,6 +105,7 @@ public sealed class AuditEventsTests
             606 audit-export-opened Read
             607 audit-export-closed Read
             608 audit-record-proven Read
+            609 audit-key-rotated Administer
             670 audit-index-extended Administer
             671 audit-searched Read
             680 audit-archive-registered Modify

@@ -150,11 +150,11 @@ public sealed class CheckpointsTests : IAsyncLifetime
 
     private Checkpoints Make(Func<Exception?>? fault = null) => new(
         new AuditLog(_store), _store, _rows,
-        new CheckpointSigner(
+        new CheckpointKeys(_ => new CheckpointSigner(
             _ => ValueTask.FromResult(_key.ExportSubjectPublicKeyInfo()),
             (digest, _) => fault?.Invoke() is { } exception
                 ? ValueTask.FromException<byte[]>(exception)
-                : ValueTask.FromResult(_key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation))));
+                : ValueTask.FromResult(_key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation)))));
 
     // Every note verifies and every root is that of what stands in the store.
     private async Task DemandSignedAsync()

@@ -24,9 +24,9 @@ public sealed class LogExportTests : IAsyncLifetime
         await SoftwareRows.InstallAsync(_store, _rows);
         _checkpoints = new Checkpoints(
             new AuditLog(_store), _store, _rows,
-            new CheckpointSigner(
+            new CheckpointKeys(_ => new CheckpointSigner(
                 _ => ValueTask.FromResult(_key.ExportSubjectPublicKeyInfo()),
-                (digest, _) => ValueTask.FromResult(_key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation))));
+                (digest, _) => ValueTask.FromResult(_key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation)))));
         for (var round = 0; round < 3; round++)
         {
             await Task.WhenAll(Enumerable.Range(0, 150).Select(i => _store.CommitAsync(new AuditRecordDraft(AuditEvent.StatusRead) { Detail = $"record {round} {i}" }, null, CancellationToken.None)));
@@ -37,6 +37,7 @@ public sealed class LogExportTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        _checkpoints.Dispose();
         await _store.DisposeAsync();
         _file.Dispose();
         _key.Dispose();
@@ -84,13 +85,13 @@ public sealed class LogExportTests : IAsyncLifetime
     [Fact]
     public async Task Every_record_that_is_signed_is_proven_and_none_behind()
     {
-        var proving = new RecordProving(_store);
+        var proving = new RecordProving(_store, new Cosignatures(_store));
         var size = (await new LogExport(_store, 0).CheckpointAsync(0, long.MaxValue, CancellationToken.None))!.Value.Size;
         for (var sequence = 0L; sequence < size; sequence += 37)
         {
             var (record, directory) = (await proving.ProveAsync(0, sequence, CancellationToken.None))!.Value;
             Assert.True(
-                RecordProof.TryVerify(record, directory, [await _checkpoints.VerifierAsync(CancellationToken.None)], null, out var proof, out var fault), fault);
+                RecordProof.TryVerify(record, directory, (await _checkpoints.VerifiersAsync(CancellationToken.None)).Keys, null, out var proof, out var fault), fault);
             Assert.Equal((ulong)sequence, proof!.Record.Sequence);
         }
 
@@ -108,7 +109,7 @@ public sealed class LogExportTests : IAsyncLifetime
         await _store.DisposeAsync();
         Assert.NotEqual(0, _file.Edit(sql));
         _store = _file.Open(_time);
-        var found = await Assert.ThrowsAsync<StoreTamperedException>(() => new RecordProving(_store).ProveAsync(0, 3, CancellationToken.None));
+        var found = await Assert.ThrowsAsync<StoreTamperedException>(() => new RecordProving(_store, new Cosignatures(_store)).ProveAsync(0, 3, CancellationToken.None));
         Assert.Contains(finding, found.Message, StringComparison.Ordinal);
     }
 

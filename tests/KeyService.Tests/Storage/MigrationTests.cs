@@ -32,6 +32,7 @@ public sealed class MigrationTests : IDisposable
                 "12 approvals c8951c4739748c763037622bceb7de832a72440fd62b5be672bf51a875b6fb2a",
                 "13 retention 91226727abbc0f2a27795535ce1f9fc802f91a4045d2df31324b4c698b485e0c",
                 "14 quotas a7af09867ef806ca75f495c6ef09c8122f61c3e139e35e8f9076db09e9954d81",
+                "15 cosignatures 5fc40ac141ab7661c4367d6af5eecb3f4ffe30555c6af4f8ea93dc59f07bc87c",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -50,6 +51,7 @@ public sealed class MigrationTests : IDisposable
                 "12 approvals a7b4ab0d13b0f003d92f1462e5fe18172bc281dfb475f786ae09637727fc3699",
                 "13 retention 4e684eb8c09015f06828ce6c483867241be8b56b821fc88ccaef8692935384ae",
                 "14 quotas f0dcbba293cd3325ff6e516ee7cf3922f55d7b0900671d0102d34c2a6dc37e4b",
+                "15 cosignatures 2ad5dc5bc3f1fe6fa194f79e9309044e03028dadea34537b96bdfd5a98fe45f2",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));
@@ -177,7 +179,7 @@ public sealed class MigrationTests : IDisposable
         // revisions and has its MAC; the feed of changes says only what to read again.
         Assert.Equal(
             [
-                "audit_checkpoints", "audit_directory", "audit_records", "audit_segments", "audit_terms", "bundle_versions", "change_position", "integrity_key_blobs", "register_state", "row_changes", "schema_version",
+                "audit_checkpoints", "audit_cosignatures", "audit_directory", "audit_records", "audit_segments", "audit_terms", "bundle_versions", "change_position", "integrity_key_blobs", "register_state", "row_changes", "schema_version",
                 "store_probe",
             ],
             without);

@@ -8,7 +8,8 @@ namespace KeyService.Server.Audit;
 /// never wait for it. When none could be made for five minutes an alarm says so.
 /// </summary>
 internal sealed partial class CheckpointWorker(
-    Checkpoints checkpoints, AuditLog current, AlarmOutlet alarms, TimeProvider time, ILogger<CheckpointWorker> logger) : BackgroundService
+    Checkpoints checkpoints, AuditLog current, AlarmOutlet alarms, TimeProvider time, ILogger<CheckpointWorker> logger, CheckpointPusher? pusher = null)
+    : BackgroundService
 {
     /// <summary>Records between checkpoints at most, while they come faster than <see cref="Every"/>.</summary>
     public const long Interval = 10_000;
@@ -20,8 +21,24 @@ internal sealed partial class CheckpointWorker(
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan SealingLimit = TimeSpan.FromSeconds(3);
 
+    private readonly SemaphoreSlim _soon = new(0);
     private DateTimeOffset _lastDone;
     private bool _raised;
+
+    /// <summary>Has a checkpoint made now instead of within a minute. Returns at once.</summary>
+    public void SignSoon()
+    {
+        if (_soon.CurrentCount == 0)
+        {
+            _soon.Release();
+        }
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _soon.Dispose();
+    }
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -79,7 +96,7 @@ internal sealed partial class CheckpointWorker(
         }
 
         var more = current.WaitForMoreAsync(checkpoints.SignedSize + Interval - 1, enough.Token).AsTask();
-        var first = await Task.WhenAny(delay, more);
+        var first = await Task.WhenAny(delay, more, _soon.WaitAsync(enough.Token));
         await enough.CancelAsync();
         await first;
     }
@@ -90,6 +107,7 @@ internal sealed partial class CheckpointWorker(
         {
             await checkpoints.MakeAsync(sealing, cancellationToken);
             _lastDone = time.GetUtcNow();
+            pusher?.Wake();
             if (_raised)
             {
                 _raised = false;

@@ -7,11 +7,14 @@ namespace KeyService.Server.Audit;
 /// Makes checkpoints of the slot that this server writes, and of the directory log. What is signed is durable; the signature is kept
 /// afterwards, so a signature that could not be kept is followed by one over the same and more, never by another history.
 /// </summary>
-internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticator rows, CheckpointSigner signer)
+internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticator rows, CheckpointKeys keys, Cosignatures? cosignatures = null) : IDisposable
 {
     private const int Attempts = 5;
 
+    private readonly SemaphoreSlim _turn = new(1);
     private LogNames? _names;
+    private List<DirectoryEntry> _successors = [];
+    private long _successorsBefore;
     private SignedLog? _slot;
     private SignedLog? _directory;
     private bool _leased;
@@ -30,14 +33,72 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
         }
     }
 
-    /// <summary>Name and public key that verify what is signed here.</summary>
-    public async Task<NoteVerifier> VerifierAsync(CancellationToken cancellationToken) =>
-        NoteVerifier.Create((await NamesAsync(cancellationToken)).Installation, NoteAlgorithm.Ecdsa, await signer.PublicKey(cancellationToken));
+    /// <summary>Name and public keys that verify what is and was signed here, oldest first, and the places of the directory's entries of the later ones.</summary>
+    public async Task<(IReadOnlyList<NoteVerifier> Keys, IReadOnlyList<long> Places)> VerifiersAsync(CancellationToken cancellationToken)
+    {
+        var name = (await NamesAsync(cancellationToken)).Installation;
+        var successors = await store.ReadAsync(
+            async connection => await DirectoryLog.KeysAsync(
+                connection, 0, (await SignedLog.ReadAsync(connection, rows, SignedLog.Directory, cancellationToken)).Frontier.Size),
+            cancellationToken);
+        return (
+            [
+                NoteVerifier.Create(name, NoteAlgorithm.Ecdsa, await keys.Number(0).PublicKey(cancellationToken)),
+                .. successors.Select(each => NoteVerifier.Create(name, NoteAlgorithm.Ecdsa, each.Entry.Value.Span)),
+            ],
+            [.. successors.Select(each => each.Sequence)]);
+    }
+
+    /// <summary>The key that follows the one that signs now; null while a succession is not signed yet.</summary>
+    /// <returns>What <see cref="AppendSuccessorAsync"/> needs.</returns>
+    public async Task<CheckpointSuccessor?> NextKeyAsync(CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            var (signed, count) = await ReadDirectoryAsync(cancellationToken);
+            var number = _successors.Count + 1;
+            var waiting = await store.ReadAsync(connection => DirectoryLog.KeysAsync(connection, signed.Frontier.Size, count), cancellationToken);
+            return waiting.Count > 0 ? null : new CheckpointSuccessor(
+                number, NoteVerifier.Create((await NamesAsync(cancellationToken)).Installation, NoteAlgorithm.Ecdsa, await keys.Number(number).PublicKey(cancellationToken)));
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>Part of a change: enters the next key in the directory. The next checkpoint of the directory is signed by both.</summary>
+    public static async Task AppendSuccessorAsync(IStoreTransaction transaction, CheckpointSuccessor next)
+    {
+        var before = await DirectoryLog.CountKeysAsync(transaction);
+        if (before != next.Number - 1)
+        {
+            throw new StoreUnavailableException("Another call followed the checkpoint key at the same time.");
+        }
+
+        await DirectoryLog.AppendAsync(transaction, DirectoryEntry.OfKey(UnixTime.Nanoseconds(transaction.Time), next.Key.Key.Span));
+    }
+
+    public void Dispose() => _turn.Dispose();
 
     /// <summary>Signs what this server's log holds now, enters it in the directory, and signs that.</summary>
     /// <param name="sealing">The server gives the slot up.</param>
     /// <exception cref="StoreTamperedException">The log or the directory does not go on from what was signed.</exception>
     public async Task MakeAsync(bool sealing, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            await MakeInTurnAsync(sealing, cancellationToken);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task MakeInTurnAsync(bool sealing, CancellationToken cancellationToken)
     {
         var log = current.Pin();
         if (_slot?.Log != log.Slot)
@@ -62,7 +123,7 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
 
         var frontier = await log.ExtendAsync(signed.Frontier, last, cancellationToken);
         var grew = frontier.Size > signed.Frontier.Size;
-        var note = grew ? await SignAsync((await NamesAsync(cancellationToken)).Slot(log.Slot), frontier, cancellationToken) : null;
+        var note = grew ? await SignAsync((await NamesAsync(cancellationToken)).Slot(log.Slot), frontier, [_successors.Count], cancellationToken) : null;
         var kinds = new List<DirectoryEntryKind>(3);
         if (!_leased)
         {
@@ -125,12 +186,20 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
             }
 
             var frontier = await DirectoryLog.ExtendAsync(store, signed.Frontier, count, cancellationToken);
-            var note = await SignAsync((await NamesAsync(cancellationToken)).Directory, frontier, cancellationToken);
+            var note = await SignAsync(
+                (await NamesAsync(cancellationToken)).Directory, frontier, await SignersAsync(signed.Frontier.Size, count, cancellationToken), cancellationToken);
             try
             {
                 await store.CommitAsync(
                     Record(AuditEvent.AuditDirectorySigned, frontier, "directory"),
-                    async transaction => _directory = await signed.AdvanceAsync(transaction, rows, frontier, note) ?? throw new OvertakenException(),
+                    async transaction =>
+                    {
+                        _directory = await signed.AdvanceAsync(transaction, rows, frontier, note) ?? throw new OvertakenException();
+                        if (cosignatures is not null)
+                        {
+                            transaction.OnCommitted(await cosignatures.KeepAsync(transaction));
+                        }
+                    },
                     CancellationToken.None);
                 _own++;
                 return;
@@ -163,14 +232,68 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
         }
 
         _directory = signed;
+        await ReadSuccessorsAsync(signed.Frontier.Size, cancellationToken);
         return (signed, count);
     }
 
-    private async Task<SignedNote> SignAsync(string origin, MerkleFrontier frontier, CancellationToken cancellationToken)
+    // Which keys followed the first: those of the signed entries. Each of them must be the HSM's.
+    private async Task ReadSuccessorsAsync(long before, CancellationToken cancellationToken)
+    {
+        if (before == _successorsBefore)
+        {
+            return;
+        }
+
+        var found = await store.ReadAsync(connection => DirectoryLog.KeysAsync(connection, _successorsBefore, before), cancellationToken);
+        var all = new List<DirectoryEntry>(_successors);
+        foreach (var (sequence, entry) in found)
+        {
+            all.Add(entry);
+            await DemandOwnAsync(all.Count, sequence, entry, cancellationToken);
+        }
+
+        (_successors, _successorsBefore) = (all, before);
+    }
+
+    // The key before vouches for the next one by signing what covers its entry; nobody else's key is ever vouched for.
+    private async Task<int[]> SignersAsync(long from, long before, CancellationToken cancellationToken)
+    {
+        var found = await store.ReadAsync(connection => DirectoryLog.KeysAsync(connection, from, before), cancellationToken);
+        if (found.Count == 0)
+        {
+            return [_successors.Count];
+        }
+
+        if (found.Count > 1)
+        {
+            throw new StoreTamperedException("audit_directory", $"{found[1].Sequence}", "a second key follows one that is not signed yet: it was put in outside the service");
+        }
+
+        await DemandOwnAsync(_successors.Count + 1, found[0].Sequence, found[0].Entry, cancellationToken);
+        return [_successors.Count, _successors.Count + 1];
+    }
+
+    private async Task DemandOwnAsync(int number, long sequence, DirectoryEntry entry, CancellationToken cancellationToken)
+    {
+        var own = await keys.Number(number).PublicKey(cancellationToken);
+        if (!entry.Value.Span.SequenceEqual(own))
+        {
+            throw new StoreTamperedException("audit_directory", $"{sequence}", "the key that is to sign next is not one of this HSM: it was put in outside the service");
+        }
+    }
+
+    private async Task<SignedNote> SignAsync(string origin, MerkleFrontier frontier, int[] numbers, CancellationToken cancellationToken)
     {
         var text = new Checkpoint(origin, frontier.Size, frontier.Root()).ToString();
-        var key = NoteVerifier.Create(origin, NoteAlgorithm.Ecdsa, await signer.PublicKey(cancellationToken));
-        return EcdsaNoteSignature.Sign(text, key, await signer.Sign(EcdsaNoteSignature.Digest(text), cancellationToken));
+        SignedNote? note = null;
+        foreach (var signer in numbers.Select(keys.Number))
+        {
+            var key = NoteVerifier.Create(origin, NoteAlgorithm.Ecdsa, await signer.PublicKey(cancellationToken));
+            var signed = EcdsaNoteSignature.Sign(text, key, await signer.Sign(EcdsaNoteSignature.Digest(text), cancellationToken));
+            note = note?.With(signed.Signatures) ?? signed;
+        }
+
+        return note!;
     }
 
     private async Task<LogNames> NamesAsync(CancellationToken cancellationToken) =>
@@ -185,3 +308,6 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
 
     private sealed class OvertakenException : Exception;
 }
+
+/// <summary>The key that is to sign checkpoints next.</summary>
+internal sealed record CheckpointSuccessor(int Number, NoteVerifier Key);

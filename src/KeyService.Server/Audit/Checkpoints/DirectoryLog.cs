@@ -48,6 +48,21 @@ internal static class DirectoryLog
         return frontier;
     }
 
+    /// <summary>Entries of kind key in a stretch, in order.</summary>
+    /// <exception cref="StoreTamperedException">One is none.</exception>
+    public static async Task<IReadOnlyList<(long Sequence, DirectoryEntry Entry)>> KeysAsync(DbConnection connection, long from, long before) =>
+    [
+        .. (await connection.QueryAsync<(long Sequence, byte[] Entry)>(
+            "SELECT sequence, entry FROM audit_directory WHERE sequence >= @from AND sequence < @before AND length(entry) = @length ORDER BY sequence",
+            new { from, before, length = DirectoryEntry.KeyEntryLength }))
+            .Select(row => DirectoryEntry.TryParse(row.Entry, out var entry) && entry!.Kind == DirectoryEntryKind.Key
+                ? (row.Sequence, entry) : throw new StoreTamperedException("audit_directory", $"{row.Sequence}", "the entry is none")),
+    ];
+
+    /// <summary>Number of entries of kind key, inside a change.</summary>
+    public static Task<long> CountKeysAsync(IStoreTransaction transaction) => transaction.Connection.ExecuteScalarAsync<long>(
+        "SELECT count(*) FROM audit_directory WHERE length(entry) = @length", new { length = DirectoryEntry.KeyEntryLength }, transaction.Transaction);
+
     /// <summary>Number of entries.</summary>
     public static Task<long> CountAsync(DbConnection connection) =>
         connection.ExecuteScalarAsync<long>("SELECT coalesce(max(sequence), -1) + 1 FROM audit_directory");

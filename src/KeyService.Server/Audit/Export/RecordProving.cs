@@ -7,7 +7,7 @@ namespace KeyService.Server.Audit.Export;
 /// Makes the proof that a record stands in its slot's log at the first checkpoint that covers it, and that the directory commits to that
 /// checkpoint. Reads the hashes of the log up to there, and of the directory. docs/spec/audit-export.md.
 /// </summary>
-internal sealed class RecordProving(IStore store)
+internal sealed class RecordProving(IStore store, Cosignatures cosignatures)
 {
     /// <summary>Null when no signed checkpoint, or no signed directory, covers the record.</summary>
     /// <exception cref="StoreTamperedException">The log is not the one that was signed.</exception>
@@ -24,6 +24,11 @@ internal sealed class RecordProving(IStore store)
         if (entry is null)
         {
             return null;
+        }
+
+        if (await cosignatures.WitnessedAsync(long.MaxValue, cancellationToken) is { } witnessed && witnessed.Size > place)
+        {
+            newest = witnessed;
         }
 
         var record = (await new AuditLog(store, slot).ReadAsync(sequence, sequence, cancellationToken)).FirstOrDefault()?.Record

@@ -1,13 +1,14 @@
 using System.CommandLine;
+using KeyService.Server.Witness;
 
 namespace KeyService.Server.Hosting;
 
-/// <summary>The server binary's arguments: serve, init, config check, store, doctor. Failures are one line on stderr and an exit code.</summary>
+/// <summary>The server binary's arguments: serve, init, config check, store, doctor, witness. Failures are one line on stderr and an exit code.</summary>
 internal static class ServerCommandLine
 {
     public static async Task<int> RunAsync(string[] arguments)
     {
-        var root = new RootCommand("KeyService: keys from an HSM, fields and archives encrypted.") { Serve(), Init(), Config(), Store(), Doctor() };
+        var root = new RootCommand("KeyService: keys from an HSM, fields and archives encrypted.") { Serve(), Init(), Config(), Store(), Doctor(), Witness() };
         // A failure is ours to say, in one line; the library would print a stack.
         var settings = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
         try
@@ -99,6 +100,18 @@ internal static class ServerCommandLine
     private static (Option<string?> Owner, Option<string?> PasswordFile) OwnerOptions() =>
         (new("--owner") { Description = "The database role that owns the schema, where the service's role does not." },
             new("--owner-password-file") { Description = "A file with that role's password, mode 0600." });
+
+    private static Command Witness()
+    {
+        var config = new Option<string>("--config", "-c") { Description = "The witness's configuration file (JSON).", Required = true };
+        var init = new Command("init", "Make the witness's key and say its public half.") { config };
+        init.SetAction(parsed => (int)WitnessCommand.Init(parsed.GetRequiredValue(config)));
+        var key = new Command("key", "Say the witness's public key.") { config };
+        key.SetAction(parsed => (int)WitnessCommand.Key(parsed.GetRequiredValue(config)));
+        var serve = new Command("serve", "Cosign checkpoints of other installations until SIGTERM or Ctrl-C.") { config };
+        serve.SetAction(async (parsed, cancellation) => (int)await WitnessCommand.ServeAsync(parsed.GetRequiredValue(config), cancellation));
+        return new Command("witness", "Witness the audit logs of other installations (C2SP tlog-witness).") { init, key, serve };
+    }
 
     private static Command Config()
     {

@@ -101,6 +101,7 @@ internal static class ConfigurationFile
             Limits = ReadLimits(root.Section("limits")),
             People = ReadPeople(root.Section("people"), profile),
             Rotation = ReadRotation(root.Section("rotation")),
+            Audit = AuditSection.Read(root.Section("audit")),
             Alarms = ReadAlarms(root.Section("alarms")),
             Backup = ReadBackup(root.Section("backup")),
             Access = ReadAccess(root.Section("access")),
@@ -259,13 +260,9 @@ internal static class ConfigurationFile
             section.Know("url", "secretFile", "ca");
             return null;
         }
-        var text = section.RequiredText("url");
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || !(url.Scheme == "https" || url.Scheme == "http" && url.IsLoopback) || url.UserInfo.Length > 0)
-        {
-            if (text.Length > 0)
-                section.Find("url", "must be a URL that begins with https:// (http:// on a loopback address only), without a user name");
-            url = null;
-        }
+        if (!section.Has("url"))
+            section.Find("url", "is missing");
+        var url = section.Url("url");
         var secretFile = section.RequiredFile("secretFile");
         var ca = section.File("ca");
         section.Finish();

@@ -104,6 +104,17 @@ internal sealed class ConfigurationSection
         return paths;
     }
 
+    /// <summary>A URL that things are posted to: https, or http on a loopback address; without a user name.</summary>
+    public Uri? Url(string key)
+    {
+        if (Text(key) is not { } text)
+            return null;
+        if (Uri.TryCreate(text, UriKind.Absolute, out var url) && (url.Scheme == "https" || url.Scheme == "http" && url.IsLoopback) && url.UserInfo.Length == 0)
+            return url;
+        Find(key, "must be a URL that begins with https:// (http:// on a loopback address only), without a user name");
+        return null;
+    }
+
     public int Whole(string key, int least, int most, int otherwise)
     {
         if (Take(key) is not { } value)

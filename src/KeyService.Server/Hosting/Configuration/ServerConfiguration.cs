@@ -2,6 +2,7 @@ using System.Net;
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Oidc;
+using KeyService.Server.Audit;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Audit.Retention;
@@ -46,6 +47,8 @@ internal sealed record ServerConfiguration
     public required PeopleConfiguration People { get; init; }
 
     public required RotationConfiguration Rotation { get; init; }
+
+    public required AuditConfiguration Audit { get; init; }
 
     public required AlarmsConfiguration Alarms { get; init; }
 
