@@ -29,7 +29,7 @@ internal sealed record Role(string Name, IReadOnlyList<Permission> Permissions)
     public static readonly Role SecurityOfficer = new("security-officer",
     [
         Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ChangeKeyState, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
-        Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.AcceptStore, Permission.AdministerPeople,
+        Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.ReviewBreakGlass,
         Permission.ReadApprovals, Permission.DecideApprovals, Permission.InstallRoster, Permission.DeleteAudit,
     ]);
 

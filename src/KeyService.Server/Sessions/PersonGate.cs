@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -12,7 +13,8 @@ namespace KeyService.Server.Sessions;
 /// Asks of a person's call the session that it needs. The session is read for each call, so that one ended on any server is refused by all from then
 /// on. Services and AI systems pass: their certificate is all that they prove.
 /// </summary>
-internal sealed class PersonGate(IStore store, RowAuthenticator rows, PeopleConfiguration configuration, AlarmOutlet alarms, TimeProvider time)
+internal sealed class PersonGate(
+    IStore store, RowAuthenticator rows, PeopleConfiguration configuration, BreakGlassRegister breakGlass, AlarmOutlet alarms, TimeProvider time)
 {
     /// <summary>Metadata with the session's token: 32 bytes in base64.</summary>
     public const string TokenHeader = "keyservice-session-bin";
@@ -38,6 +40,12 @@ internal sealed class PersonGate(IStore store, RowAuthenticator rows, PeopleConf
     {
         if (string.IsNullOrEmpty(token))
         {
+            if (breakGlass.StandsForSession(principal.Name, PersonSession.BindingOf(peer.Credentials)))
+            {
+                record.Authentication = peer.Authentication + BreakGlassRegister.SealedInRecord;
+                return rpc.StepUp ? throw SessionRefusals.StepUp() : null;
+            }
+
             if (configuration.SecondFactorRequired || await HasFactorAsync(principal.Name, cancellationToken))
             {
                 record.Detail = "without a session";

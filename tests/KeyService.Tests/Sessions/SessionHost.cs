@@ -10,6 +10,7 @@ using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Sessions;
@@ -51,6 +52,8 @@ internal sealed class SessionHost : IAsyncDisposable
     public AlarmBook Alarms { get; private set; } = null!;
 
     public AccessRegister Access { get; private set; } = null!;
+
+    public BreakGlassKeeper BreakGlass { get; private set; } = null!;
 
     /// <param name="required">As <c>people.secondFactor</c>.</param>
     /// <param name="certificates">PRINCIPAL:KEY, a person's; without a key that of the principal's name.</param>
@@ -169,7 +172,7 @@ internal sealed class SessionHost : IAsyncDisposable
                     });
                     await table.InsertAsync(transaction, new Grant
                     {
-                        Id = AccessAdministration.NewId(), Principal = name, Permissions = [Permission.AdministerAccess, Permission.AdministerPeople],
+                        Id = AccessAdministration.NewId(), Principal = name, Permissions = [Permission.AdministerAccess, Permission.AdministerPeople, Permission.OpenBreakGlass, Permission.ReviewBreakGlass],
                         KeyPattern = KeyPattern.All, ContextConstraint = EncryptionContext.Empty, ExpireTime = null, CreateTime = transaction.Time, Revoked = false,
                         Revision = 1,
                     });
@@ -196,6 +199,8 @@ internal sealed class SessionHost : IAsyncDisposable
         services.AddSingleton(new AlarmOutlet(NullLogger<AlarmOutlet>.Instance, Alarms));
         services.AddAccess();
         services.AddSessions(new PeopleConfiguration(required));
+        services.AddBreakGlass(new BreakGlassConfiguration { Permissions = [Permission.ReadAlarms] });
+        services.AddSingleton(Alarms);
         services.AddPipeline();
         services.AddLogging();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -226,6 +231,9 @@ internal sealed class SessionHost : IAsyncDisposable
         _application.UsePipeline();
         _application.MapRpc<SessionsService>();
         _application.MapRpc<AccessService>();
+        _application.MapRpc<AlarmsService>();
+        _application.MapRpc<BreakGlassService>();
+        BreakGlass = _application.Services.GetRequiredService<BreakGlassKeeper>();
         await _application.StartAsync();
     }
 }

@@ -31,6 +31,7 @@ public sealed class MigrationTests : IDisposable
                 "11 places f4ae5b8c6541be89696dd117813bc48e3f57775350ce9291d321e6c64bda4521",
                 "12 approvals c8951c4739748c763037622bceb7de832a72440fd62b5be672bf51a875b6fb2a",
                 "13 retention 91226727abbc0f2a27795535ce1f9fc802f91a4045d2df31324b4c698b485e0c",
+                "14 break-glass da55424588130b87f96187b18c78371de009e4129f0369361d8e999fe9555542",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -48,6 +49,7 @@ public sealed class MigrationTests : IDisposable
                 "11 places b4b5aa5322875cafc4438a0971ecaf49edb82355fb5d964a7fd81e77b42e1353",
                 "12 approvals a7b4ab0d13b0f003d92f1462e5fe18172bc281dfb475f786ae09637727fc3699",
                 "13 retention 4e684eb8c09015f06828ce6c483867241be8b56b821fc88ccaef8692935384ae",
+                "14 break-glass c5dc4d56225418e33f2094cee5df191e0b4fb18daf256d89996b986e354904f7",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));
