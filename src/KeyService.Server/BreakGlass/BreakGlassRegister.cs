@@ -42,6 +42,9 @@ internal sealed class BreakGlassRegister(BreakGlassConfiguration configuration, 
     public bool StandsForSession(string principal, string? binding) =>
         !_uses.IsEmpty && Of(principal) is { Sealed: true } use && use.Binding == binding;
 
+    /// <summary>Whether emergency access of this person is open now.</summary>
+    public bool IsOpenFor(string principal) => !_uses.IsEmpty && Of(principal) is not null;
+
     /// <summary>The check of a call: what grants allow, and what the open break-glass of the caller gives beside them; that is on record.</summary>
     public AccessCheck Over(AccessCheck grants, Principal caller, AuditRecordDraft record) => _uses.IsEmpty || Of(caller.Name) is not { } use
         ? grants

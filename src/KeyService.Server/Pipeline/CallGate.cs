@@ -91,6 +91,7 @@ internal sealed class CallGate(
                 CancellationToken = context.RequestAborted,
             };
             context.Features.Set(call);
+            await using var standing = people?.Watch(call, peer);
             await next(context);
             if (!call.Concluded)
                 await RefuseAsync(context, record, started, TransportRefusal.Of(context.Response));

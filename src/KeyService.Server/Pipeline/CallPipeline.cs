@@ -44,6 +44,7 @@ internal sealed class CallPipeline(
         var call = Enter(context);
         await using var idle = new IdleWatch(limits, time, call.CancellationToken);
         call.CancellationToken = idle.Token;
+        call.EndStream = idle.End;
         TResponse response;
         try
         {
@@ -80,6 +81,7 @@ internal sealed class CallPipeline(
         var call = Enter(context);
         await using var idle = new IdleWatch(limits, time, call.CancellationToken, endsAtShutdown ? lifetime.ApplicationStopping : default);
         call.CancellationToken = idle.Token;
+        call.EndStream = idle.End;
         try
         {
             await run(idle, new RecordedWriter<TResponse>(responses, call, recorder, idle));

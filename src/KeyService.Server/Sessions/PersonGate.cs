@@ -35,6 +35,37 @@ internal sealed class PersonGate(
             ? default
             : new ValueTask<PersonSession?>(AdmitPersonAsync(principal, peer, rpc, token, record, cancellationToken));
 
+    /// <summary>Watches over a person's stream, which ends with what let it in; null for everything else.</summary>
+    public StreamWatch? Watch(Call call, Peer peer)
+    {
+        if (call.Principal.Type != PrincipalType.Person || call.Rpc.Opened == default)
+        {
+            return null;
+        }
+
+        var standsForSession = call.Session is null && breakGlass.StandsForSession(call.Principal.Name, PersonSession.BindingOf(peer.Credentials));
+        return new StreamWatch(call, StandsAsync, time);
+
+        async Task<Refusal?> StandsAsync(CancellationToken cancellationToken)
+        {
+            if (standsForSession && !breakGlass.StandsForSession(call.Principal.Name, PersonSession.BindingOf(peer.Credentials)))
+            {
+                return SessionRefusals.Required();
+            }
+
+            if (call.Record.Authentication.EndsWith(BreakGlassRegister.InRecord, StringComparison.Ordinal) && !breakGlass.IsOpenFor(call.Principal.Name))
+            {
+                return Refusal.AccessDenied();
+            }
+
+            return call.Session is not { } session
+                || await store.ReadAsync(connection => _sessions.FindAsync(connection, null, session.TokenHash, cancellationToken), cancellationToken) is { } now
+                    && now.OverAt(time.GetUtcNow()) is null
+                ? null
+                : SessionRefusals.Required();
+        }
+    }
+
     private async Task<PersonSession?> AdmitPersonAsync(
         Principal principal, Peer peer, RpcAttribute rpc, string? token, AuditRecordDraft record, CancellationToken cancellationToken)
     {

@@ -107,6 +107,16 @@ public sealed class BreakGlassTests
     }
 
     [Fact]
+    public async Task A_stream_that_it_gave_ends_with_it()
+    {
+        await using var host = await StartAsync(false, "ada", "ben");
+        await OpenAsync(host, "ada", "ben");
+        using var watch = await SessionTests.OpenedAsync(host.As("ada"));
+        host.Time.Advance(TimeSpan.FromHours(1));
+        await SessionTests.EndedAsync(watch, Reason.AccessDenied);
+    }
+
+    [Fact]
     public async Task It_is_for_people()
     {
         await using var host = await StartAsync(false, "service-ehr");
