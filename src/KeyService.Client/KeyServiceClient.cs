@@ -24,6 +24,7 @@ public sealed class KeyServiceClient : IDisposable
         Access = new AccessCalls(invoker, runner);
         Sessions = new SessionCalls(invoker, runner);
         Places = new PlaceCalls(invoker, runner);
+        BreakGlass = new BreakGlassCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Retention = new RetentionCalls(invoker, runner);
         Evidence = new EvidenceCalls(invoker, runner);
@@ -61,6 +62,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>From where credentials are used.</summary>
     public PlaceCalls Places { get; }
+
+    /// <summary>Emergency access.</summary>
+    public BreakGlassCalls BreakGlass { get; }
 
     /// <summary>The audit log.</summary>
     public AuditCalls Audit { get; }

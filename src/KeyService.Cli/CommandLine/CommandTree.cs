@@ -7,6 +7,7 @@ using KeyService.Cli.Archives;
 using KeyService.Cli.Audit;
 using KeyService.Cli.Certificates;
 using KeyService.Cli.Backups;
+using KeyService.Cli.BreakGlass;
 using KeyService.Cli.Campaigns;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
@@ -77,6 +78,7 @@ internal static class CommandTree
         ("session", SessionCommands.Create),
         ("person", PersonCommands.Create),
         ("place", PlaceCommands.Create),
+        ("break-glass", BreakGlassCommands.Create),
         ("backup", BackupCommands.Create),
         ("audit", AuditCommands.Create),
         ("evidence", EvidenceCommands.Create),

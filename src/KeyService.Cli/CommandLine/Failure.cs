@@ -31,7 +31,7 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
 
     private static int CodeOf(string reason) => reason switch
     {
-        "ACCESS_DENIED" or "UNKNOWN_PRINCIPAL" or "SEPARATION_OF_DUTIES" or "SESSION_REQUIRED" or "SECOND_FACTOR_REFUSED" or "SECOND_FACTOR_LOCKED" or "STEP_UP_REQUIRED"
+        "ACCESS_DENIED" or "UNKNOWN_PRINCIPAL" or "SEPARATION_OF_DUTIES" or "SESSION_REQUIRED" or "SECOND_FACTOR_REFUSED" or "SECOND_FACTOR_LOCKED" or "STEP_UP_REQUIRED" or "REVIEW_OUTSTANDING"
             => CommandLine.ExitCode.Refused,
         "DECRYPTION_FAILED" or ClientReason.WrappedKeyMissing => CommandLine.ExitCode.NotVerified,
         "INVALID_ARGUMENT" or "INVALID_CONTEXT" or "BATCH_TOO_LARGE" or ClientReason.Configuration => CommandLine.ExitCode.Usage,

@@ -42,6 +42,7 @@ internal static class ReasonAdvice
         "SECOND_FACTOR_REFUSED" => "Wait for the application's next code, and check that its clock is right; three wrong ones in a row lock you.",
         "SECOND_FACTOR_LOCKED" => "Ask another officer to unlock you (keyservice person unlock NAME).",
         "STEP_UP_REQUIRED" => "Give a fresh code (keyservice session confirm) and call again within 5 minutes.",
+        "REVIEW_OUTSTANDING" => "Have an officer who had no part in it review the last one (keyservice break-glass list, keyservice break-glass review ID).",
         "SHUTTING_DOWN" => "Call again when the service is back.",
         _ => "See docs/cli.md for this reason.",
     };

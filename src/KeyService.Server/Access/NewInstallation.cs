@@ -16,7 +16,7 @@ internal static class NewInstallation
         Permission.CreateKey, Permission.ReadKey, Permission.RotateKey, Permission.AdministerAccess, Permission.ReadAudit, Permission.ReadSystem,
         Permission.ChangeKeyState, Permission.SetKeyPolicy, Permission.DestroyKey, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
         Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.ReportHolding,
-        Permission.AdministerHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.ReadApprovals,
+        Permission.AdministerHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.OpenBreakGlass, Permission.ReviewBreakGlass, Permission.ReadApprovals,
         Permission.DecideApprovals, Permission.InstallRoster, Permission.ReadAccess, Permission.ExportAudit,
         Permission.ArchiveAudit, Permission.DeleteAudit, Permission.ExportEvidence,
         Permission.RotateAuditKey,

@@ -46,6 +46,12 @@ internal enum Permission
     /// <summary>Ends sessions of people, unlocks them, takes lost second factors away.</summary>
     AdministerPeople = 28,
 
+    /// <summary>Asks for emergency access, and confirms what another person asked for.</summary>
+    OpenBreakGlass = 29,
+
+    /// <summary>Reviews emergency access; makes the sealed envelopes.</summary>
+    ReviewBreakGlass = 30,
+
     /// <summary>Reads requests that wait for a quorum, and what officers said.</summary>
     ReadApprovals = 33,
 

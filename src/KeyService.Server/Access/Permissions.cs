@@ -31,7 +31,7 @@ internal static class Permissions
     public static bool Administers(Permission permission) => permission
         is Permission.CreateKey or Permission.RotateKey or Permission.AdministerAccess or Permission.ChangeKeyState or Permission.SetKeyPolicy
         or Permission.DestroyKey or Permission.ExportBackup or Permission.AdministerHoldings or Permission.AcceptStore
-        or Permission.AdministerPeople or Permission.DecideApprovals or Permission.InstallRoster
+        or Permission.AdministerPeople or Permission.ReviewBreakGlass or Permission.DecideApprovals or Permission.InstallRoster
         or Permission.DeleteAudit
         or Permission.RotateAuditKey;
 

@@ -30,7 +30,7 @@ internal sealed record Role(string Name, IReadOnlyList<Permission> Permissions)
     [
         Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ChangeKeyState, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
         Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.AcceptStore,
-        Permission.ExportAudit, Permission.RotateAuditKey, Permission.AdministerPeople,
+        Permission.ExportAudit, Permission.RotateAuditKey, Permission.AdministerPeople, Permission.ReviewBreakGlass,
         Permission.ReadApprovals, Permission.DecideApprovals, Permission.InstallRoster, Permission.DeleteAudit,
     ]);
 

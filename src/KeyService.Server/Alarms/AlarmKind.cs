@@ -56,4 +56,12 @@ internal enum AlarmKind
 
     /// <summary>A month of the audit log stands in no archive. Subject: the log.</summary>
     AuditArchiveOverdue = 40,
+    /// <summary>Emergency access is open. Subject: the person.</summary>
+    BreakGlassOpen = 34,
+
+    /// <summary>Emergency access is over and was not reviewed: until then there is no other. Subject: its id.</summary>
+    BreakGlassReviewDue = 35,
+
+    /// <summary>The sealed envelopes were opened, or tried in vain too often: there is no fallback. Subject: envelopes.</summary>
+    EnvelopesSpent = 36,
 }

@@ -49,6 +49,9 @@ internal static class AlarmKinds
         AlarmKind.RevocationListUnusable => (AlarmSeverity.Critical, "Have the authority issue a new list and put it where tls.crl says; no restart. Until then its clients are refused."),
         AlarmKind.CredentialAtNewPlace => (AlarmSeverity.Warning, "Ask its owner about the places (keyservice place list NAME); disable the principal when nobody knows one."),
         AlarmKind.AuditArchiveOverdue => (AlarmSeverity.Warning, "Run keyservice audit archive, and find out why the job that does it did not."),
+        AlarmKind.BreakGlassOpen => (AlarmSeverity.Critical, "Ask the person and the one who confirmed what the emergency is; disable the principal when nobody knows of one."),
+        AlarmKind.BreakGlassReviewDue => (AlarmSeverity.Critical, "Review it (keyservice break-glass review ID): read its records (keyservice audit search --principal NAME) and say whether it was justified."),
+        AlarmKind.EnvelopesSpent => (AlarmSeverity.Critical, "Find out who opened them, then make new ones (keyservice break-glass seal) and hand them to two holders."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

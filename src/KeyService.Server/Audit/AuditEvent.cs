@@ -267,4 +267,22 @@ internal enum AuditEvent : ushort
 
     /// <summary>Versions that a bundle was the first to hold, a block of them.</summary>
     BackupVersionsRecorded = 805,
+
+    /// <summary>A person asks for emergency access; a second one is to confirm.</summary>
+    BreakGlassAsked = 1000,
+
+    /// <summary>A second person confirmed it: it is open.</summary>
+    BreakGlassConfirmed = 1001,
+
+    /// <summary>The two envelopes opened it, or were tried in vain.</summary>
+    BreakGlassSealOpened = 1002,
+
+    /// <summary>By its person, before its time.</summary>
+    BreakGlassClosed = 1003,
+
+    /// <summary>By its time.</summary>
+    BreakGlassEnded = 1004,
+    BreakGlassReviewed = 1005,
+    BreakGlassListed = 1006,
+    BreakGlassEnvelopesMade = 1007,
 }

@@ -35,8 +35,10 @@ internal static class AuditEvents
         AuditEvent.ForbiddenPairRefused or AuditEvent.QuotaReserved => AuditEventType.Administer,
         AuditEvent.SecondFactorOffered or AuditEvent.SecondFactorActivated or AuditEvent.SecondFactorReset or AuditEvent.PersonUnlocked
             or AuditEvent.SessionEndedByOfficer or AuditEvent.SessionOpened or AuditEvent.SessionConfirmed or AuditEvent.SessionClosed or AuditEvent.SessionUsed
-            or AuditEvent.SessionEnded or AuditEvent.CredentialAtNewPlace or AuditEvent.PlacePolicySet or AuditEvent.PlaceNoted => AuditEventType.Administer,
-        AuditEvent.OwnSessionRead or AuditEvent.SessionsListed or AuditEvent.SecondFactorsListed or AuditEvent.PlacesListed => AuditEventType.Read,
+            or AuditEvent.SessionEnded or AuditEvent.CredentialAtNewPlace or AuditEvent.PlacePolicySet or AuditEvent.PlaceNoted
+            or AuditEvent.BreakGlassAsked or AuditEvent.BreakGlassConfirmed or AuditEvent.BreakGlassSealOpened or AuditEvent.BreakGlassClosed or AuditEvent.BreakGlassEnded
+            or AuditEvent.BreakGlassReviewed or AuditEvent.BreakGlassEnvelopesMade => AuditEventType.Administer,
+        AuditEvent.OwnSessionRead or AuditEvent.SessionsListed or AuditEvent.SecondFactorsListed or AuditEvent.PlacesListed or AuditEvent.BreakGlassListed => AuditEventType.Read,
         AuditEvent.KeyCreated or AuditEvent.KeyRotated or AuditEvent.KeyWrapsReserved or AuditEvent.KeyVersionsPrepared
             or AuditEvent.KeyPolicyChanged or AuditEvent.KeyVersionStateChanged or AuditEvent.KeyUseMetered => AuditEventType.Administer,
         AuditEvent.KeyRead or AuditEvent.KeysListed or AuditEvent.KeyVersionsListed or AuditEvent.KeyTransitionsListed

@@ -5,6 +5,7 @@ using KeyService.Server.Audit;
 using KeyService.Server.Audit.Retention;
 using KeyService.Server.Certificates;
 using KeyService.Server.Backups;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Destruction;
@@ -34,6 +35,7 @@ internal static class Capabilities
         services.AddAccess();
         services.AddSessions(configuration.People);
         services.AddPlaces();
+        services.AddBreakGlass(configuration.BreakGlass);
         services.AddOidc(configuration.Oidc);
         services.AddAudit(configuration.Audit);
         services.AddAlarms(configuration.Alarms);
@@ -57,6 +59,7 @@ internal static class Capabilities
         endpoints.MapRpc<AccessService>();
         endpoints.MapRpc<SessionsService>();
         endpoints.MapRpc<PlacesService>();
+        endpoints.MapRpc<BreakGlassService>();
         endpoints.MapRpc<AuditService>();
         endpoints.MapRpc<RetentionService>();
         endpoints.MapRpc<StoreService>();

@@ -77,6 +77,9 @@ internal sealed class Call
     /// <summary>The record of this call; the implementation adds key, version, counts and the like as it learns them.</summary>
     public AuditRecordDraft Record { get; }
 
+    /// <summary>Ends the stream with this refusal; null while it is none under way.</summary>
+    internal Action<Refusal>? EndStream { get; set; }
+
     /// <summary>True once a check of permission passed. An answer without one is not sent.</summary>
     public bool Authorized { get; private set; }
 

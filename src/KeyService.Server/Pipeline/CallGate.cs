@@ -4,6 +4,7 @@ using Grpc.Core;
 using KeyService.Server.Access;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Hosting;
 using KeyService.Server.Oidc;
 using KeyService.Server.Places;
@@ -20,7 +21,7 @@ namespace KeyService.Server.Pipeline;
 internal sealed class CallGate(
     CallRecorder recorder, CallAdmission admission, AccessRegister access, ContextDigests contexts, IStore store, RequestLedger requests,
     QuorumGate quorum, TimeProvider time, IHostApplicationLifetime lifetime, CallLog log, PersonGate? people = null,
-    PlaceWatch? places = null, AccessTokens? tokens = null) : IMiddleware
+    PlaceWatch? places = null, AccessTokens? tokens = null, BreakGlassRegister? breakGlass = null) : IMiddleware
 {
     private const int MaxRecordedLength = 128;
 
@@ -85,13 +86,15 @@ internal sealed class CallGate(
                 throw Refusal.AccessDenied();
             var session = people is null ? null : await people.AdmitAsync(
                 principal, peer, rpc, context.Request.Headers[PersonGate.TokenHeader], record, context.RequestAborted);
-            var call = new Call(rpc, method, principal, record, started, access.Decide, contexts, store, requests, quorum)
+            var call = new Call(
+                rpc, method, principal, record, started, breakGlass?.Over(access.Decide, principal, record) ?? access.Decide, contexts, store, requests, quorum)
             {
                 Credentials = peer.Credentials,
                 Session = session,
                 CancellationToken = context.RequestAborted,
             };
             context.Features.Set(call);
+            await using var standing = people?.Watch(call, peer);
             await next(context);
             if (!call.Concluded)
                 await RefuseAsync(context, record, started, TransportRefusal.Of(context.Response));

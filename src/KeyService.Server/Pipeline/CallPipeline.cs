@@ -49,6 +49,7 @@ internal sealed class CallPipeline(
         await using var idle = new IdleWatch(limits, time, call.CancellationToken);
         await using var watch = new AccessWatch(access, call, idle, time);
         call.CancellationToken = idle.Token;
+        call.EndStream = idle.End;
         TResponse response;
         try
         {
@@ -87,6 +88,7 @@ internal sealed class CallPipeline(
         await using var idle = new IdleWatch(limits, time, call.CancellationToken, endsAtShutdown ? lifetime.ApplicationStopping : default);
         await using var watch = new AccessWatch(access, call, idle, time);
         call.CancellationToken = idle.Token;
+        call.EndStream = idle.End;
         try
         {
             await run(idle, new RecordedWriter<TResponse>(responses, call, recorder, idle, new CallCharge(call, quotas)));

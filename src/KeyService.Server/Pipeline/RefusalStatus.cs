@@ -18,7 +18,7 @@ internal static class RefusalStatus
         Reason.AlreadyExists or Reason.RequestIdReused => StatusCode.AlreadyExists,
         Reason.NotFound => StatusCode.NotFound,
         Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded
-            or Reason.SecondFactorLocked or Reason.StepUpRequired
+            or Reason.SecondFactorLocked or Reason.StepUpRequired or Reason.ReviewOutstanding
             or Reason.ApprovalRefused or Reason.RequestRejected or Reason.RosterRefused or Reason.QuorumMissing
             or Reason.RecordsRetained => StatusCode.FailedPrecondition,
         Reason.KeyExhausted or Reason.Overloaded or Reason.QuotaExhausted => StatusCode.ResourceExhausted,

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
@@ -12,7 +13,8 @@ namespace KeyService.Server.Sessions;
 /// Asks of a person's call the session that it needs. The session is read for each call, so that one ended on any server is refused by all from then
 /// on. Services and AI systems pass: their certificate is all that they prove.
 /// </summary>
-internal sealed class PersonGate(IStore store, RowAuthenticator rows, PeopleConfiguration configuration, AlarmOutlet alarms, TimeProvider time)
+internal sealed class PersonGate(
+    IStore store, RowAuthenticator rows, PeopleConfiguration configuration, BreakGlassRegister breakGlass, AlarmOutlet alarms, TimeProvider time)
 {
     /// <summary>Metadata with the session's token: 32 bytes in base64.</summary>
     public const string TokenHeader = "keyservice-session-bin";
@@ -33,11 +35,48 @@ internal sealed class PersonGate(IStore store, RowAuthenticator rows, PeopleConf
             ? default
             : new ValueTask<PersonSession?>(AdmitPersonAsync(principal, peer, rpc, token, record, cancellationToken));
 
+    /// <summary>Watches over a person's stream, which ends with what let it in; null for everything else.</summary>
+    public StreamWatch? Watch(Call call, Peer peer)
+    {
+        if (call.Principal.Type != PrincipalType.Person || call.Rpc.Opened == default)
+        {
+            return null;
+        }
+
+        var standsForSession = call.Session is null && breakGlass.StandsForSession(call.Principal.Name, PersonSession.BindingOf(peer.Credentials));
+        return new StreamWatch(call, StandsAsync, time);
+
+        async Task<Refusal?> StandsAsync(CancellationToken cancellationToken)
+        {
+            if (standsForSession && !breakGlass.StandsForSession(call.Principal.Name, PersonSession.BindingOf(peer.Credentials)))
+            {
+                return SessionRefusals.Required();
+            }
+
+            if (call.Record.Authentication.EndsWith(BreakGlassRegister.InRecord, StringComparison.Ordinal) && !breakGlass.IsOpenFor(call.Principal.Name))
+            {
+                return Refusal.AccessDenied();
+            }
+
+            return call.Session is not { } session
+                || await store.ReadAsync(connection => _sessions.FindAsync(connection, null, session.TokenHash, cancellationToken), cancellationToken) is { } now
+                    && now.OverAt(time.GetUtcNow()) is null
+                ? null
+                : SessionRefusals.Required();
+        }
+    }
+
     private async Task<PersonSession?> AdmitPersonAsync(
         Principal principal, Peer peer, RpcAttribute rpc, string? token, AuditRecordDraft record, CancellationToken cancellationToken)
     {
         if (string.IsNullOrEmpty(token))
         {
+            if (breakGlass.StandsForSession(principal.Name, PersonSession.BindingOf(peer.Credentials)))
+            {
+                record.Authentication = peer.Authentication + BreakGlassRegister.SealedInRecord;
+                return rpc.StepUp ? throw SessionRefusals.StepUp() : null;
+            }
+
             if (configuration.SecondFactorRequired || await HasFactorAsync(principal.Name, cancellationToken))
             {
                 record.Detail = "without a session";

@@ -32,15 +32,20 @@ internal sealed class SessionTable(RowAuthenticator rows)
         return raw is null ? null : await VerifiedAsync(raw, cancellationToken);
     }
 
-    /// <summary>Sessions that nobody ended, the oldest first; some of them may be over by their age.</summary>
+    /// <summary>
+    /// Sessions that nobody ended, the oldest first; some of them may be idle for too long. What is older than a session may be is over, and is not read:
+    /// most end by nobody coming back.
+    /// </summary>
     /// <param name="principal">Empty for everybody's.</param>
+    /// <param name="now">The time.</param>
     /// <exception cref="StoreTamperedException">A row was changed.</exception>
     public async Task<IReadOnlyList<PersonSession>> ListOpenAsync(
-        DbConnection connection, DbTransaction? transaction, string principal, CancellationToken cancellationToken)
+        DbConnection connection, DbTransaction? transaction, string principal, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var all = new List<PersonSession>();
         foreach (var raw in await connection.QueryAsync<Raw>(
-            $"{Columns} WHERE ended_at IS NULL AND (@principal = '' OR principal = @principal) ORDER BY opened_at, token_hash", new { principal }, transaction))
+            $"{Columns} WHERE ended_at IS NULL AND opened_at > @since AND (@principal = '' OR principal = @principal) ORDER BY opened_at, token_hash",
+            new { principal, since = UnixTime.Nanoseconds(now - SessionLimits.Longest) }, transaction))
         {
             all.Add(await VerifiedAsync(raw, cancellationToken));
         }
@@ -74,7 +79,7 @@ internal sealed class SessionTable(RowAuthenticator rows)
     /// <summary>Ends every open session of a person; gives their number.</summary>
     public async Task<int> EndAllAsync(IStoreTransaction transaction, string principal, SessionEnd end, string? by)
     {
-        var open = await ListOpenAsync(transaction.Connection, transaction.Transaction, principal, CancellationToken.None);
+        var open = await ListOpenAsync(transaction.Connection, transaction.Transaction, principal, transaction.Time, CancellationToken.None);
         foreach (var session in open)
         {
             await WriteAsync(transaction, session.Over(end, transaction.Time, by));

@@ -98,7 +98,7 @@ internal sealed class SessionsService(IStore store, RowAuthenticator rows, Secon
         var call = Authorized(context);
         var now = time.GetUtcNow();
         var open = await store.ReadAsync(
-            connection => _table.ListOpenAsync(connection, null, request.Principal, call.CancellationToken), call.CancellationToken);
+            connection => _table.ListOpenAsync(connection, null, request.Principal, now, call.CancellationToken), call.CancellationToken);
         var response = new ListSessionsResponse();
         response.Sessions.AddRange(open.Where(Stands).Take(MostListed).Select(SessionMessages.ToMessage));
         call.Record.ItemCount = response.Sessions.Count;
@@ -116,7 +116,7 @@ internal sealed class SessionsService(IStore store, RowAuthenticator rows, Secon
         call.Record.Detail = $"session {id}";
         return call.MutateAsync(request.RequestId, request, async transaction =>
         {
-            var open = await _table.ListOpenAsync(transaction.Connection, transaction.Transaction, principal: "", CancellationToken.None);
+            var open = await _table.ListOpenAsync(transaction.Connection, transaction.Transaction, principal: "", transaction.Time, CancellationToken.None);
             var before = open.SingleOrDefault(each => each.Id == id) ?? throw Refusal.NotFound($"An open session {id}");
             call.Record.Detail = $"session {id} of {before.Principal}";
             await _table.WriteAsync(transaction, before.Over(SessionEnd.Ended, transaction.Time, call.Principal.Name));

@@ -4,6 +4,7 @@ using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Retention;
 using KeyService.Server.Backups;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
@@ -23,6 +24,8 @@ internal static class DecidingTables
         .. SecondFactorTable.Deciding,
         .. SessionTable.Deciding,
         .. PlaceTables.Deciding,
+        .. BreakGlassTable.Deciding,
+        .. EnvelopeTable.Deciding,
         .. KeyTables.Deciding,
         .. KeyMaterialTables.Deciding,
         .. KeyTransitionTable.Deciding,

@@ -16,7 +16,7 @@ public sealed class RoleTests
             "key-administrator: create-key, read-key, rotate-key, read-system, change-key-state, set-key-policy, destroy-key, read-alarms, read-holdings, "
                 + "report-holding, administer-holdings",
             "security-officer: read-key, read-audit, read-system, change-key-state, read-alarms, acknowledge-alarm, read-backup, export-backup, "
-                + "read-holdings, accept-store, export-audit, rotate-audit-key, administer-people, read-approvals, decide-approvals, install-roster, delete-audit",
+                + "read-holdings, accept-store, export-audit, rotate-audit-key, administer-people, review-break-glass, read-approvals, decide-approvals, install-roster, delete-audit",
         ],
         Role.All.Select(role => $"{role.Name}: {string.Join(", ", role.Permissions.Select(Permissions.NameOf))}"));
 

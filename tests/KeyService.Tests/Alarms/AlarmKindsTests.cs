@@ -26,6 +26,9 @@ public sealed class AlarmKindsTests
         32 revocation-list-unusable Critical
         33 credential-at-new-place Warning
         40 audit-archive-overdue Warning
+        34 break-glass-open Critical
+        35 break-glass-review-due Critical
+        36 envelopes-spent Critical
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

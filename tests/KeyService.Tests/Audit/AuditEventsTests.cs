@@ -146,6 +146,14 @@ public sealed class AuditEventsTests
             924 destruction-awaits-approval Delete
             925 destruction-blocked Delete
             926 destroying-version-used Administer
+            1000 break-glass-asked Administer
+            1001 break-glass-confirmed Administer
+            1002 break-glass-seal-opened Administer
+            1003 break-glass-closed Administer
+            1004 break-glass-ended Administer
+            1005 break-glass-reviewed Administer
+            1006 break-glass-listed Read
+            1007 break-glass-envelopes-made Administer
             """,
             string.Join('\n', Enum.GetValues<AuditEvent>().Select(each => $"{(ushort)each} {AuditEvents.NameOf(each)} {AuditEvents.TypeOf(each)}")));
     }

@@ -1,4 +1,5 @@
 using System.Net;
+using KeyService.Server.Access;
 using KeyService.Server.Hosting;
 using KeyService.Server.Storage.Postgres;
 
@@ -37,6 +38,23 @@ public sealed class ConfigurationTests
             configuration.Alarms);
     }
 
+    [Fact]
+    public void Emergency_access_revocation_lists_and_second_factors_are_read()
+    {
+        var configuration = ConfigurationFile.Parse("/srv/ks/server.json", Good
+            .Replace("\"/etc/ca.crt\"", "\"/etc/ca.crt\", \"crl\": [\"pki/a.crl\", \"/etc/b.crl\"], \"expiredCrl\": \"accept\"", StringComparison.Ordinal)
+            .Replace(
+                "\"development\",", "\"development\", \"people\": { \"secondFactor\": \"required\" }, \"breakGlass\": { \"permissions\": [\"read-key\", \"decrypt\"], \"keys\": \"ehr/*\", \"minutes\": 15 },",
+                StringComparison.Ordinal));
+        Assert.Equal(["/srv/ks/pki/a.crl", "/etc/b.crl"], configuration.Tls!.CrlPaths);
+        Assert.False(configuration.Tls.RefusesExpiredCrl);
+        Assert.True(configuration.People.SecondFactorRequired);
+        Assert.Equal([Permission.Decrypt, Permission.ReadKey], configuration.BreakGlass.Permissions);
+        Assert.Equal(("ehr/*", 15), (configuration.BreakGlass.Keys.Text, configuration.BreakGlass.Length.TotalMinutes));
+        var usual = ConfigurationFile.Parse("/srv/ks/server.json", Good);
+        Assert.Equal((true, false, 60, "*"), (usual.Tls!.RefusesExpiredCrl, usual.People.SecondFactorRequired, usual.BreakGlass.Length.TotalMinutes, usual.BreakGlass.Keys.Text));
+    }
+
     [Theory]
     [InlineData("\"listen\"", "\"lissten\"", "\"lissten\" is not a key of this configuration: did you mean \"listen\"?")]
     [InlineData("\"pinFile\"", "\"pinfile\"", "\"hsm.pinfile\" is not a key of this configuration: did you mean \"hsm.pinFile\"?")]
@@ -70,6 +88,13 @@ public sealed class ConfigurationTests
     [InlineData("https://alarms", "https://user:pass@alarms", "without a user name")]
     [InlineData("https://alarms.example.org", "alarms.example.org", "\"alarms.webhook.url\" must be a URL")]
     [InlineData("\"secretFile\": \"secret\",", "", "\"alarms.webhook.secretFile\" is missing")]
+    [InlineData("\"development\",", "\"development\", \"breakGlass\": { \"permissions\": [\"decrypt\", \"export-backup\"] },", "\"breakGlass.permissions\" must be of generate-data-key")]
+    [InlineData("\"development\",", "\"development\", \"breakGlass\": { \"permissions\": \"decrypt\" },", "\"breakGlass.permissions\" must be a list of texts")]
+    [InlineData("\"development\",", "\"development\", \"breakGlass\": { \"keys\": \"ehr*\" },", "\"breakGlass.keys\" must be a key's name")]
+    [InlineData("\"development\",", "\"development\", \"breakGlass\": { \"minutes\": 61 },", "\"breakGlass.minutes\" must be a whole number from 1 to 60")]
+    [InlineData("\"development\",", "\"development\", \"people\": { \"secondFactor\": \"yes\" },", "\"people.secondFactor\" must be one of \"required\", \"optional\"")]
+    [InlineData("\"/etc/ca.crt\"", "\"/etc/ca.crt\", \"crl\": [1]", "\"tls.crl\" must be a path or a list of paths")]
+    [InlineData("\"/etc/ca.crt\"", "\"/etc/ca.crt\", \"expiredCrl\": \"ignore\"", "\"tls.expiredCrl\" must be one of \"refuse\", \"accept\"")]
     [InlineData("\"tokenLabel\": \"one\"", "\"tokenLabel\": \"\"", "\"hsm.tokenLabel\" must be a text that is not empty")]
     public void What_is_wrong_is_named(string good, string bad, string finding)
     {

@@ -11,6 +11,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Search;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Hosting;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Sessions;
@@ -52,6 +53,8 @@ internal sealed class SessionHost : IAsyncDisposable
     public AlarmBook Alarms { get; private set; } = null!;
 
     public AccessRegister Access { get; private set; } = null!;
+
+    public BreakGlassKeeper BreakGlass { get; private set; } = null!;
 
     /// <param name="required">As <c>people.secondFactor</c>.</param>
     /// <param name="certificates">PRINCIPAL:KEY, a person's; without a key that of the principal's name.</param>
@@ -170,7 +173,7 @@ internal sealed class SessionHost : IAsyncDisposable
                     });
                     await table.InsertAsync(transaction, new Grant
                     {
-                        Id = AccessAdministration.NewId(), Principal = name, Permissions = [Permission.AdministerAccess, Permission.AdministerPeople],
+                        Id = AccessAdministration.NewId(), Principal = name, Permissions = [Permission.AdministerAccess, Permission.AdministerPeople, Permission.OpenBreakGlass, Permission.ReviewBreakGlass],
                         KeyPattern = KeyPattern.All, ContextConstraint = EncryptionContext.Empty, ExpireTime = null, CreateTime = transaction.Time, Revoked = false,
                         Revision = 1,
                     });
@@ -198,6 +201,8 @@ internal sealed class SessionHost : IAsyncDisposable
         services.AddSingleton<AuditSearch>();
         services.AddAccess();
         services.AddSessions(new PeopleConfiguration(required));
+        services.AddBreakGlass(new BreakGlassConfiguration { Permissions = [Permission.ReadAlarms] });
+        services.AddSingleton(Alarms);
         services.AddPipeline();
         services.AddLogging();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -228,6 +233,9 @@ internal sealed class SessionHost : IAsyncDisposable
         _application.UsePipeline();
         _application.MapRpc<SessionsService>();
         _application.MapRpc<AccessService>();
+        _application.MapRpc<AlarmsService>();
+        _application.MapRpc<BreakGlassService>();
+        BreakGlass = _application.Services.GetRequiredService<BreakGlassKeeper>();
         await _application.StartAsync();
     }
 }

@@ -416,5 +416,42 @@ public sealed class SessionTests
         }
     }
 
+    [Fact]
+    public async Task A_stream_ends_with_its_session()
+    {
+        await using var host = await StartAsync(true, "ada", "ben");
+        var seed = await host.EnrolAsync("ada");
+        var (ended, idle) = (await host.LoginAsync("ada", seed), await host.LoginAsync("ada", seed));
+        var officer = host.As("ben", await host.LoginAsync("ben", await host.EnrolAsync("ben")));
+        await new AccessClient(officer).CreateGrantAsync(new() { RequestId = NewId(), Principal = "ada", KeyPattern = "*", Permissions = { "read-alarms" } });
+        using var first = await OpenedAsync(host.As("ada", ended));
+        using var second = await OpenedAsync(host.As("ada", idle));
+        await new SessionsClient(officer).EndSessionAsync(new() { RequestId = NewId(), Id = ended.Session.Id });
+        await EndedAsync(first, Reason.SessionRequired);
+        await new AccessClient(host.As("ada", idle)).WhoAmIAsync(new());
+        host.Time.Advance(SessionLimits.Idle);
+        await EndedAsync(second, Reason.SessionRequired);
+        Assert.Contains(await host.RecordsAsync(), line => line.StartsWith("alarm-watch-closed Refused ada mtls+totp-fresh SESSION_REQUIRED", StringComparison.Ordinal));
+    }
+
+    internal static async Task<AsyncServerStreamingCall<WatchAlarmsResponse>> OpenedAsync(CallInvoker caller)
+    {
+        var watch = new KeyService.Protocol.V1.Alarms.AlarmsClient(caller).WatchAlarms(new());
+        await watch.ResponseHeadersAsync;
+        return watch;
+    }
+
+    internal static async Task EndedAsync(AsyncServerStreamingCall<WatchAlarmsResponse> watch, Reason reason)
+    {
+        var refused = await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            while (await watch.ResponseStream.MoveNext(CancellationToken.None))
+            {
+                // What came before.
+            }
+        });
+        Assert.Equal(KeyService.Server.Pipeline.RefusalStatus.NameOf(reason), refused.GetRpcStatus()?.GetDetail<Google.Rpc.ErrorInfo>()?.Reason);
+    }
+
     private static string NewId() => Guid.NewGuid().ToString();
 }

@@ -17,6 +17,10 @@ public sealed class StepUpTests
         AccessService.RevokeGrant
         ApprovalsService.InstallRoster
         BackupsService.ExportBundle
+        BreakGlassService.AskBreakGlass
+        BreakGlassService.ConfirmBreakGlass
+        BreakGlassService.ReviewBreakGlass
+        BreakGlassService.SealBreakGlass
         DestructionsService.CompleteDestruction
         DestructionsService.ScheduleDestruction
         EvidenceService.ExportEvidence
@@ -30,6 +34,7 @@ public sealed class StepUpTests
     [Fact]
     public void These_RPCs_lead_to_a_session_and_need_none() => Assert.Equal(
         """
+        BreakGlassService.OpenSealedBreakGlass
         SessionsService.ActivateSecondFactor
         SessionsService.OfferSecondFactor
         SessionsService.OpenSession

@@ -33,6 +33,7 @@ public sealed class MigrationTests : IDisposable
                 "13 retention 91226727abbc0f2a27795535ce1f9fc802f91a4045d2df31324b4c698b485e0c",
                 "14 quotas a7af09867ef806ca75f495c6ef09c8122f61c3e139e35e8f9076db09e9954d81",
                 "15 cosignatures 5fc40ac141ab7661c4367d6af5eecb3f4ffe30555c6af4f8ea93dc59f07bc87c",
+                "16 break-glass da55424588130b87f96187b18c78371de009e4129f0369361d8e999fe9555542",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -52,6 +53,7 @@ public sealed class MigrationTests : IDisposable
                 "13 retention 4e684eb8c09015f06828ce6c483867241be8b56b821fc88ccaef8692935384ae",
                 "14 quotas f0dcbba293cd3325ff6e516ee7cf3922f55d7b0900671d0102d34c2a6dc37e4b",
                 "15 cosignatures 2ad5dc5bc3f1fe6fa194f79e9309044e03028dadea34537b96bdfd5a98fe45f2",
+                "16 break-glass c5dc4d56225418e33f2094cee5df191e0b4fb18daf256d89996b986e354904f7",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));

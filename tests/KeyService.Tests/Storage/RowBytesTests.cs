@@ -3,6 +3,7 @@ using System.Text;
 using KeyService.Crypto;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Places;
 using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
@@ -65,6 +66,23 @@ public sealed class RowBytesTests : IDisposable
                 await new PlaceTables(rows).WriteAsync(transaction, policy with { Most = 0, Revision = 2 });
                 await new PlaceTables(rows).WriteAsync(transaction, new SeenPlace("ada", "192.0.2.0/24", At(0), At(1), 1));
                 await new PlaceTables(rows).WriteAsync(transaction, new SeenPlace("ada", "192.0.2.0/24", At(0), At(2), 2));
+                var use = new BreakGlassUse
+                {
+                    Id = 0xfedcba9876543210, Principal = "ada", Reason = "fire", Sealed = true, Binding = "key:00", State = BreakGlassState.Asked, AskTime = At(0),
+                    ConfirmedBy = null, OpenTime = null, EndTime = null, ReviewedBy = null, ReviewTime = null, Verdict = null, Note = null, Revision = 1,
+                };
+                await new BreakGlassTable(rows).WriteAsync(transaction, use);
+                await new BreakGlassTable(rows).WriteAsync(transaction, use with
+                {
+                    State = BreakGlassState.Reviewed, ConfirmedBy = "ben", OpenTime = At(1), EndTime = At(2), ReviewedBy = "cyd", ReviewTime = At(3),
+                    Verdict = BreakGlassVerdict.NotJustified, Note = "no fire", Revision = 2,
+                });
+                var envelopes = new SealedEnvelopes
+                {
+                    Id = 7, MadeBy = "cyd", MakeTime = At(0), First = new byte[48], Second = [.. Enumerable.Repeat((byte)1, 48)], WrongAttempts = 0, EndTime = null, Revision = 1,
+                };
+                await new EnvelopeTable(rows).WriteAsync(transaction, envelopes);
+                await new EnvelopeTable(rows).WriteAsync(transaction, envelopes with { WrongAttempts = 3, EndTime = At(1), Revision = 2 });
                 await new RequestLedger(rows).RememberAsync(transaction, "alice", "id-1", "/Rotate", new byte[32], [1, 2]);
             },
             CancellationToken.None);
@@ -74,7 +92,7 @@ public sealed class RowBytesTests : IDisposable
         byte[] constraint = [0, 1, 0, 6, .. "tenant"u8, 0, 5, .. "north"u8];
         foreach (var row in new[]
         {
-            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 5L),
+            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 6L),
             Row("register_state", "principals", 0L, 0L),
             Row("register_state", "alarms", 0L, 0L),
             Row("register_state", "keys", 0L, 0L),
@@ -97,6 +115,10 @@ public sealed class RowBytesTests : IDisposable
             Row("place_policies", "ada", 0L, 3600L, 24L, 56L, 2L),
             Row("places_seen", "ada", "192.0.2.0/24", Now, Now + 100, 1L),
             Row("places_seen", "ada", "192.0.2.0/24", Now, Now + 200, 2L),
+            Row("break_glass_uses", unchecked((long)0xfedcba9876543210), "ada", "fire", 1L, "key:00", 1L, Now, null, null, null, null, null, null, null, 1L),
+            Row("break_glass_uses", unchecked((long)0xfedcba9876543210), "ada", "fire", 1L, "key:00", 4L, Now, "ben", Now + 100, Now + 200, "cyd", Now + 300, 2L, "no fire", 2L),
+            Row("break_glass_envelopes", 7L, "cyd", Now, new byte[48], Enumerable.Repeat((byte)1, 48).ToArray(), 0L, null, 1L),
+            Row("break_glass_envelopes", 7L, "cyd", Now, new byte[48], Enumerable.Repeat((byte)1, 48).ToArray(), 3L, Now + 100, 2L),
             Row("page-token", "ListGrants", "alice", "0a"),
         })
         {

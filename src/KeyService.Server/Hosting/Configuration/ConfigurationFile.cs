@@ -100,6 +100,7 @@ internal static class ConfigurationFile
             Telemetry = ReadTelemetry(root.Section("telemetry")),
             Limits = ReadLimits(root.Section("limits")),
             People = ReadPeople(root.Section("people"), profile),
+            BreakGlass = ReadBreakGlass(root.Section("breakGlass")),
             Rotation = ReadRotation(root.Section("rotation")),
             Audit = AuditSection.Read(root.Section("audit")),
             Alarms = ReadAlarms(root.Section("alarms")),
@@ -199,6 +200,30 @@ internal static class ConfigurationFile
             section.Choice("secondFactor", profile == ServerProfile.Production, ("required", true), ("optional", false)));
         section.Finish();
         return people;
+    }
+
+    private static BreakGlassConfiguration ReadBreakGlass(ConfigurationSection section)
+    {
+        var defaults = new BreakGlassConfiguration();
+        var permissions = new SortedSet<Permission>();
+        foreach (var name in section.Texts("permissions"))
+        {
+            if (Permissions.TryParse(name, out var permission) && BreakGlassConfiguration.MayGive(permission))
+                permissions.Add(permission);
+            else
+                section.Find("permissions", $"must be of {string.Join(", ", Enum.GetValues<Permission>().Where(BreakGlassConfiguration.MayGive).Select(Permissions.NameOf))}");
+        }
+        var keys = defaults.Keys;
+        if (section.Text("keys") is { } text && !KeyPattern.TryParse(text, out keys))
+            section.Find("keys", "must be a key's name, a name followed by /*, or *");
+        var breakGlass = new BreakGlassConfiguration
+        {
+            Permissions = permissions.Count > 0 ? [.. permissions] : defaults.Permissions,
+            Keys = keys,
+            Length = TimeSpan.FromMinutes(section.Whole("minutes", 1, 60, 60)),
+        };
+        section.Finish();
+        return breakGlass;
     }
 
     private static RotationConfiguration ReadRotation(ConfigurationSection section)

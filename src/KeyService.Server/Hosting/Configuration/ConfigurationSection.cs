@@ -115,6 +115,18 @@ internal sealed class ConfigurationSection
         return null;
     }
 
+    /// <summary>A list of texts; empty when it is absent.</summary>
+    public IReadOnlyList<string> Texts(string key)
+    {
+        if (Take(key) is not { } value)
+            return [];
+        if (value.ValueKind == JsonValueKind.Array
+            && value.EnumerateArray().Select(item => item.ValueKind == JsonValueKind.String ? TextOrNull(item.GetString) : null).ToList() is var texts && !texts.Contains(null))
+            return texts!;
+        Find(key, "must be a list of texts");
+        return [];
+    }
+
     public int Whole(string key, int least, int most, int otherwise)
     {
         if (Take(key) is not { } value)

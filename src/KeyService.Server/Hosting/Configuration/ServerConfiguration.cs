@@ -46,6 +46,8 @@ internal sealed record ServerConfiguration
 
     public required PeopleConfiguration People { get; init; }
 
+    public required BreakGlassConfiguration BreakGlass { get; init; }
+
     public required RotationConfiguration Rotation { get; init; }
 
     public required AuditConfiguration Audit { get; init; }
