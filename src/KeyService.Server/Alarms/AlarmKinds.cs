@@ -48,6 +48,10 @@ internal static class AlarmKinds
         AlarmKind.RevocationListUnusable => (AlarmSeverity.Critical, "Have the authority issue a new list and put it where tls.crl says; no restart. Until then its clients are refused."),
         AlarmKind.CredentialAtNewPlace => (AlarmSeverity.Warning, "Ask its owner about the places (keyservice place list NAME); disable the principal when nobody knows one."),
         AlarmKind.AuditArchiveOverdue => (AlarmSeverity.Warning, "Run keyservice audit archive, and find out why the job that does it did not."),
+        AlarmKind.Finding => (AlarmSeverity.Warning, "Look into it (keyservice review show ID) and say what it was (keyservice review close ID); the alarm ends with that."),
+        AlarmKind.ReviewOverdue => (AlarmSeverity.Warning, "Look into the findings that wait (keyservice review list) and close them."),
+        AlarmKind.SignOffOverdue => (AlarmSeverity.Warning, "Close the findings of the month, then sign it off (keyservice review sign-off MONTH)."),
+        AlarmKind.SinkBehind => (AlarmSeverity.Warning, "Look at the receiver (keyservice audit sinks says what it answers); nothing is lost, and delivery goes on by itself."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

@@ -28,6 +28,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         ["second_factors"],
         ["place_policies"],
         ["officer_rosters"],
+        ["findings", "sign_offs"],
     ];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>

@@ -3,8 +3,10 @@ using KeyService.Server.Alarms;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Retention;
+using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Backups;
 using KeyService.Server.Destruction;
+using KeyService.Server.Detection;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Places;
@@ -34,6 +36,10 @@ internal static class DecidingTables
         .. RosterTable.Deciding,
         .. SignedLog.Deciding,
         .. AuditArchive.Deciding,
+        .. SinkRow.Deciding,
+        .. FindingTable.Deciding,
+        .. DetectionRow.Deciding,
+        .. SignOffTable.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];

@@ -25,6 +25,10 @@ public sealed class AlarmKindsTests
         32 revocation-list-unusable Critical
         33 credential-at-new-place Warning
         40 audit-archive-overdue Warning
+        50 sink-behind Warning
+        51 finding Warning
+        52 review-overdue Warning
+        53 sign-off-overdue Warning
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

@@ -21,6 +21,7 @@ public sealed class StepUpTests
         EvidenceService.ExportEvidence
         PlacesService.SetPlacePolicy
         RetentionService.DeleteRecords
+        ReviewsService.SignOffMonth
         SessionsService.ResetSecondFactor
         SessionsService.UnlockPerson
         """,

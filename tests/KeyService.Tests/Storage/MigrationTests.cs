@@ -31,6 +31,8 @@ public sealed class MigrationTests : IDisposable
                 "11 places f4ae5b8c6541be89696dd117813bc48e3f57775350ce9291d321e6c64bda4521",
                 "12 approvals c8951c4739748c763037622bceb7de832a72440fd62b5be672bf51a875b6fb2a",
                 "13 retention 91226727abbc0f2a27795535ce1f9fc802f91a4045d2df31324b4c698b485e0c",
+                "14 audit-sinks 9ddfc6777a47185908e605747a965f3c6f1041562d892f0921c50abf63b7190c",
+                "15 detection 7d05632a5c1a89d9c171911a7beb71169293dfda0dea10783482e200988ccff1",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -48,6 +50,8 @@ public sealed class MigrationTests : IDisposable
                 "11 places b4b5aa5322875cafc4438a0971ecaf49edb82355fb5d964a7fd81e77b42e1353",
                 "12 approvals a7b4ab0d13b0f003d92f1462e5fe18172bc281dfb475f786ae09637727fc3699",
                 "13 retention 4e684eb8c09015f06828ce6c483867241be8b56b821fc88ccaef8692935384ae",
+                "14 audit-sinks 3d999a38f1bfca10075321d49639cefe3daef3c419083e2674e3bef43e386fdb",
+                "15 detection 1aad97b7bacac18f01e3df55a3e6dd5f64bb8203d5bb13248ce81eed14cdf519",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));
