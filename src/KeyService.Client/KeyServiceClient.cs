@@ -29,6 +29,7 @@ public sealed class KeyServiceClient : IDisposable
         Retention = new RetentionCalls(invoker, runner);
         Evidence = new EvidenceCalls(invoker, runner);
         Alarms = new AlarmCalls(invoker, runner);
+        Reviews = new ReviewCalls(invoker, runner);
         Backups = new BackupCalls(invoker, runner);
         Service = new ServiceCalls(invoker, runner);
         Store = new StoreCalls(invoker, runner);
@@ -77,6 +78,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>What somebody has to look at.</summary>
     public AlarmCalls Alarms { get; }
+
+    /// <summary>What was found in the audit log, and what people made of it.</summary>
+    public ReviewCalls Reviews { get; }
 
     /// <summary>Where wrapped keys and tokens live, and campaigns over them.</summary>
     public HoldingCalls Holdings { get; }

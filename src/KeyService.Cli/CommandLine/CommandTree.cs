@@ -17,6 +17,7 @@ using KeyService.Cli.Evidence;
 using KeyService.Cli.Fields;
 using KeyService.Cli.Keys;
 using KeyService.Cli.Places;
+using KeyService.Cli.Reviews;
 using KeyService.Cli.Rotation;
 using KeyService.Cli.Service;
 using KeyService.Cli.Sessions;
@@ -83,6 +84,7 @@ internal static class CommandTree
         ("audit", AuditCommands.Create),
         ("evidence", EvidenceCommands.Create),
         ("alarms", AlarmCommands.Create),
+        ("review", ReviewCommands.Create),
         ("certificate", CertificateCommands.Create),
         ("status", StatusCommand.Create),
         ("store", StoreCommands.Create),

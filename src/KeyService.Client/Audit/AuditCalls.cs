@@ -8,15 +8,17 @@ namespace KeyService.Client;
 /// <summary>The calls of <c>keyservice.v1.Audit</c>.</summary>
 public sealed class AuditCalls
 {
-    private readonly Audit.AuditClient audit;
     // The service reads the log's hashes up to the record.
     private static readonly TimeSpan ProofTimeout = TimeSpan.FromMinutes(5);
 
+    private readonly Audit.AuditClient audit;
+    private readonly AuditSinks.AuditSinksClient sinks;
     private readonly CallRunner runner;
 
     internal AuditCalls(CallInvoker invoker, CallRunner runner)
     {
         audit = new Audit.AuditClient(invoker);
+        sinks = new AuditSinks.AuditSinksClient(invoker);
         this.runner = runner;
     }
 
@@ -28,6 +30,10 @@ public sealed class AuditCalls
             runner,
             (token, o) => audit.SearchAsync(new SearchRequest(question) { PageSize = Pages.Size, PageToken = token }, o),
             page => page.Records, page => page.NextPageToken, cancellation);
+
+    /// <summary>Where the log is delivered to besides the store, and how each of these sinks stands.</summary>
+    public async Task<IReadOnlyList<AuditSink>> SinksAsync(CancellationToken cancellation = default) =>
+        (await runner.UnaryAsync(o => sinks.ListSinksAsync(new ListSinksRequest(), o), cancellation).ConfigureAwait(false)).Sinks;
 
     /// <summary>
     /// Records in order from <paramref name="start"/> (negative counts from the end); with <paramref name="follow"/> until cancelled.

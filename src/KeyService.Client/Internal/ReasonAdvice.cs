@@ -43,6 +43,9 @@ internal static class ReasonAdvice
         "SECOND_FACTOR_LOCKED" => "Ask another officer to unlock you (keyservice person unlock NAME).",
         "STEP_UP_REQUIRED" => "Give a fresh code (keyservice session confirm) and call again within 5 minutes.",
         "REVIEW_OUTSTANDING" => "Have an officer who had no part in it review the last one (keyservice break-glass list, keyservice break-glass review ID).",
+        "OWN_FINDING" => "Have somebody else review it; nobody reviews what is about himself.",
+        "FINDING_CLOSED" => "Look at what was said of it (keyservice review show ID); it stays as it is.",
+        "REVIEW_INCOMPLETE" => "Close the findings of the month first (keyservice review list), and sign a month off when it is over.",
         "SHUTTING_DOWN" => "Call again when the service is back.",
         _ => "See docs/cli.md for this reason.",
     };

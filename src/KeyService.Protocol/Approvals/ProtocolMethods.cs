@@ -11,6 +11,7 @@ public static class ProtocolMethods
             AccessReflection.Descriptor, AlarmsReflection.Descriptor, ApprovalsReflection.Descriptor, AuditReflection.Descriptor, BackupsReflection.Descriptor,
             CipherReflection.Descriptor, DataKeysReflection.Descriptor, DestructionReflection.Descriptor, EvidenceReflection.Descriptor, HoldingsReflection.Descriptor,
             KeysReflection.Descriptor, PlacesReflection.Descriptor, RetentionReflection.Descriptor,
+            ReviewsReflection.Descriptor, SinksReflection.Descriptor,
             RotationReflection.Descriptor, SessionsReflection.Descriptor, StoreReflection.Descriptor, SystemReflection.Descriptor,
         }
         .SelectMany(file => file.Services).SelectMany(service => service.Methods)

@@ -18,6 +18,7 @@ internal static class NewInstallation
         Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.ReportHolding,
         Permission.AdministerHoldings, Permission.AcceptStore, Permission.AdministerPeople, Permission.OpenBreakGlass, Permission.ReviewBreakGlass, Permission.ReadApprovals,
         Permission.DecideApprovals, Permission.InstallRoster, Permission.ReadAccess, Permission.ExportAudit,
+        Permission.ReadFindings, Permission.ReviewFindings, Permission.SignOffReview,
         Permission.ArchiveAudit, Permission.DeleteAudit, Permission.ExportEvidence,
         Permission.RotateAuditKey,
     ];

@@ -67,6 +67,15 @@ internal enum Permission
     /// <summary>Takes the audit log out whole.</summary>
     ExportAudit = 24,
 
+    /// <summary>Reads what was found in the audit log, and what people made of it.</summary>
+    ReadFindings = 44,
+
+    /// <summary>Assigns findings and says what they turned out to be.</summary>
+    ReviewFindings = 45,
+
+    /// <summary>Signs months of findings off, as a person.</summary>
+    SignOffReview = 46,
+
     /// <summary>Registers the file in which a month of the audit log is kept.</summary>
     ArchiveAudit = 49,
 

@@ -31,13 +31,14 @@ internal sealed record Role(string Name, IReadOnlyList<Permission> Permissions)
         Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ChangeKeyState, Permission.ReadAlarms, Permission.AcknowledgeAlarm,
         Permission.ReadBackup, Permission.ExportBackup, Permission.ReadHoldings, Permission.AcceptStore,
         Permission.ExportAudit, Permission.RotateAuditKey, Permission.AdministerPeople, Permission.ReviewBreakGlass,
-        Permission.ReadApprovals, Permission.DecideApprovals, Permission.InstallRoster, Permission.DeleteAudit,
+        Permission.ReadApprovals, Permission.DecideApprovals, Permission.InstallRoster,
+        Permission.ReadFindings, Permission.ReviewFindings, Permission.SignOffReview, Permission.DeleteAudit,
     ]);
 
     public static readonly Role Auditor = new("auditor",
     [
         Permission.ReadKey, Permission.ReadAudit, Permission.ReadSystem, Permission.ReadAlarms, Permission.ReadBackup, Permission.ReadHoldings, Permission.ExportAudit,
-        Permission.ReadApprovals, Permission.ReadAccess, Permission.ExportEvidence,
+        Permission.ReadApprovals, Permission.ReadAccess, Permission.ReadFindings, Permission.ExportEvidence,
     ]);
 
     public static readonly Role AccessManager = new("access-manager", [Permission.AdministerAccess, Permission.ReadAccess]);

@@ -64,4 +64,16 @@ internal enum AlarmKind
 
     /// <summary>The sealed envelopes were opened, or tried in vain too often: there is no fallback. Subject: envelopes.</summary>
     EnvelopesSpent = 36,
+
+    /// <summary>A sink of the audit log lacks records for longer than it may. Subject: the sink.</summary>
+    SinkBehind = 50,
+
+    /// <summary>Something was found in the audit log that nobody has reviewed. Subject: rule and whom it is about.</summary>
+    Finding = 51,
+
+    /// <summary>Findings wait longer for their review than they may. Subject: "findings".</summary>
+    ReviewOverdue = 52,
+
+    /// <summary>A month was not signed off in time. Subject: the month.</summary>
+    SignOffOverdue = 53,
 }

@@ -52,6 +52,10 @@ internal static class AlarmKinds
         AlarmKind.BreakGlassOpen => (AlarmSeverity.Critical, "Ask the person and the one who confirmed what the emergency is; disable the principal when nobody knows of one."),
         AlarmKind.BreakGlassReviewDue => (AlarmSeverity.Critical, "Review it (keyservice break-glass review ID): read its records (keyservice audit search --principal NAME) and say whether it was justified."),
         AlarmKind.EnvelopesSpent => (AlarmSeverity.Critical, "Find out who opened them, then make new ones (keyservice break-glass seal) and hand them to two holders."),
+        AlarmKind.Finding => (AlarmSeverity.Warning, "Look into it (keyservice review show ID) and say what it was (keyservice review close ID); the alarm ends with that."),
+        AlarmKind.ReviewOverdue => (AlarmSeverity.Warning, "Look into the findings that wait (keyservice review list) and close them."),
+        AlarmKind.SignOffOverdue => (AlarmSeverity.Warning, "Close the findings of the month, then sign it off (keyservice review sign-off MONTH)."),
+        AlarmKind.SinkBehind => (AlarmSeverity.Warning, "Look at the receiver (keyservice audit sinks says what it answers); nothing is lost, and delivery goes on by itself."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };
 }

@@ -172,6 +172,33 @@ internal enum AuditEvent : ushort
     /// <summary>Another key signs checkpoints from the next one of the directory on; the detail has it.</summary>
     AuditKeyRotated = 609,
 
+    /// <summary>A sink confirmed what was delivered to it; the count is that of the records since the last time.</summary>
+    AuditSinkAdvanced = 630,
+
+    /// <summary>A sink takes nothing; recorded once until it takes something again.</summary>
+    AuditSinkFailed = 631,
+
+    /// <summary>A sink that took nothing has confirmed something.</summary>
+    AuditSinkRecovered = 632,
+    AuditSinksListed = 633,
+
+    /// <summary>The log was looked through up to here, and nothing was found.</summary>
+    DetectionAdvanced = 640,
+
+    /// <summary>Rules of detection were met; the detail has the findings and their records.</summary>
+    FindingsMade = 641,
+
+    FindingsListed = 650,
+    FindingRead = 651,
+    FindingAssigned = 652,
+
+    /// <summary>Somebody said what a finding turned out to be.</summary>
+    FindingClosed = 653,
+
+    /// <summary>A month's findings were signed off.</summary>
+    ReviewSignedOff = 654,
+    SignOffsListed = 655,
+
     /// <summary>A stretch of the log was taken into the index of the search.</summary>
     AuditIndexExtended = 670,
     AuditSearched = 671,

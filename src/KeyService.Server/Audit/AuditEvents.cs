@@ -55,10 +55,14 @@ internal static class AuditEvents
         AuditEvent.AuditTailOpened or AuditEvent.AuditTailClosed => AuditEventType.Read,
         AuditEvent.AuditKeyRotated or AuditEvent.AuditLogMarked or AuditEvent.AuditCheckpointMade or AuditEvent.AuditDirectorySigned or AuditEvent.AuditIndexExtended => AuditEventType.Administer,
         AuditEvent.AuditSearched or AuditEvent.AuditLogKeysRead or AuditEvent.AuditExportOpened or AuditEvent.AuditExportClosed
-            or AuditEvent.AuditRecordProven => AuditEventType.Read,
+            or AuditEvent.AuditRecordProven or AuditEvent.AuditSinksListed => AuditEventType.Read,
         AuditEvent.AuditArchiveRegistered => AuditEventType.Modify,
         AuditEvent.AuditArchivesListed or AuditEvent.EvidenceExportOpened or AuditEvent.EvidenceExported => AuditEventType.Read,
         AuditEvent.AuditRecordsDeleted or AuditEvent.AuditRecordsRemoved => AuditEventType.Delete,
+        AuditEvent.AuditSinkAdvanced or AuditEvent.AuditSinkFailed or AuditEvent.AuditSinkRecovered => AuditEventType.Administer,
+        AuditEvent.DetectionAdvanced or AuditEvent.FindingsMade => AuditEventType.Administer,
+        AuditEvent.FindingsListed or AuditEvent.FindingRead or AuditEvent.SignOffsListed => AuditEventType.Read,
+        AuditEvent.FindingAssigned or AuditEvent.FindingClosed or AuditEvent.ReviewSignedOff => AuditEventType.Administer,
         AuditEvent.AlarmRaised or AuditEvent.AlarmCleared or AuditEvent.AlarmAcknowledged or AuditEvent.AlarmRepeated
             or AuditEvent.AlarmDeliveryFailed => AuditEventType.Administer,
         AuditEvent.AlarmsListed or AuditEvent.AlarmWatchOpened or AuditEvent.AlarmWatchClosed or AuditEvent.CertificatesListed => AuditEventType.Read,

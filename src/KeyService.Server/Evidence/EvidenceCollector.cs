@@ -222,7 +222,7 @@ internal sealed class EvidenceCollector(
     private async Task<EvidenceItem> CheckpointAsync(CancellationToken cancellationToken)
     {
         var newest = await new LogExport(store, SignedLog.Directory).CheckpointAsync(0, long.MaxValue, cancellationToken);
-        var vkey = (await checkpoints.VerifierAsync(cancellationToken)).ToString();
+        var vkey = (await checkpoints.VerifiersAsync(cancellationToken)).Keys[^1].ToString();
         var text = newest is { } made ? $"{Encoding.UTF8.GetString(made.Note)}" : "";
         return new EvidenceItem(
             "audit/checkpoint", "Checkpoint of the audit log", "164.312(b)",

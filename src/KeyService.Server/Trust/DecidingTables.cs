@@ -3,9 +3,11 @@ using KeyService.Server.Alarms;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Retention;
+using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Backups;
 using KeyService.Server.BreakGlass;
 using KeyService.Server.Destruction;
+using KeyService.Server.Detection;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Places;
@@ -38,6 +40,10 @@ internal static class DecidingTables
         .. RosterTable.Deciding,
         .. SignedLog.Deciding,
         .. AuditArchive.Deciding,
+        .. SinkRow.Deciding,
+        .. FindingTable.Deciding,
+        .. DetectionRow.Deciding,
+        .. SignOffTable.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];

@@ -18,6 +18,7 @@ public sealed class PermissionTests
                 "28 administer-people", "29 open-break-glass", "30 review-break-glass",
                 "33 read-approvals", "34 decide-approvals", "35 install-roster",
                 "38 read-access",
+                "44 read-findings", "45 review-findings", "46 sign-off-review",
                 "49 archive-audit", "50 delete-audit", "51 export-evidence",
             ],
             Enum.GetValues<Permission>().Where(each => each != Permission.None).Select(each => $"{(int)each} {Permissions.NameOf(each)}"));

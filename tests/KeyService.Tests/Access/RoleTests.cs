@@ -10,13 +10,13 @@ public sealed class RoleTests
         [
             "access-manager: administer-access, read-access",
             "ai-system: encrypt, decrypt",
-            "auditor: read-key, read-audit, read-system, read-alarms, read-backup, read-holdings, export-audit, read-approvals, read-access, export-evidence",
+            "auditor: read-key, read-audit, read-system, read-alarms, read-backup, read-holdings, export-audit, read-approvals, read-access, read-findings, export-evidence",
             "backup-job: generate-data-key, rewrap-data-key, encrypt",
             "data-user: generate-data-key, unwrap-data-key, rewrap-data-key, encrypt, decrypt, reencrypt",
             "key-administrator: create-key, read-key, rotate-key, read-system, change-key-state, set-key-policy, destroy-key, read-alarms, read-holdings, "
                 + "report-holding, administer-holdings",
             "security-officer: read-key, read-audit, read-system, change-key-state, read-alarms, acknowledge-alarm, read-backup, export-backup, "
-                + "read-holdings, accept-store, export-audit, rotate-audit-key, administer-people, review-break-glass, read-approvals, decide-approvals, install-roster, delete-audit",
+                + "read-holdings, accept-store, export-audit, rotate-audit-key, administer-people, review-break-glass, read-approvals, decide-approvals, install-roster, read-findings, review-findings, sign-off-review, delete-audit",
         ],
         Role.All.Select(role => $"{role.Name}: {string.Join(", ", role.Permissions.Select(Permissions.NameOf))}"));
 

@@ -29,6 +29,10 @@ public sealed class AlarmKindsTests
         34 break-glass-open Critical
         35 break-glass-review-due Critical
         36 envelopes-spent Critical
+        50 sink-behind Warning
+        51 finding Warning
+        52 review-overdue Warning
+        53 sign-off-overdue Warning
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

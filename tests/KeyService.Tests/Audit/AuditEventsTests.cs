@@ -106,6 +106,18 @@ public sealed class AuditEventsTests
             607 audit-export-closed Read
             608 audit-record-proven Read
             609 audit-key-rotated Administer
+            630 audit-sink-advanced Administer
+            631 audit-sink-failed Administer
+            632 audit-sink-recovered Administer
+            633 audit-sinks-listed Read
+            640 detection-advanced Administer
+            641 findings-made Administer
+            650 findings-listed Read
+            651 finding-read Read
+            652 finding-assigned Administer
+            653 finding-closed Administer
+            654 review-signed-off Administer
+            655 sign-offs-listed Read
             670 audit-index-extended Administer
             671 audit-searched Read
             680 audit-archive-registered Modify

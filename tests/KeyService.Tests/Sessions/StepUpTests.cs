@@ -26,6 +26,7 @@ public sealed class StepUpTests
         EvidenceService.ExportEvidence
         PlacesService.SetPlacePolicy
         RetentionService.DeleteRecords
+        ReviewsService.SignOffMonth
         SessionsService.ResetSecondFactor
         SessionsService.UnlockPerson
         """,

@@ -34,6 +34,8 @@ public sealed class MigrationTests : IDisposable
                 "14 quotas a7af09867ef806ca75f495c6ef09c8122f61c3e139e35e8f9076db09e9954d81",
                 "15 cosignatures 5fc40ac141ab7661c4367d6af5eecb3f4ffe30555c6af4f8ea93dc59f07bc87c",
                 "16 break-glass da55424588130b87f96187b18c78371de009e4129f0369361d8e999fe9555542",
+                "17 audit-sinks 9ddfc6777a47185908e605747a965f3c6f1041562d892f0921c50abf63b7190c",
+                "18 detection 7d05632a5c1a89d9c171911a7beb71169293dfda0dea10783482e200988ccff1",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -54,6 +56,8 @@ public sealed class MigrationTests : IDisposable
                 "14 quotas f0dcbba293cd3325ff6e516ee7cf3922f55d7b0900671d0102d34c2a6dc37e4b",
                 "15 cosignatures 2ad5dc5bc3f1fe6fa194f79e9309044e03028dadea34537b96bdfd5a98fe45f2",
                 "16 break-glass c5dc4d56225418e33f2094cee5df191e0b4fb18daf256d89996b986e354904f7",
+                "17 audit-sinks 3d999a38f1bfca10075321d49639cefe3daef3c419083e2674e3bef43e386fdb",
+                "18 detection 1aad97b7bacac18f01e3df55a3e6dd5f64bb8203d5bb13248ce81eed14cdf519",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));

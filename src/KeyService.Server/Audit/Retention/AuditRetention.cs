@@ -3,6 +3,7 @@ using Dapper;
 using KeyService.Crypto;
 using KeyService.Crypto.Logs;
 using KeyService.Protocol.V1;
+using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
 using KeyService.Server.Trust;
@@ -17,7 +18,8 @@ namespace KeyService.Server.Audit.Retention;
 /// deleted, oldest month first, and what follows verifies on from there (docs/spec/store.md, ADR 0261).
 /// </summary>
 internal sealed class AuditRetention(
-    IStore store, RowAuthenticator rows, StoreAccount account, ClockGuard clock, RetentionConfiguration configuration, TimeProvider time)
+    IStore store, RowAuthenticator rows, StoreAccount account, ClockGuard clock, RetentionConfiguration configuration, TimeProvider time,
+    SinksConfiguration? sinks = null)
 {
     /// <summary>Records that one commit deletes, where they are deleted one by one.</summary>
     private const int RecordsAtOnce = 10_000;
@@ -122,9 +124,22 @@ internal sealed class AuditRetention(
         }
 
         var archives = await ListAsync(cancellationToken);
-        return archives.Exists(archive => archive.Month == month)
-            ? archives.FindAll(archive => archive.Month.CompareTo(month) <= 0)
-            : throw new Refusal(Reason.NotFound, $"{month} stands in no archive, and nothing is deleted that does not.");
+        if (!archives.Exists(archive => archive.Month == month))
+        {
+            throw new Refusal(Reason.NotFound, $"{month} stands in no archive, and nothing is deleted that does not.");
+        }
+
+        var deletable = archives.FindAll(archive => archive.Month.CompareTo(month) <= 0);
+        foreach (var sink in sinks?.All ?? [])
+        {
+            var row = await store.ReadAsync(connection => SinkRow.ReadAsync(connection, rows, sink.Name, cancellationToken), cancellationToken);
+            if (deletable.Exists(archive => archive.DeleteTime is null && row.Next.GetValueOrDefault(archive.Slot) < archive.Past))
+            {
+                throw new Refusal(Reason.RecordsRetained, $"The sink {sink.Name} lacks records of {month} or earlier, and this log is where it would get them from. See keyservice audit sinks.");
+            }
+        }
+
+        return deletable;
     }
 
     /// <summary>Puts every deciding row on record anew, so that the log knows them all without the records that go.</summary>

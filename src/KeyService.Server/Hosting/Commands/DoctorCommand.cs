@@ -35,6 +35,7 @@ internal static class DoctorCommand
             findings.AddRange(TlsCheck.Run(tls, configuration.Profile, time.GetUtcNow()));
         if (configuration.Alarms.Webhook is { } webhook)
             findings.AddRange(WebhookCheck.Run(webhook, time.GetUtcNow()));
+        findings.AddRange(await SinksCheck.RunAsync(configuration.Sinks, time, cancellation));
         var installation = new InstallationCheck(configuration, time);
         findings.AddRange(await installation.RunAsync(cancellation));
         findings.AddRange(ClockCheck.Run(time.GetUtcNow(), installation.NewestRecord));

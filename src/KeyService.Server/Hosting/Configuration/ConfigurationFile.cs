@@ -4,6 +4,8 @@ using System.Text.Json;
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Oidc;
+using KeyService.Server.Audit.Sinks;
+using KeyService.Server.Detection;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Audit.Retention;
@@ -108,6 +110,8 @@ internal static class ConfigurationFile
             Access = ReadAccess(root.Section("access")),
             Oidc = ReadOidc(root.Section("oidc"), isThere: root.Has("oidc")),
             Retention = ReadRetention(root.Section("retention")),
+            Sinks = SinksConfiguration.Read(root.Section("sinks")),
+            Detection = DetectionConfiguration.Read(root.Section("detection"), isThere: root.Has("detection")),
         };
     }
 

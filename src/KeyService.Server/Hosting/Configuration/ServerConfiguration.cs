@@ -3,6 +3,8 @@ using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Oidc;
 using KeyService.Server.Audit;
+using KeyService.Server.Audit.Sinks;
+using KeyService.Server.Detection;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Audit.Retention;
@@ -57,11 +59,15 @@ internal sealed record ServerConfiguration
     public required BackupConfiguration Backup { get; init; }
 
     public AccessConfiguration Access { get; init; } = new();
+    public required SinksConfiguration Sinks { get; init; }
 
     /// <summary>Null when no issuer's access tokens are taken.</summary>
     public OidcConfiguration? Oidc { get; init; }
 
     public required RetentionConfiguration Retention { get; init; }
+
+    /// <summary>Null: nothing is looked for in the audit log.</summary>
+    public required DetectionConfiguration? Detection { get; init; }
 
     /// <summary>
     /// Where the development profile keeps the backup key's value until ceremonies exist: its name says what it is.

@@ -10,7 +10,7 @@ namespace KeyService.Server.Storage.Postgres;
 internal static class PostgresGrants
 {
     /// <summary>Tables whose rows are written once.</summary>
-    private static readonly HashSet<string> InsertOnly = ["audit_checkpoints", "audit_cosignatures", "audit_directory", "audit_records", "audit_segments", "audit_terms", "bundle_segments", "bundles", "key_transitions", "officer_rosters", "store_acceptances"];
+    private static readonly HashSet<string> InsertOnly = ["audit_checkpoints", "audit_cosignatures", "audit_directory", "audit_records", "audit_segments", "audit_terms", "bundle_segments", "bundles", "key_transitions", "officer_rosters", "sign_offs", "store_acceptances"];
 
     /// <summary>Tables whose rows pass by themselves; rows of all others change at most (docs/spec/store.md, rule 3).</summary>
     private static readonly HashSet<string> Passing = ["requests", "row_changes"];
