@@ -30,7 +30,7 @@ internal static class ConfigurationTargets
             Weight = 0.3, AllocatedAtMost = 1 << 20, AllocatedPerByte = 4096,
             Words = [.. Json, "\"name\":"u8.ToArray(), "\"listen\":"u8.ToArray(), "\"logs\":"u8.ToArray(), "\"key\":"u8.ToArray(), "\"origin\":"u8.ToArray(), "127.0.0.1:8553"u8.ToArray()],
             Seeds = () => VectorSeeds.Texts(
-                """{ "name": "w.example/1", "listen": "127.0.0.1:8553", "keyFile": "key", "stateDirectory": "state", "logs": [{ "key": "keyservice/x+1+AQ==", "origin": "x" }] }""",
+                """{ "name": "w.example/1", "listen": "127.0.0.1:8553", "keyFile": "key", "stateDirectory": "state", "logs": [{ "key": "plain.example+61dd3509+AclXasczivt3Q2L/8Ha4uczxZ1u5x96W5su+4NHkDaey", "origin": "x" }] }""",
                 """{ "name": "w", "listen": "[::]:8553", "tls": { "certificate": "a", "privateKey": "b" }, "keyFile": "key", "stateDirectory": "state", "logs": [] }""",
                 """{ "name": "a b", "listen": "here", "logs": 1 }""", "[]", "{}", ""),
         },

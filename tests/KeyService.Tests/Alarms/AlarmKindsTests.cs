@@ -25,10 +25,10 @@ public sealed class AlarmKindsTests
         31 session-replayed Critical
         32 revocation-list-unusable Critical
         33 credential-at-new-place Warning
-        40 audit-archive-overdue Warning
         34 break-glass-open Critical
         35 break-glass-review-due Critical
         36 envelopes-spent Critical
+        40 audit-archive-overdue Warning
         50 sink-behind Warning
         51 finding Warning
         52 review-overdue Warning
