@@ -1,5 +1,6 @@
 """Runs tests/vectors through this implementation, reading and making each. One function for each file, by its name."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
 
-from . import aad, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, wrapped, xaes
+from . import aad, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, terms, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -51,6 +52,24 @@ def _context(document: dict) -> int:
         _each(document["positive"], positive)
         + _each(document["negativePairs"], negative_pairs)
         + _each(document["negativeEncoded"], lambda v: _refuses(FormatError, context.decode, _hex(v, "encoded")))
+    )
+
+
+def _grant_terms(document: dict) -> int:
+    def positive(v):
+        rules = [(rule["key"], rule["kind"], rule["values"]) for rule in v["rules"]]
+        encoded = terms.encode(list(reversed(rules)), list(reversed(v["quotas"])))
+        assert encoded == _hex(v, "encoded")
+        assert base64.urlsafe_b64encode(encoded).decode().rstrip("=") == v["text"]
+        assert terms.encode(*terms.decode(encoded)) == encoded
+
+    def met(v):
+        assert terms.met(terms.decode(_hex(v, "encoded"))[0], [tuple(pair) for pair in v["context"]]) is v["met"]
+
+    return (
+        _each(document["positive"], positive)
+        + _each(document["negative"], lambda v: _refuses(FormatError, terms.decode, _hex(v, "encoded")))
+        + _each(document["met"], met)
     )
 
 
@@ -350,6 +369,7 @@ CHECKS = {
     "cobblestone": cobblestone_vectors.check,
     "context": _context,
     "field-token": _field_token,
+    "grant-terms": _grant_terms,
     "installation-keys": _installation_keys,
     "key-blob": _key_blob,
     "row-context": _row_context,
