@@ -10,6 +10,7 @@ internal sealed class AccessWatch : IAsyncDisposable
 {
     // Longer than a timer takes; then it looks again.
     private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
 
     private readonly CancellationTokenSource _ended = new();
     private readonly Task _watching;
@@ -41,10 +42,12 @@ internal sealed class AccessWatch : IAsyncDisposable
                 return;
             }
 
+            // The grant may have expired since the question, and timers know whole milliseconds: never less than one of them.
             var left = standing.Grant?.ExpireTime - time.GetUtcNow() ?? Longest;
+            left = left < Shortest ? Shortest : left < Longest ? left : Longest;
             try
             {
-                await changed.WaitAsync(left < Longest ? left : Longest, time, _ended.Token);
+                await changed.WaitAsync(left, time, _ended.Token);
             }
             catch (TimeoutException)
             {
