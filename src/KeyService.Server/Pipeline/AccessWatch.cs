@@ -10,6 +10,7 @@ internal sealed class AccessWatch : IAsyncDisposable
 {
     // Longer than a timer takes; then it looks again.
     private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
+    private static readonly TimeSpan BeforeTheQuestion = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
 
     private readonly CancellationTokenSource _ended = new();
@@ -34,6 +35,7 @@ internal sealed class AccessWatch : IAsyncDisposable
         {
             // Taken before the question: a change in between is not missed.
             var changed = access.WaitForChangeAsync();
+            var asked = call.HasAsked;
             var standing = call.AskAgain();
             // A quota that is used up ends the stream where it is counted.
             if (!standing.IsAllowed && standing.SpentQuota is null)
@@ -43,7 +45,8 @@ internal sealed class AccessWatch : IAsyncDisposable
             }
 
             // The grant may have expired since the question, and timers know whole milliseconds: never less than one of them.
-            var left = standing.Grant?.ExpireTime - time.GetUtcNow() ?? Longest;
+            // Before the call has asked its question nobody knows which grant it stands on.
+            var left = asked ? standing.Grant?.ExpireTime - time.GetUtcNow() ?? Longest : BeforeTheQuestion;
             left = left < Shortest ? Shortest : left < Longest ? left : Longest;
             try
             {

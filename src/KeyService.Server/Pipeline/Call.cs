@@ -132,6 +132,9 @@ internal sealed class Call
         Authorized = true;
     }
 
+    /// <summary>Whether <see cref="Authorize"/> was asked yet. Thread safe.</summary>
+    internal bool HasAsked => Volatile.Read(ref _asked) is not null;
+
     /// <summary>
     /// What <see cref="Authorize"/> would find now, for a stream that was let in; before it asked, whether the principal may call at all. Thread safe.
     /// </summary>
