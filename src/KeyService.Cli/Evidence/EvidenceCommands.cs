@@ -33,13 +33,16 @@ internal static class EvidenceCommands
                 throw new CliError(ExitCode.Conflict, "ALREADY_EXISTS", $"{path} exists already.", "Name another file.");
             }
             using var client = run.Connect();
-            var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+            var files = new SortedDictionary<string, MemoryStream>(StringComparer.Ordinal);
             await foreach (var part in client.Evidence.ExportAsync(first, past, run.Cancellation).ConfigureAwait(false))
             {
-                files[part.Name] = files.TryGetValue(part.Name, out var before) ? [.. before, .. part.Data.Span] : part.Data.ToByteArray();
+                if (!files.TryGetValue(part.Name, out var content))
+                {
+                    files.Add(part.Name, content = new MemoryStream());
+                }
+                part.Data.WriteTo(content);
             }
-            files[EvidencePack.KeyName] = System.Text.Encoding.UTF8.GetBytes($"{KeyOf(files)}\n");
-            DurableFile.WriteAtomically(path, UnixFileMode.UserRead | UnixFileMode.UserWrite, stream => EvidencePack.Write(stream, files, past));
+            DurableFile.WriteAtomically(path, UnixFileMode.UserRead | UnixFileMode.UserWrite, stream => EvidencePack.Write(stream, files.Select(file => KeyValuePair.Create(file.Key, file.Value.ToArray())), past));
             await using var written = File.OpenRead(path);
             run.Report.Write(Of(EvidencePack.Verify(written, []), path, pinned: true));
         });
@@ -62,12 +65,6 @@ internal static class EvidenceCommands
             await using var file = File.OpenRead(path);
             run.Report.Write(Of(EvidencePack.Verify(file, keys), path, keys.Count > 0));
         });
-    }
-
-    private static string KeyOf(SortedDictionary<string, byte[]> files)
-    {
-        var key = files.GetValueOrDefault(EvidencePack.KeyName) is { } sent ? System.Text.Encoding.UTF8.GetString(sent).TrimEnd('\n') : "";
-        return NoteVerifier.TryParse(key, out _) ? key : throw new CliError(ExitCode.Failed, "PROTOCOL", "The service sent no key of the pack.", "Use a command and a server of the same release.");
     }
 
     private static DateTimeOffset Seconds(DateTimeOffset time) => new(time.UtcTicks - (time.UtcTicks % TimeSpan.TicksPerSecond), TimeSpan.Zero);

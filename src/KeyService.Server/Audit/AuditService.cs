@@ -93,7 +93,7 @@ internal sealed class AuditService(
         return response;
     }
 
-    [Rpc(Permission.ExportAudit, AuditEvent.AuditExportClosed, Opened = AuditEvent.AuditExportOpened)]
+    [Rpc(Permission.ExportAudit, AuditEvent.AuditExportClosed, Opened = AuditEvent.AuditExportOpened, StepUp = true)]
     public override async Task ExportLog(ExportLogRequest request, IServerStreamWriter<ExportLogResponse> responseStream, ServerCallContext context)
     {
         var call = Call.Of(context);
@@ -166,7 +166,7 @@ internal sealed class AuditService(
         return new ProveRecordResponse { Proof = UnsafeByteOperations.UnsafeWrap(record.ToArray()), DirectoryProof = UnsafeByteOperations.UnsafeWrap(directory.ToArray()) };
     }
 
-    [Rpc(Permission.RotateAuditKey, AuditEvent.AuditKeyRotated)]
+    [Rpc(Permission.RotateAuditKey, AuditEvent.AuditKeyRotated, StepUp = true)]
     public override async Task<RotateLogKeyResponse> RotateLogKey(RotateLogKeyRequest request, ServerCallContext context)
     {
         var call = Call.Of(context);

@@ -61,7 +61,7 @@ internal sealed class EvidenceCollector(
             "Each key with its policy, and its version that protects: since when, until when, how many encryptions are left. Periods are the site's own practice.",
             all.Select(KeyMessages.ToWire));
         yield return Exceptions(all, now);
-        var bundles = await backups.ListAsync(long.MaxValue, inForceOnly: true, Page, cancellationToken);
+        var bundles = await BundlesAsync(cancellationToken);
         yield return Of(
             "backup/bundles.json", "Backup bundles", "164.308(a)(7)(ii)(A)",
             $"Bundles that hold every key version under the backup key, and where their copies were last read whole. The gate is {(backupRules.Gate ? "on: no version protects before it is backed up" : "off: versions protect before they are backed up")}.",
@@ -70,7 +70,7 @@ internal sealed class EvidenceCollector(
         yield return Coverage(holdings, all);
         yield return Of(
             "data/destructions.json", "Destruction of keys", "164.310(d)(2)(i)", "What was asked to be destroyed, and how it ended.",
-            (await store.ReadAsync(connection => _destructions.ListAsync(connection, long.MinValue, Page, cancellationToken), cancellationToken)).Select(DestructionsService.ToWire));
+            (await DestructionsAsync(cancellationToken)).Select(DestructionsService.ToWire));
         var certificateList = await CertificatesAsync(cancellationToken);
         yield return Of(
             "transmission/certificates.json", "Certificates", "164.312(e)(1)",
@@ -101,9 +101,10 @@ internal sealed class EvidenceCollector(
     private static EvidenceItem Table(string name, string title, string paragraph, string shows, string header, List<string> lines) =>
         new(name, title, paragraph, shows, lines.Count, Encoding.UTF8.GetBytes(string.Concat(lines.Prepend(header).Select(line => line + "\n"))));
 
-    // RFC 4180.
-    private static string Csv(params IEnumerable<string> fields) =>
-        string.Join(',', fields.Select(field => field.AsSpan().ContainsAny("\",\r\n") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field));
+    // RFC 4180. Some of these texts were chosen by whoever is reported on: none may begin as a formula does, where a spreadsheet opens the file.
+    private static string Csv(params IEnumerable<string> fields) => string.Join(',', fields
+        .Select(field => field.Length > 0 && "=+-@\t".Contains(field[0], StringComparison.Ordinal) ? $"'{field}" : field)
+        .Select(field => field.AsSpan().ContainsAny("\",\r\n") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field));
 
     private static EvidenceItem Matrix(AccessSnapshot snapshot, DateTimeOffset now)
     {
@@ -140,6 +141,30 @@ internal sealed class EvidenceCollector(
 
         return all;
     }
+
+    private async Task<List<BundleFacts>> BundlesAsync(CancellationToken cancellationToken)
+    {
+        var all = new List<BundleFacts>();
+        while (await backups.ListAsync(all.Count == 0 ? long.MaxValue : all[^1].Row.Sequence, inForceOnly: true, Page, cancellationToken) is { Count: > 0 } page)
+        {
+            all.AddRange(page);
+        }
+
+        return all;
+    }
+
+    private Task<List<DestructionRow>> DestructionsAsync(CancellationToken cancellationToken) => store.ReadAsync(
+        async connection =>
+        {
+            var all = new List<DestructionRow>();
+            while (await _destructions.ListAsync(connection, all.Count == 0 ? long.MinValue : unchecked((long)all[^1].Id), Page, cancellationToken) is { Count: > 0 } page)
+            {
+                all.AddRange(page);
+            }
+
+            return all;
+        },
+        cancellationToken);
 
     private EvidenceItem Exceptions(List<KeyFacts> all, DateTimeOffset now)
     {

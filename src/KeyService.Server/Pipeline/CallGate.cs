@@ -117,7 +117,7 @@ internal sealed class CallGate(
     {
         record.Source = peer.Source;
         record.Authentication = peer.Authentication;
-        if (access.Find(peer.Credentials) is { } principal && time.GetUtcNow() < peer.NotAfter)
+        if (access.Find(peer.Credentials) is { } principal && time.GetUtcNow() < peer.NotAfter && IsWhomATokenNames(principal, peer))
         {
             record.Principal = principal.Name;
             record.PrincipalType = principal.Type;
@@ -130,6 +130,10 @@ internal sealed class CallGate(
         record.Detail = OneLine.Of(context.Request.Path.Value ?? "", MaxRecordedLength);
         throw Refusal.UnknownPrincipal();
     }
+
+    // A token that names nobody registered is no reason to take its bearer for the owner of the certificate beneath it.
+    private bool IsWhomATokenNames(Principal principal, Peer peer) =>
+        Array.TrueForAll(peer.Credentials, credential => credential.Kind != CredentialKind.OidcSubject || access.Find(credential)?.Name == principal.Name);
 
     // Metadata of a call that goes into its record as it is: the caller's word, not verified.
     private static string Said(HttpContext context, string header) =>

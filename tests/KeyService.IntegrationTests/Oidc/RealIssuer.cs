@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace KeyService.IntegrationTests.Oidc;
 
-/// <summary>node-oidc-provider in a process of its own: an issuer that shares no line with ours. Clients job-es256, job-rs256, job-ps256.</summary>
+/// <summary>node-oidc-provider in a process of its own: an issuer that shares no line with ours. Clients job-es256, job-rs256, job-ps256, job-unregistered.</summary>
 internal sealed class RealIssuer : IAsyncDisposable
 {
     public const string Audience = "https://keyservice.test";

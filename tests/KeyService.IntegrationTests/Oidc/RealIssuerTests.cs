@@ -48,6 +48,8 @@ public sealed class RealIssuerTests : IAsyncLifetime
         Refused(await AsAsync(_machine, token[..^4] + "AAAA", "whoami"), "The access token is not accepted");
         Refused(await AsAsync(_service.Database, token, "whoami"), "No registered principal");
         Refused(await AsAsync(_service.Database, "e30.e30.e30", "whoami"), "The access token is not accepted");
+        // A good token of somebody whom nobody registered, over a certificate that somebody did.
+        Refused(await AsAsync(_service.Database, await _issuer.TokenAsync("job-unregistered"), "whoami"), "No registered principal");
         (await _service.RunCliAsync(_service.Administrator, "principal", "disable", "job-es256")).ExpectExit(0);
         Refused(await AsAsync(_machine, token, "whoami"), "No registered principal");
 

@@ -16,6 +16,8 @@ public sealed class StepUpTests
         AccessService.MovePrincipal
         AccessService.RevokeGrant
         ApprovalsService.InstallRoster
+        AuditService.ExportLog
+        AuditService.RotateLogKey
         BackupsService.ExportBundle
         BreakGlassService.AskBreakGlass
         BreakGlassService.ConfirmBreakGlass

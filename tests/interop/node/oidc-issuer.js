@@ -20,8 +20,9 @@ const start = async () => {
   let keys = [newKey('ES256'), newKey('RS256'), newKey('PS256')];
   const make = () => new Provider(issuer, {
     jwks: { keys },
-    clients: ['ES256', 'RS256', 'PS256'].map((alg) => ({
-      client_id: `job-${alg.toLowerCase()}`, client_secret: 'a secret of the tests and of nothing else', grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
+    // The last one is known to the issuer and to nobody else.
+    clients: [['job-es256', 'ES256'], ['job-rs256', 'RS256'], ['job-ps256', 'PS256'], ['job-unregistered', 'ES256']].map(([id, alg]) => ({
+      client_id: id, client_secret: 'a secret of the tests and of nothing else', grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
       id_token_signed_response_alg: alg,
     })),
     features: {
