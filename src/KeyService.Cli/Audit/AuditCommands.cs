@@ -9,7 +9,7 @@ internal static class AuditCommands
     public static Command Create() => new("audit", "Read, export and verify the audit log")
     {
         Tail(), AuditSearchCommand.Create(), AuditExportCommand.Create(), AuditVerifyCommand.Create(), AuditProveCommand.Create(), AuditVerifyProofCommand.Create(),
-        AuditKeyCommands.Key(), AuditKeyCommands.Rotate(), AuditKeyCommands.Checkpoint(), AuditRetentionCommands.List(), AuditRetentionCommands.Delete(), AuditSinksCommand.Create(),
+        AuditKeyCommands.Key(), AuditKeyCommands.Rotate(), AuditKeyCommands.Checkpoint(), AuditArchiveCommand.Create(), AuditRetentionCommands.List(), AuditRetentionCommands.Delete(), AuditSinksCommand.Create(),
     };
 
     private static Command Tail()

@@ -52,7 +52,7 @@ public sealed class MigrationTests : IDisposable
                 "10 sessions d01909990e10da5dc194dd36592520f519a9aefacbce857586bd39e367a67319",
                 "11 places b4b5aa5322875cafc4438a0971ecaf49edb82355fb5d964a7fd81e77b42e1353",
                 "12 approvals a7b4ab0d13b0f003d92f1462e5fe18172bc281dfb475f786ae09637727fc3699",
-                "13 retention 4e684eb8c09015f06828ce6c483867241be8b56b821fc88ccaef8692935384ae",
+                "13 retention 72f0685d4043b1205fccfc99be5308628f90f61a52c67ea0e3d8734c5fb750ae",
                 "14 quotas f0dcbba293cd3325ff6e516ee7cf3922f55d7b0900671d0102d34c2a6dc37e4b",
                 "15 cosignatures 2ad5dc5bc3f1fe6fa194f79e9309044e03028dadea34537b96bdfd5a98fe45f2",
                 "16 break-glass c5dc4d56225418e33f2094cee5df191e0b4fb18daf256d89996b986e354904f7",

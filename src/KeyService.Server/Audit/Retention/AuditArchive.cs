@@ -42,10 +42,11 @@ internal sealed record AuditArchive(
 
     /// <summary>All of them, oldest month first.</summary>
     /// <exception cref="StoreTamperedException">A row was changed outside the service.</exception>
-    public static async Task<List<AuditArchive>> ReadAllAsync(DbConnection connection, RowAuthenticator rows, CancellationToken cancellationToken)
+    public static async Task<List<AuditArchive>> ReadAllAsync(
+        DbConnection connection, DbTransaction? transaction, RowAuthenticator rows, CancellationToken cancellationToken)
     {
         var archives = new List<AuditArchive>();
-        foreach (var row in await connection.QueryAsync<Row>($"{Columns} ORDER BY month, slot"))
+        foreach (var row in await connection.QueryAsync<Row>($"{Columns} ORDER BY month, slot", transaction: transaction))
         {
             archives.Add(await row.VerifyAsync(rows, cancellationToken));
         }

@@ -42,7 +42,7 @@ internal sealed class AuditRetention(
         store.ReadAsync(connection => ReadStartAsync(connection, rows, slot, cancellationToken), cancellationToken);
 
     public Task<List<AuditArchive>> ListAsync(CancellationToken cancellationToken) =>
-        store.ReadAsync(connection => AuditArchive.ReadAllAsync(connection, rows, cancellationToken), cancellationToken);
+        store.ReadAsync(connection => AuditArchive.ReadAllAsync(connection, null, rows, cancellationToken), cancellationToken);
 
     /// <summary>The first month that is over and has records in no archive; null when there is none.</summary>
     public async Task<AuditMonth?> NextAsync(IReadOnlyList<AuditArchive> known, CancellationToken cancellationToken)
@@ -163,6 +163,14 @@ internal sealed class AuditRetention(
                     record,
                     async transaction =>
                     {
+                        if (await HasUnarchivedAsync(transaction, archive))
+                        {
+                            done = true;
+                            record.Outcome = AuditOutcome.Failed;
+                            record.Detail = $"{archive.Month}: kept, for a record of that month was made after it had been archived";
+                            return;
+                        }
+
                         done = await RemoveAsync(transaction, archive);
                         record.Detail = done ? $"{archive.Month}, slot {archive.Slot}: removed up to record {archive.Past - 1}" : $"{archive.Month}, slot {archive.Slot}: a part removed";
                     },
@@ -178,6 +186,16 @@ internal sealed class AuditRetention(
                 : "SELECT EXISTS (SELECT 1 FROM audit_records WHERE slot = @slot AND sequence < @past)",
             new { at = UnixTime.Nanoseconds(archive.Month.Begin), slot = (long)archive.Slot, past = archive.Past }),
         cancellationToken);
+
+    // A clock that was set back makes records of a month that was over. PostgreSQL could drop them only together with the rest, and would not.
+    private static async Task<bool> HasUnarchivedAsync(IStoreTransaction transaction, AuditArchive archive) =>
+        transaction.Connection is NpgsqlConnection && await transaction.Connection.ExecuteScalarAsync<bool>(
+            """
+            SELECT EXISTS (SELECT 1 FROM audit_heads h WHERE
+                (SELECT max(sequence) FROM audit_records r WHERE r.slot = h.slot AND r.recorded_at >= @from AND r.recorded_at < @until) >= coalesce(
+                (SELECT max(past_sequence) FROM audit_archives a WHERE a.slot = h.slot AND a.deleted_at IS NOT NULL), 0))
+            """,
+            new { from = UnixTime.Nanoseconds(archive.Month.Begin), until = UnixTime.Nanoseconds(archive.Month.End) }, transaction.Transaction);
 
     // In PostgreSQL a month goes at once, of all slots, and only the schema's owner can do that; see step 13.
     private static async Task<bool> RemoveAsync(IStoreTransaction transaction, AuditArchive archive)

@@ -40,6 +40,12 @@ internal sealed class RetentionService(AuditRetention retention, RowAuthenticato
         call.Record.Detail = $"{month}, {file.Length} bytes, SHA-256 {Convert.ToHexStringLower(file.Sha256)}, at {file.Location}";
         return await call.MutateAsync(request.RequestId, request, async transaction =>
         {
+            // Who registers the same month at the same time was first.
+            if ((await AuditArchive.ReadAllAsync(transaction.Connection, transaction.Transaction, rows, CancellationToken.None)).Exists(archive => archive.Month == month))
+            {
+                throw Refusal.AlreadyExists($"An archive of {month}");
+            }
+
             var registered = new List<AuditArchive>();
             foreach (var part in parts)
             {
@@ -81,6 +87,9 @@ internal sealed class RetentionService(AuditRetention retention, RowAuthenticato
         call.Record.ItemCount = standing.Sum(archive => archive.Past - archive.First);
         var response = await call.MutateAsync(request.RequestId, request, async transaction =>
         {
+            // Read again: somebody else may have asked for the same at the same time.
+            standing = [.. (await AuditArchive.ReadAllAsync(transaction.Connection, transaction.Transaction, rows, CancellationToken.None))
+                .Where(archive => archive.Month.CompareTo(month) <= 0 && archive.DeleteTime is null)];
             foreach (var archive in standing)
             {
                 await archive.DeleteRecordsAsync(transaction, rows, call.Principal.Name);
