@@ -67,7 +67,9 @@ internal static class AuditExportCommand
                 $"Keep {export.Path} as evidence and call whoever looks after the service: keyservice audit verify says more of it.");
         }
         export.Publish();
-        progress.Finish("exported", records, $" -> {Terminal.Printable(run.Get(Target))}");
+        progress.Finish(
+            "exported", records,
+            $" -> {Terminal.Printable(run.Get(Target))}{(until is null ? ", up to the last signed checkpoint; newer records are signed within a minute" : "")}");
         run.Report.Write(new Record
         {
             ["operation"] = "audit-export",

@@ -64,6 +64,10 @@ internal static class EvidenceCommands
             }
             await using var file = File.OpenRead(path);
             run.Report.Write(Of(EvidencePack.Verify(file, keys), path, keys.Count > 0));
+            if (keys.Count == 0 && !run.Json && !run.Quiet)
+            {
+                await Console.Error.WriteLineAsync("Signed by the key that is in the pack. Compare it with one that you have from elsewhere, or give that (--key).").ConfigureAwait(false);
+            }
         });
     }
 
