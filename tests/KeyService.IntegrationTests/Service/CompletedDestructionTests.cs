@@ -32,7 +32,7 @@ namespace KeyService.IntegrationTests.Service;
 public sealed class CompletedDestructionTests(SoftHsmDirectory softHsm) : IClassFixture<SoftHsmDirectory>, IAsyncLifetime
 {
     private const ulong Id = 0xA1;
-    private readonly Dictionary<string, ECDsa> _keys = new[] { "alice", "bob" }.ToDictionary(name => name, _ => ECDsa.Create(ECCurve.NamedCurves.nistP256));
+    private readonly Dictionary<string, ECDsa> _keys = new[] { "alice", "bob", "carol" }.ToDictionary(name => name, _ => ECDsa.Create(ECCurve.NamedCurves.nistP256));
     private HoldingsStore _store = null!;
     private KeyService.Hsm.HsmToken _token = null!;
     private KeyRing _ring = null!;
@@ -105,7 +105,10 @@ public sealed class CompletedDestructionTests(SoftHsmDirectory softHsm) : IClass
 
         var request = Request();
         var pending = await RefusedAsync(Reason.PendingApproval, request, "0 of 2 officers");
-        await ApproveAsync(pending.ApprovalId!);
+        Assert.Contains("own request", (await Assert.ThrowsAsync<Refusal>(() => ApproveAsync(pending.ApprovalId!, "carol"))).Message, StringComparison.Ordinal);
+        await ApproveAsync(pending.ApprovalId!, "alice");
+        await RefusedAsync(Reason.PendingApproval, request, "1 of 2 officers");
+        await ApproveAsync(pending.ApprovalId!, "bob");
         var (answer, record) = await CallAsync(request);
 
         Assert.Equal((Protocol.V1.DestructionState.Destroyed, "carol"), (answer.Destruction.State, answer.Destruction.EndedBy));
@@ -139,7 +142,7 @@ public sealed class CompletedDestructionTests(SoftHsmDirectory softHsm) : IClass
         await EndTheWaitAsync();
         await InstallRosterAsync();
         var request = Request();
-        await ApproveAsync((await RefusedAsync(Reason.PendingApproval, request, "0 of 2")).ApprovalId!);
+        await ApproveAsync((await RefusedAsync(Reason.PendingApproval, request, "0 of 2")).ApprovalId!, "alice", "bob");
         await _store.ScanAsync("labs", old: 2);
         await RefusedAsync(Reason.StillNeeded, request, "by labs");
         Assert.NotEmpty((await _store.Store.ReadAsync(connection => new KeyMaterialTables(_store.Rows).GetBulkKeyAsync(connection, _store.Old, default), default)).Wrapped);
@@ -189,10 +192,10 @@ public sealed class CompletedDestructionTests(SoftHsmDirectory softHsm) : IClass
         });
     }
 
-    private async Task ApproveAsync(string id)
+    private async Task ApproveAsync(string id, params string[] officers)
     {
         var row = await _store.Store.ReadAsync(connection => new ApprovalTable(_store.Rows).FindAsync(connection, null, Convert.ToUInt64(id, 16), default), default);
-        foreach (var name in _keys.Keys)
+        foreach (var name in officers)
         {
             var word = Approval.Sign(row!.Request.Digest, name, ApprovalDecision.Approve, _store.Time.GetUtcNow(), Signs(name));
             await _store.CommitAsync(transaction => _approvals.DecideAsync(transaction, word, new AuditRecordDraft(AuditEvent.ApprovalDecided)));
