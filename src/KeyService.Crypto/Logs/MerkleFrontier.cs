@@ -49,6 +49,30 @@ public sealed class MerkleFrontier
         return hash;
     }
 
+    /// <summary>The root of one of its perfect subtrees: of the 2^level leaves from index * 2^level on; null when those are none of them.</summary>
+    public byte[]? SubtreeRoot(int level, long index)
+    {
+        var first = index << level;
+        var larger = Size >> level >> 1 << level << 1;
+        return level is >= 0 and < 63 && first == larger && (Size >> level & 1) != 0 ? _roots[BitOperations.PopCount((ulong)larger)] : null;
+    }
+
+    /// <summary>The tree of its last leaves, from one with which a perfect subtree begins: empty from its end on.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">No subtree begins there.</exception>
+    public MerkleFrontier From(long first)
+    {
+        // Where one begins the size's lower bits are left: those below the lowest of the leaves before.
+        var rest = first == 0 ? Size : Size & ((first & -first) - 1);
+        if (first < 0 || first + rest != Size)
+        {
+            throw new ArgumentOutOfRangeException(nameof(first), "No perfect subtree begins there.");
+        }
+
+        var tail = new MerkleFrontier { Size = rest };
+        tail._roots.AddRange(_roots.Skip(BitOperations.PopCount((ulong)first)));
+        return tail;
+    }
+
     /// <summary>Another one that grows by itself.</summary>
     public MerkleFrontier Copy()
     {

@@ -1,4 +1,5 @@
 using KeyService.Hsm;
+using KeyService.Server.Audit.Export;
 using KeyService.Server.Audit.Retention;
 using KeyService.Server.Audit.Search;
 
@@ -13,6 +14,7 @@ internal static class AuditCapability
         .AddHostedService<AuditMarker>()
         .AddSingleton(provider => CheckpointKeys.Of(provider.GetRequiredService<HsmToken>()))
         .AddSingleton<Cosignatures>()
+        .AddSingleton<RecordProving>()
         .AddSingleton<Checkpoints>()
         .AddSingleton(CheckpointPusher.DestinationsOf(configuration))
         .AddSingleton<CheckpointPusher>()

@@ -14,7 +14,7 @@ namespace KeyService.Server.Audit;
 
 /// <summary>RPCs of audit.proto.</summary>
 internal sealed class AuditService(
-    AuditLog current, IStore store, Checkpoints checkpoints, CheckpointWorker worker, Cosignatures cosignatures, AccessRegister access, AuditSearch search, AuditRetention retention, ContextDigests contexts,
+    AuditLog current, IStore store, Checkpoints checkpoints, CheckpointWorker worker, Cosignatures cosignatures, AccessRegister access, AuditSearch search, AuditRetention retention, RecordProving proving, ContextDigests contexts,
     PageTokens pageTokens)
     : Wire.Audit.AuditBase
 {
@@ -161,7 +161,7 @@ internal sealed class AuditService(
         }
 
         call.Record.Detail = $"record {request.LogSlot}/{request.Sequence}";
-        var (record, directory) = await new RecordProving(store, cosignatures).ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
+        var (record, directory) = await proving.ProveAsync(request.LogSlot, request.Sequence, call.CancellationToken)
             ?? throw Refusal.NotFound("A signed checkpoint that covers that record");
         return new ProveRecordResponse { Proof = UnsafeByteOperations.UnsafeWrap(record.ToArray()), DirectoryProof = UnsafeByteOperations.UnsafeWrap(directory.ToArray()) };
     }

@@ -234,12 +234,12 @@ public sealed class CheckpointPusherTests : IAsyncLifetime
         await pusher.PushAsync(CancellationToken.None);
         await _signed.SignAsync();
         Assert.True(WitnessPolicy.TryParse(System.Text.Encoding.ASCII.GetBytes($"witness w {witness.Verifier}\nquorum w\n"), out var policy, out _));
-        var (record, directory) = (await new RecordProving(_signed.Store, _signed.Cosignatures).ProveAsync(0, 1, CancellationToken.None))!.Value;
+        var (record, directory) = (await new RecordProving(_signed.Store, _signed.Rows, _signed.Cosignatures).ProveAsync(0, 1, CancellationToken.None))!.Value;
         Assert.True(RecordProof.TryVerify(record, directory, [_signed.Verifier], policy, out var proof, out var fault), fault);
         Assert.NotNull(proof!.WitnessTime);
         // What came after the last cosigned checkpoint has only the log's own word.
         var last = _signed.Store.LastSequence - 3;
-        (record, directory) = (await new RecordProving(_signed.Store, _signed.Cosignatures).ProveAsync(0, last, CancellationToken.None))!.Value;
+        (record, directory) = (await new RecordProving(_signed.Store, _signed.Rows, _signed.Cosignatures).ProveAsync(0, last, CancellationToken.None))!.Value;
         Assert.True(RecordProof.TryVerify(record, directory, [_signed.Verifier], null, out _, out _));
         Assert.False(RecordProof.TryVerify(record, directory, [_signed.Verifier], policy, out _, out _));
     }
@@ -288,7 +288,7 @@ public sealed class CheckpointPusherTests : IAsyncLifetime
         }
 
         var tree = new MerkleTree();
-        await foreach (var page in new LogExport(_signed.Store, SignedLog.Directory).LeafHashesAsync(newest.Size, CancellationToken.None))
+        await foreach (var page in new LogExport(_signed.Store, SignedLog.Directory).LeafHashesAsync(0, newest.Size, CancellationToken.None))
         {
             foreach (var leaf in page)
             {

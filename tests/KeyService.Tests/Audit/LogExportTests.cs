@@ -85,7 +85,7 @@ public sealed class LogExportTests : IAsyncLifetime
     [Fact]
     public async Task Every_record_that_is_signed_is_proven_and_none_behind()
     {
-        var proving = new RecordProving(_store, new Cosignatures(_store));
+        var proving = new RecordProving(_store, _rows, new Cosignatures(_store));
         var size = (await new LogExport(_store, 0).CheckpointAsync(0, long.MaxValue, CancellationToken.None))!.Value.Size;
         for (var sequence = 0L; sequence < size; sequence += 37)
         {
@@ -109,7 +109,7 @@ public sealed class LogExportTests : IAsyncLifetime
         await _store.DisposeAsync();
         Assert.NotEqual(0, _file.Edit(sql));
         _store = _file.Open(_time);
-        var found = await Assert.ThrowsAsync<StoreTamperedException>(() => new RecordProving(_store, new Cosignatures(_store)).ProveAsync(0, 3, CancellationToken.None));
+        var found = await Assert.ThrowsAsync<StoreTamperedException>(() => new RecordProving(_store, _rows, new Cosignatures(_store)).ProveAsync(0, 3, CancellationToken.None));
         Assert.Contains(finding, found.Message, StringComparison.Ordinal);
     }
 

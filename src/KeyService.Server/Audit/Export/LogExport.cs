@@ -62,20 +62,20 @@ internal sealed class LogExport(IStore store, int log)
         }
     }
 
-    /// <summary>The leaf hashes of the first entries in order: of a slot's log those that stand beside the records.</summary>
+    /// <summary>The leaf hashes of entries in order: of a slot's log those that stand beside the records.</summary>
     /// <exception cref="StoreTamperedException">An entry is missing.</exception>
-    public async IAsyncEnumerable<IReadOnlyList<byte[]>> LeafHashesAsync(long end, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<IReadOnlyList<byte[]>> LeafHashesAsync(long start, long end, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (log == SignedLog.Directory)
         {
-            await foreach (var page in PagesAsync(0, end, cancellationToken))
+            await foreach (var page in PagesAsync(start, end, cancellationToken))
             {
                 yield return [.. page.Select(entry => MerkleHash.Leaf(entry))];
             }
         }
 
         var hashes = new AuditLog(store, log);
-        for (var next = 0L; log != SignedLog.Directory && next < end;)
+        for (var next = start; log != SignedLog.Directory && next < end;)
         {
             var page = await hashes.ReadLeafHashesAsync(next, end - 1, cancellationToken);
             yield return page;

@@ -1,18 +1,34 @@
 using KeyService.Crypto.Logs;
+using KeyService.Protocol.V1;
+using KeyService.Server.Audit.Retention;
+using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Audit.Export;
 
 /// <summary>
 /// Makes the proof that a record stands in its slot's log at the first checkpoint that covers it, and that the directory commits to that
-/// checkpoint. Reads the hashes of the log up to there, and of the directory. docs/spec/audit-export.md.
+/// checkpoint. Reads the hashes of the log from the last archived month before the record up to there, and of the directory.
+/// docs/spec/audit-export.md.
 /// </summary>
-internal sealed class RecordProving(IStore store, Cosignatures cosignatures)
+internal sealed class RecordProving(IStore store, RowAuthenticator rows, Cosignatures cosignatures)
 {
     /// <summary>Null when no signed checkpoint, or no signed directory, covers the record.</summary>
+    /// <exception cref="Refusal">NOT_FOUND: the record was deleted after its years of retention.</exception>
     /// <exception cref="StoreTamperedException">The log is not the one that was signed.</exception>
     public async Task<(InclusionProofFile Record, InclusionProofFile Directory)?> ProveAsync(int slot, long sequence, CancellationToken cancellationToken)
     {
+        var (start, before) = await store.ReadAsync(
+            async connection => (
+                (await AuditRetention.ReadStartAsync(connection, rows, slot, cancellationToken)).Size,
+                (await AuditArchive.ReadLastBeforeAsync(connection, rows, slot, sequence, cancellationToken))?.Frontier ?? new MerkleFrontier()),
+            cancellationToken);
+        if (sequence < start)
+        {
+            throw new Refusal(
+                Reason.NotFound, $"Records of slot {slot} before number {start} were deleted after their years of retention. Verify and open the archive of its month (keyservice audit archives).");
+        }
+
         var log = new LogExport(store, slot);
         var directory = new LogExport(store, SignedLog.Directory);
         if (await log.FirstCoveringAsync(sequence, cancellationToken) is not { } covering || await directory.CheckpointAsync(0, long.MaxValue, cancellationToken) is not { } newest)
@@ -34,8 +50,8 @@ internal sealed class RecordProving(IStore store, Cosignatures cosignatures)
         var record = (await new AuditLog(store, slot).ReadAsync(sequence, sequence, cancellationToken)).FirstOrDefault()?.Record
             ?? throw new StoreTamperedException("audit_records", $"{slot}/{sequence}", "the record is missing");
         return (
-            await ProveAsync(log, record, sequence, covering, $"audit_records {slot}/{sequence}", cancellationToken),
-            await ProveAsync(directory, entry, place, newest, $"audit_directory {place}", cancellationToken));
+            await ProveAsync(log, record, sequence, covering, before, $"audit_records {slot}/{sequence}", cancellationToken),
+            await ProveAsync(directory, entry, place, newest, new MerkleFrontier(), $"audit_directory {place}", cancellationToken));
     }
 
     private static async Task<(long Place, byte[]? Entry)> FindEntryAsync(LogExport directory, long size, int slot, long slotSize, CancellationToken cancellationToken)
@@ -58,10 +74,10 @@ internal sealed class RecordProving(IStore store, Cosignatures cosignatures)
     }
 
     private static async Task<InclusionProofFile> ProveAsync(
-        LogExport log, byte[] entry, long place, (long Size, byte[] Note) checkpoint, string row, CancellationToken cancellationToken)
+        LogExport log, byte[] entry, long place, (long Size, byte[] Note) checkpoint, MerkleFrontier before, string row, CancellationToken cancellationToken)
     {
-        var gathering = NodeGathering.ForInclusion(place, checkpoint.Size);
-        await foreach (var page in log.LeafHashesAsync(checkpoint.Size, cancellationToken))
+        var gathering = NodeGathering.ForInclusion(place, checkpoint.Size, before);
+        await foreach (var page in log.LeafHashesAsync(before.Size, checkpoint.Size, cancellationToken))
         {
             foreach (var leaf in page)
             {

@@ -62,6 +62,15 @@ internal sealed record AuditArchive(
             ? await row.VerifyAsync(rows, cancellationToken)
             : null;
 
+    /// <summary>The last one of a slot that ends before a record, deleted or not; null when there is none.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed outside the service.</exception>
+    public static async Task<AuditArchive?> ReadLastBeforeAsync(
+        DbConnection connection, RowAuthenticator rows, int slot, long sequence, CancellationToken cancellationToken) =>
+        await connection.QueryFirstOrDefaultAsync<Row>(
+            $"{Columns} WHERE slot = @slot AND past_sequence <= @sequence ORDER BY month DESC LIMIT 1", new { slot = (long)slot, sequence }) is { } row
+            ? await row.VerifyAsync(rows, cancellationToken)
+            : null;
+
     public async Task InsertAsync(IStoreTransaction transaction, RowAuthenticator rows)
     {
         var row = await SealAsync(transaction, rows);

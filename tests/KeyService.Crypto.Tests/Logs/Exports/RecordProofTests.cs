@@ -42,6 +42,44 @@ public sealed class RecordProofTests
         Assert.True(size == 1 || Throws(() => MerkleProof.Inclusion(0, size, nodes.Node)));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(64)]
+    [InlineData(100)]
+    public void Leaves_before_need_not_pass_where_their_tree_is_known(int size)
+    {
+        List<byte[]> leaves = [.. Enumerable.Range(0, size).Select(i => MerkleHash.Leaf(BitConverter.GetBytes(i)))];
+        MerkleTree tree = SampleExport.TreeOf([.. Enumerable.Range(0, size).Select(i => BitConverter.GetBytes(i))]);
+        for (int passed = 0; passed <= size; passed++)
+        {
+            var before = new MerkleFrontier();
+            leaves.Take(passed).ToList().ForEach(leaf => before.Append(leaf));
+            for (int place = 0; place <= size; place++)
+            {
+                if (place < passed)
+                {
+                    Assert.Throws<ArgumentOutOfRangeException>(() => NodeGathering.ForInclusion(place, size, before));
+                    Assert.Throws<ArgumentOutOfRangeException>(() => NodeGathering.ForConsistency(place, size, before));
+                    continue;
+                }
+                NodeGathering consistency = Passed(NodeGathering.ForConsistency(place, size, before));
+                Assert.Equal(MerkleProof.Consistency(place, size, tree.Node), MerkleProof.Consistency(place, size, consistency.Node));
+                if (place < size)
+                {
+                    NodeGathering inclusion = Passed(NodeGathering.ForInclusion(place, size, before));
+                    Assert.Equal(MerkleProof.Inclusion(place, size, tree.Node), MerkleProof.Inclusion(place, size, inclusion.Node));
+                }
+            }
+
+            NodeGathering Passed(NodeGathering gathering)
+            {
+                leaves.Skip(passed).ToList().ForEach(leaf => gathering.Append(leaf));
+                return gathering;
+            }
+        }
+    }
+
     [Fact]
     public void A_stranger_accepts_a_record_of_the_log_and_nothing_else()
     {

@@ -1,6 +1,11 @@
+using System.Security.Cryptography;
+using Dapper;
 using KeyService.Crypto.Logs;
+using KeyService.Protocol.V1;
 using KeyService.Server.Audit;
+using KeyService.Server.Audit.Export;
 using KeyService.Server.Audit.Retention;
+using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
 using KeyService.Server.Storage.Sqlite;
 using KeyService.Tests.Storage;
@@ -76,6 +81,47 @@ public sealed class RetentionTests : IAsyncLifetime
         var part = (await _months.RegisterAsync("2019-10"))[0];
         var grown = await new AuditLog(_store).ExtendAsync(part.Frontier, whole.Size - 1, CancellationToken.None);
         Assert.Equal(whole.Root(), grown.Root());
+    }
+
+    [Fact]
+    public async Task Records_are_proven_from_the_archive_before_them_also_when_the_months_up_to_it_are_gone()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var checkpoints = new Checkpoints(
+            new AuditLog(_store), _store, SoftwareRows.Of(),
+            new CheckpointKeys(_ => new CheckpointSigner(
+                _ => ValueTask.FromResult(key.ExportSubjectPublicKeyInfo()),
+                (digest, _) => ValueTask.FromResult(key.SignHash(digest.ToArray(), DSASignatureFormat.IeeeP1363FixedFieldConcatenation)))));
+        await _months.LiveAsync();
+        await _months.RegisterAsync("2019-10");
+        var december = (await _months.RegisterAsync("2019-11"))[0].Past;
+        // From here on by signatures that are some.
+        await _store.CommitAsync(
+            new AuditRecordDraft(AuditEvent.AuditLogMarked),
+            transaction => transaction.Connection.ExecuteAsync("DELETE FROM audit_checkpoints", transaction: transaction.Transaction), CancellationToken.None);
+        await checkpoints.MakeAsync(sealing: false, CancellationToken.None);
+        await ProvenAsync(0, december - 1, december, _store.LastSequence - 10);
+
+        _months.MoveTo(2026, 1, 4);
+        await _months.MarkDeletedAsync("2019-11");
+        await _months.Retention.SweepAsync(CancellationToken.None);
+        await ProvenAsync(december, december + 1, december + 150, _store.LastSequence - 10);
+        var refusal = await Assert.ThrowsAsync<Refusal>(() => ProveAsync(december - 1));
+        Assert.Equal(Reason.NotFound, refusal.Reason);
+        Assert.Contains($"before number {december}", refusal.Message, StringComparison.Ordinal);
+
+        async Task ProvenAsync(params long[] sequences)
+        {
+            foreach (var sequence in sequences)
+            {
+                var (record, directory) = (await ProveAsync(sequence))!.Value;
+                Assert.True(RecordProof.TryVerify(record, directory, (await checkpoints.VerifiersAsync(CancellationToken.None)).Keys, null, out var proof, out var fault), fault);
+                Assert.Equal((ulong)sequence, proof!.Record.Sequence);
+            }
+        }
+
+        Task<(InclusionProofFile Record, InclusionProofFile Directory)?> ProveAsync(long sequence) =>
+            new RecordProving(_store, SoftwareRows.Of(), new Cosignatures(_store)).ProveAsync(_store.Slot, sequence, CancellationToken.None);
     }
 
     [Theory]

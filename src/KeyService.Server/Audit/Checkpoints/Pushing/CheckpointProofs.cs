@@ -21,23 +21,16 @@ internal sealed class CheckpointProofs(IStore store)
             return [];
         }
 
-        var old = await EdgeAsync(oldSize, cancellationToken);
-        var nodes = new Dictionary<(int Level, long Index), byte[]>();
-        var first = 0L;
-        foreach (var root in old.ToArray().Chunk(MerkleHash.Length))
+        var gathering = NodeGathering.ForConsistency(oldSize, size, await EdgeAsync(oldSize, cancellationToken));
+        await foreach (var page in new Export.LogExport(store, SignedLog.Directory).PagesAsync(oldSize, size, cancellationToken))
         {
-            // Perfect subtrees from left to right, the largest first: the bits of what is left.
-            var level = 63 - System.Numerics.BitOperations.LeadingZeroCount((ulong)(oldSize - first));
-            nodes[(level, first >> level)] = root;
-            first += 1L << level;
+            foreach (var entry in page)
+            {
+                gathering.Append(MerkleHash.Leaf(entry));
+            }
         }
 
-        var leaves = await LeavesAsync(oldSize, size, cancellationToken);
-        return MerkleProof.Consistency(oldSize, size, Node);
-
-        byte[] Node(int level, long index) => nodes.TryGetValue((level, index), out var known) ? known
-            : level == 0 ? leaves[(int)(index - oldSize)]
-            : MerkleHash.Node(Node(level - 1, 2 * index), Node(level - 1, (2 * index) + 1));
+        return MerkleProof.Consistency(oldSize, size, gathering.Node);
     }
 
     private async Task<MerkleFrontier> EdgeAsync(long size, CancellationToken cancellationToken)
@@ -55,16 +48,5 @@ internal sealed class CheckpointProofs(IStore store)
         }
 
         return _edges[size] = edge;
-    }
-
-    private async Task<List<byte[]>> LeavesAsync(long from, long before, CancellationToken cancellationToken)
-    {
-        var leaves = new List<byte[]>();
-        await foreach (var page in new Export.LogExport(store, SignedLog.Directory).PagesAsync(from, before, cancellationToken))
-        {
-            leaves.AddRange(page.Select(entry => MerkleHash.Leaf(entry)));
-        }
-
-        return leaves;
     }
 }
