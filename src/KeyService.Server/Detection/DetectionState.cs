@@ -221,30 +221,44 @@ internal sealed class DetectionState
 
     private DetectionHit? CompromisedVersion(DetectionConfiguration configuration, AuditRecord record)
     {
-        if (record.KeyVersion is not { } version || record.Outcome != AuditOutcome.Success)
+        if (record.Outcome != AuditOutcome.Success)
         {
             return null;
         }
 
         if ((AuditEvent)record.EventId == AuditEvent.KeyVersionStateChanged)
         {
-            if (record.Detail?.StartsWith("compromised:", StringComparison.Ordinal) == true && Compromised.Count < MaxCompromised)
+            if (record.KeyVersion is { } declared && record.Detail?.StartsWith("compromised:", StringComparison.Ordinal) == true && Compromised.Count < MaxCompromised)
             {
-                Compromised.Add(version.ToString());
+                Compromised.Add(declared.ToString());
             }
 
             return null;
         }
 
-        if (!IsUse((AuditEvent)record.EventId) || !Compromised.Contains(version.ToString())
-            || IsTold(Told, $"{record.Principal} {version}", DayOf(configuration, record), record))
+        if (!IsUse((AuditEvent)record.EventId))
         {
             return null;
         }
 
+        // The version that the record is about, and those of which it says itself that they are compromised: a batch can take in several.
+        var used = CompromisedVersions.Read(record.Detail).Select(version => version.ToString()).ToList();
+        if (record.KeyVersion is { } named && Compromised.Contains(named.ToString()) && !used.Contains(named.ToString()))
+        {
+            used.Insert(0, named.ToString());
+        }
+
+        used.RemoveAll(version => IsTold(Told, $"{record.Principal} {version}", DayOf(configuration, record), record));
+        if (used.Count == 0)
+        {
+            return null;
+        }
+
+        var which = used.Count > 1 ? $"versions {string.Join(", ", used)}, which are"
+            : used[0] == record.KeyVersion?.ToString() ? $"version {used[0]} of {Name(record.Key)}, which is" : $"version {used[0]}, which is";
         return new DetectionHit(
             DetectionRule.CompromisedVersionUsed, record.Principal!,
-            Say($"{record.Principal} used version {version} of {Name(record.Key)}, which is compromised: {AuditEvents.NameOf((AuditEvent)record.EventId)}. More of it on the same day is not told."));
+            Say($"{record.Principal} used {which} compromised: {AuditEvents.NameOf((AuditEvent)record.EventId)}. More of it on the same day is not told."));
     }
 
     private DetectionHit? NewPlace(AuditRecord record)

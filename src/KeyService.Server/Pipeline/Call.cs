@@ -32,6 +32,7 @@ internal sealed class Call
     private readonly IStore _store;
     private readonly RequestLedger _requests;
     private readonly QuorumGate _quorum;
+    private SortedSet<KeyVersionId>? _compromised;
     private List<Grant>? _counted;
     private Question? _asked;
 
@@ -99,7 +100,7 @@ internal sealed class Call
     internal bool Concluded { get; set; }
 
     /// <summary>What the caller is told beside its answer, and the record has too; null when there is nothing.</summary>
-    internal string? Warning { get; private set; }
+    internal string? Warning => _compromised is null ? null : CompromisedVersions.Say(_compromised);
 
     /// <summary>Timestamp of the call's begin, for its duration.</summary>
     internal long Started { get; }
@@ -175,7 +176,7 @@ internal sealed class Call
     {
         if (KeyStates.Of(version.State).Processing == Processing.WithWarning)
         {
-            Warning = $"key version {version.Id} is compromised";
+            (_compromised ??= []).Add(version.Id);
         }
     }
 

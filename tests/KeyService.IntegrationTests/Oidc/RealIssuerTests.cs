@@ -77,6 +77,40 @@ public sealed class RealIssuerTests : IAsyncLifetime
         (await _service.RunCliAsync(_service.Administrator, "whoami")).ExpectExit(0);
     }
 
+    [Fact]
+    public async Task Break_glass_opens_by_a_second_person_and_by_envelopes_when_the_issuer_has_been_gone_since_before_the_server_started()
+    {
+        var (eve, finn) = (await _service.IssueClientAsync("eve"), await _service.IssueClientAsync("finn"));
+        foreach (var name in new[] { "eve", "finn" })
+        {
+            await AdministratorAsync("principal", "create", name, "--type", "person", "--certificate-uri", $"keyservice:principal/{name}");
+            await AdministratorAsync("grant", "create", name, "--key", "*", "--permissions", "open-break-glass");
+        }
+
+        await _service.CreateKeyAsync("emergency");
+        var token = (await _service.RunCliAsync(_service.Database, Encoding.UTF8.GetBytes("chart of ward 3"), "field", "encrypt", "--key", "emergency")).ExpectExit(0).Output;
+        var codes = (await AdministratorAsync("break-glass", "seal")).Split('\n').Take(2).Select(line => line.Split(": ")[^1].Trim());
+        await _issuer.StopAsync();
+        await _service.RestartAsync();
+
+        Assert.Equal(3, (await ReadAsync()).ExitCode);
+        var id = IdOf(await _service.RunCliAsync(eve, "break-glass", "open", "--reason", "the issuer of tokens is down", "--json"));
+        Assert.Equal(3, (await ReadAsync()).ExitCode);
+        (await _service.RunCliAsync(finn, "break-glass", "confirm", id)).ExpectExit(0);
+        Assert.Equal("chart of ward 3", (await ReadAsync()).ExpectExit(0).Text);
+        (await _service.RunCliAsync(eve, "break-glass", "end", id)).ExpectExit(0);
+        await AdministratorAsync("break-glass", "review", id, "--verdict", "justified", "--note", "the records fit the reason");
+
+        Assert.Equal(3, (await ReadAsync()).ExitCode);
+        IdOf(await _service.RunCliAsync(
+            eve, Encoding.ASCII.GetBytes(string.Join('\n', codes) + "\n"), "break-glass", "open", "--sealed", "--reason", "alone at night", "--json"));
+        Assert.Equal("chart of ward 3", (await ReadAsync()).ExpectExit(0).Text);
+
+        async Task<string> AdministratorAsync(params string[] arguments) => (await _service.RunCliAsync(_service.Administrator, arguments)).ExpectExit(0).Text;
+        Task<CommandResult> ReadAsync() => _service.RunCliAsync(eve, token, "field", "decrypt");
+        static string IdOf(CommandResult result) => JsonDocument.Parse(result.ExpectExit(0).Text).RootElement.GetProperty("id").GetString()!;
+    }
+
     private async Task<CommandResult> AsAsync(ClientIdentity identity, string token, params string[] arguments)
     {
         var tokenPath = Path.Combine(_service.Directory, "token");

@@ -38,6 +38,36 @@ public sealed class CompromiseTests(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_batch_tells_of_every_compromised_version_in_it()
+    {
+        using var database = service.ConnectAs("database");
+        using var administrator = service.ConnectAs("administrator");
+        var cipher = new Cipher.CipherClient(database);
+        var request = new DecryptBatchRequest();
+        var compromised = new List<string>();
+        for (var i = 0; i < 3; i++)
+        {
+            var key = await Calls.NewKeyAsync(service);
+            request.Items.Add(new DecryptItem
+            {
+                Ciphertext = (await cipher.EncryptAsync(new EncryptRequest { Key = key.Name, Plaintext = ByteString.CopyFromUtf8("note") })).Ciphertext,
+            });
+            if (i > 0)
+            {
+                await new Keys.KeysClient(administrator).ChangeKeyVersionStateAsync(new ChangeKeyVersionStateRequest
+                {
+                    RequestId = Calls.NewRequestId(), Name = key.Name, State = KeyState.Compromised, Reason = "a drill",
+                });
+                compromised.Add(key.Primary.Id);
+            }
+        }
+
+        using var call = cipher.DecryptBatchAsync(request);
+        Assert.All((await call.ResponseAsync).Results, result => Assert.Equal("note", result.Data.ToStringUtf8()));
+        Assert.Equal($"key versions {string.Join(", ", compromised.Order(StringComparer.Ordinal))} are compromised", call.GetTrailers().GetValue("keyservice-warning"));
+    }
+
+    [Fact]
     public async Task A_suspended_key_that_decrypts_no_more_says_so_to_the_one_who_may_know()
     {
         var key = await Calls.NewKeyAsync(service);
