@@ -2,8 +2,12 @@
 # Measures the bars P1 to P10 on this machine, peers in the same run, prints one line a figure and at the end the table. About 20 minutes;
 # --quick for a look. What is printed is kept in artifacts/perf/DATE.txt.
 #
-#   perf/run.sh [--quick] [BAR]...      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10; and, only by name, search: the audit
-#                                       log's search up to 20 million records, half an hour and 12 GB of disk
+#   perf/run.sh [--quick] [--everything] [--postgres] [BAR]...
+#                      all bars, or those named: P1 P2 P3 P4 P5 P6 P7 P8 P9 P10; and, only by name, search (the audit log's search up to
+#                      20 million records, half an hour and 12 GB of disk) and month (how much audit log is borne)
+#   --everything       the service with sinks, detection, checkpoints pushed and quotas counted; P8 with the log followed as they do
+#   --postgres         the service's store is a PostgreSQL of this script's own
+#                      (both begin a service of their own: only where there is no .dev yet)
 #
 # Starts the service by quickstart.sh, so nothing else may serve from this directory meanwhile. Beside what test.sh installs it needs, for P5,
 # Debian's g++ pkg-config libgrpc++-dev protobuf-compiler protobuf-compiler-grpc; a bar whose peer cannot be built is said to be missing.
@@ -12,11 +16,13 @@ cd "$(dirname "$0")/.."
 # shellcheck source=perf/postgres.sh
 . perf/postgres.sh
 rounds=5 seconds=3 mib=2048 bulk=1024 pairs=8 transactions=8000 rows=1200000 keys=1000000 records=20000000
-bars=()
+bars=() everything=no on_postgres=no
 for argument in "$@"; do
   case $argument in
     --quick) rounds=3 seconds=1 mib=256 bulk=256 pairs=3 transactions=2000 rows=100000 keys=50000 records=1000000 ;;
-    P[0-9]*|search) bars+=("$argument") ;;
+    --everything) everything=yes ;;
+    --postgres) on_postgres=yes ;;
+    P[0-9]*|search|month) bars+=("$argument") ;;
     *) echo "Unknown argument: $argument" >&2; exit 2 ;;
   esac
 done
@@ -43,12 +49,46 @@ finish() {
 }
 trap finish EXIT
 mkdir -m 700 -p "$state"
+configured() {
+  [ ! -e "$state/server.json" ] || { echo "$state is there already: --everything and --postgres begin a service of their own. Move it away." >&2; exit 2; }
+  local store='"sqlite": "keyservice.db"' more=''
+  if [ $on_postgres = yes ]; then
+    pg_start
+    pg_sql postgres 'CREATE DATABASE service'
+    store="\"postgres\": { \"host\": \"$pg_dir\", \"database\": \"service\", \"user\": \"perf\" }"
+  fi
+  if [ $everything = yes ]; then
+    mkdir -p "$state/copies" "$state/checkpoints"
+    more='"sinks": { "directories": [{ "name": "copies", "directory": "copies" }] }, "detection": {},
+  "audit": { "checkpoints": [{ "name": "held", "directory": "checkpoints" }] },'
+  fi
+  cat >"$state/server.json" <<JSON
+{
+  "profile": "development",
+  "dataDirectory": ".",
+  "listen": { "tcp": "127.0.0.1:8443", "unixSocket": "$state/keyservice.sock" },
+  "tls": { "certificate": "pki/server.crt", "privateKey": "pki/server.key", "clientCa": "pki/ca.crt" },
+  "hsm": { "module": "/usr/lib/softhsm/libsofthsm2.so", "tokenLabel": "keyservice-development", "pinFile": "pin" },
+  $more
+  "store": { $store },
+  "telemetry": { "otlpEndpoint": null }
+}
+JSON
+}
+[ $everything = no ] && [ $on_postgres = no ] || configured
 ./quickstart.sh >"$state/perf.log" 2>&1 & pids+=($!)
 for _ in $(seq 600); do [ -S "$state/keyservice.sock" ] && ./keyservice status >/dev/null 2>&1 && break; sleep 0.5; done
 # The main job of quickstart.sh would run beside the first measurement.
 for _ in $(seq 600); do grep -q 'Three things to try' "$state/perf.log" && break; sleep 0.5; done
 server=$(pgrep -f "KeyService.Server serve --config $state/server.json" | head -n 1)
 ./keyservice key create perf/load >/dev/null 2>&1 || true
+if [ $everything = yes ]; then
+  # Counted, and far away: each call goes through the books.
+  for user in database backup; do
+    for id in $(./keyservice grant list --principal $user --json | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/'); do ./keyservice grant revoke "$id" >/dev/null; done
+    ./keyservice grant create $user --key '*' --role data-user --quota calls/day=1000000000 --quota bytes/day=1000000000000000 >/dev/null
+  done
+fi
 database=$state/profiles/database.json backup=$state/profiles/backup.json local=$state/profiles/local.json
 export KEYSERVICE_PROFILE=$backup
 
@@ -107,6 +147,7 @@ search() {
   pg_sql postgres 'CREATE DATABASE search' || return
   benchmark audit-search "$pg_dir" perf search "$records" "$rounds"
 }
+month() { PSQL=${pg_bin:+$pg_bin/psql} perf/audit_month.py $((seconds * 20)) "$state/server.json" dotnet artifacts/bin/KeyService.Load/release/KeyService.Load.dll records --profile "$database"; }
 p10() { load memory --profile "$backup" --server-pid "$server" --seconds $((seconds * 4)); }
 
 bar P1 p1
@@ -120,6 +161,7 @@ bar P8 p8
 bar P9 p9
 bar P10 p10
 bar search search
+bar month month
 echo "# $(date -u +%FT%TZ) load=$(cut -d' ' -f1 /proc/loadavg)"
 sleep 0.5
 python3 perf/table.py "$report"

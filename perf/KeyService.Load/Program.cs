@@ -46,6 +46,8 @@ var root = new RootCommand("Load driver of KeyService: measures against yardstic
         DataKeyLoad.RunAsync(Open(r), r.GetValue(echo)!, r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(disk)!)),
     Make("many-data-keys", "P2 through the service.", [profile, key, rounds, seconds, pid], (r, _) =>
         ManyDataKeysLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(pid))),
+    Make("records", "Decrypts one field again and again, 64 at once: what fills an audit log.", [profile, key, seconds], (r, _) =>
+        RecordLoad.RunAsync(Open(r), r.GetValue(key)!, Length(r))),
     Make("batches", "P3.", [profile, key, rounds, seconds, inFlight], (r, _) =>
         BatchLoad.RunAsync(Open(r), r.GetValue(key)!, r.GetValue(rounds), Length(r), r.GetValue(inFlight))),
     Make("streams", "Duplex streams, there and back.", [profile, key, streams, size], (r, _) =>
