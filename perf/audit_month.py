@@ -15,19 +15,27 @@ import time
 
 seconds, config, load = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
 store = json.load(open(config))["store"]
+# ./keyservice takes the profile that fits the command.
+os.environ.pop("KEYSERVICE_PROFILE", None)
 SEGMENT = 16384  # docs/spec/audit-index.md
 MONTH, GB = 30 * 86400, 1e9
 
 
-def ask(sql):
-    """One number out of the store, read beside the service."""
+def look(sql):
+    """One value out of the store, read beside the service; None when there is no row."""
     if "sqlite" in store:
         path = os.path.join(os.path.dirname(config), store["sqlite"])
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            return connection.execute(sql).fetchone()[0]
+            row = connection.execute(sql).fetchone()
+        return row and row[0]
     at = store["postgres"]
-    out = subprocess.run([os.environ.get("PSQL", "psql"), "-h", at["host"], "-U", at["user"], "-d", at["database"], "-Atc", sql], check=True, capture_output=True, text=True)
-    return int(out.stdout or 0)
+    command = [os.environ.get("PSQL", "psql"), "-h", at["host"], "-U", at["user"], "-d", at["database"], "-Atc", sql]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PGOPTIONS": "-c search_path=keyservice"}).stdout.strip()
+    return found or None
+
+
+def ask(sql):
+    return int(look(sql) or 0)
 
 
 def bytes_of_store():
@@ -40,22 +48,11 @@ def head():
 
 def detected():
     """The position of slot 0: 4 bytes of slot, 8 of the first record that was not looked at."""
-    hexed = "hex(positions)" if "sqlite" in store else "encode(positions, 'hex')"
-    if "sqlite" in store:
-        path = os.path.join(os.path.dirname(config), store["sqlite"])
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            row = connection.execute(f"SELECT {hexed} FROM detection_state").fetchone()
-        return int(row[0][8:24], 16) if row else None
-    at = store["postgres"]
-    text = subprocess.run([os.environ.get("PSQL", "psql"), "-h", at["host"], "-U", at["user"], "-d", at["database"], "-Atc", f"SELECT {hexed} FROM detection_state"], check=True, capture_output=True, text=True).stdout.strip()
-    return int(text[8:24], 16) if text else None
+    found = look("SELECT hex(positions) FROM detection_state" if "sqlite" in store else "SELECT encode(positions, 'hex') FROM detection_state")
+    return found and int(found[8:24], 16)
 
 
-def keyservice(*arguments):
-    return subprocess.run(["./keyservice", *arguments], check=True, capture_output=True, text=True).stdout
-
-
-def lag():
+def sinks():
     # Exit code 5 says that a sink takes nothing; it is on its way here.
     out = subprocess.run(["./keyservice", "audit", "sinks", "--json"], capture_output=True, text=True).stdout
     return [json.loads(line)["positions"] for line in out.splitlines()]
@@ -63,7 +60,7 @@ def lag():
 
 def reached(number):
     """Which followers have everything before a record."""
-    positions = [int(part.split("/")[1]) for sink in lag() for part in sink.split() if part.startswith("0/")]
+    positions = [int(part.split("/")[1]) for sink in sinks() for part in sink.split() if part.startswith("0/")]
     return {
         "sinks": not positions or min(positions) >= number,
         "detection": (at := detected()) is None or at >= number,
