@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
@@ -150,16 +151,26 @@ internal sealed class PersonGate(
         },
         CancellationToken.None);
 
-    private Task<CommitReceipt> NoteUseAsync(PersonSession found, DateTimeOffset now) => store.CommitAsync(
-        new AuditRecordDraft(AuditEvent.SessionUsed) { Principal = found.Principal, PrincipalType = PrincipalType.Person, Automated = true, Detail = $"session {found.Id}" },
-        async transaction =>
+    private async Task NoteUseAsync(PersonSession found, DateTimeOffset now)
+    {
+        try
         {
-            // Somebody may have ended or noted it meanwhile.
-            if (await _sessions.FindAsync(transaction.Connection, transaction.Transaction, found.TokenHash, CancellationToken.None) is { EndTime: null } session
-                && session.LastUseTime + SessionLimits.NoteEvery <= now)
-            {
-                await _sessions.WriteAsync(transaction, session with { LastUseTime = now, Revision = session.Revision + 1 });
-            }
-        },
-        CancellationToken.None);
+            await store.CommitAsync(
+                new AuditRecordDraft(AuditEvent.SessionUsed) { Principal = found.Principal, PrincipalType = PrincipalType.Person, Automated = true, Detail = $"session {found.Id}" },
+                async transaction =>
+                {
+                    // Somebody may have ended or noted it meanwhile.
+                    if (await _sessions.FindAsync(transaction.Connection, transaction.Transaction, found.TokenHash, CancellationToken.None) is { EndTime: null } session
+                        && session.LastUseTime + SessionLimits.NoteEvery <= now)
+                    {
+                        await _sessions.WriteAsync(transaction, session with { LastUseTime = now, Revision = session.Revision + 1 });
+                    }
+                },
+                CancellationToken.None);
+        }
+        catch (HsmException)
+        {
+            // A use that cannot be written lets the session end the earlier; whoever looks why the HSM is away is not sent off for it.
+        }
+    }
 }

@@ -10,6 +10,8 @@ internal delegate ValueTask<byte[]> RowMacFunction(ReadOnlyMemory<byte> canonica
 /// <summary>Makes and checks the MACs of deciding rows. What is MACed are the canonical bytes of docs/spec/store.md.</summary>
 internal sealed class RowAuthenticator(RowMacFunction mac)
 {
+    private readonly VerifiedRows _verified = new();
+
     /// <summary>The revisions of rows that were read or written here.</summary>
     public RevisionsSeen Seen { get; } = new();
 
@@ -22,6 +24,7 @@ internal sealed class RowAuthenticator(RowMacFunction mac)
         IStoreTransaction transaction, ReadOnlyMemory<byte> canonicalRow, string table, string rowId, long revision)
     {
         var sealedBy = await mac(canonicalRow, CancellationToken.None);
+        _verified.Note(canonicalRow.Span, sealedBy);
         transaction.RowChanged(new RowChange(table, rowId, revision, SHA256.HashData(canonicalRow.Span)));
         transaction.OnCommitted(() => Seen.Note(table, rowId, revision));
         return sealedBy;
@@ -43,10 +46,17 @@ internal sealed class RowAuthenticator(RowMacFunction mac)
     public async ValueTask VerifyAsync(
         ReadOnlyMemory<byte> canonicalRow, ReadOnlyMemory<byte> storedMac, string table, string rowId, CancellationToken cancellationToken)
     {
+        if (_verified.Has(canonicalRow.Span, storedMac.Span))
+        {
+            return;
+        }
+
         var expected = await mac(canonicalRow, cancellationToken);
         if (!CryptographicOperations.FixedTimeEquals(expected, storedMac.Span))
         {
             throw new StoreTamperedException(table, rowId, "the row does not carry a valid MAC");
         }
+
+        _verified.Note(canonicalRow.Span, expected);
     }
 }

@@ -42,9 +42,14 @@ internal sealed class SessionHost : IAsyncDisposable
     private readonly List<GrpcChannel> _channels = [];
     private WebApplication _application = null!;
 
+    private SessionHost() => Rows = SoftwareRows.Of(() => HsmIsAway);
+
     public TestTime Time { get; } = new();
 
-    public RowAuthenticator Rows { get; } = SoftwareRows.Of();
+    public RowAuthenticator Rows { get; }
+
+    /// <summary>Nothing is verified or sealed then.</summary>
+    public bool HsmIsAway { get; set; }
 
     public SqliteStore Store { get; private set; } = null!;
 

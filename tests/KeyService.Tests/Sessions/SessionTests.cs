@@ -210,6 +210,29 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task Who_was_known_before_the_HSM_went_away_goes_on_until_the_session_would_have_ended_and_nobody_else()
+    {
+        await using var host = await StartAsync(true, "ada", "ben");
+        var session = await host.LoginAsync("ada", await host.EnrolAsync("ada"));
+        var ada = new AccessClient(host.As("ada", session));
+        await ada.WhoAmIAsync(new());
+        host.HsmIsAway = true;
+        for (var minute = 2; minute <= 14; minute += 2)
+        {
+            host.Time.Advance(TimeSpan.FromMinutes(2));
+            await ada.WhoAmIAsync(new());
+        }
+
+        await RefusedAsync(Reason.SessionRequired, new AccessClient(host.As("ben")).WhoAmIAsync(new()));
+        await RefusedAsync(Reason.HsmUnavailable, new SessionsClient(host.As("ben")).OfferSecondFactorAsync(new()));
+        // None of the uses could be written.
+        host.Time.Advance(TimeSpan.FromMinutes(1));
+        await Assert.ThrowsAsync<RpcException>(async () => await ada.WhoAmIAsync(new()));
+        host.HsmIsAway = false;
+        await RefusedAsync(Reason.SessionRequired, ada.WhoAmIAsync(new()));
+    }
+
+    [Fact]
     public async Task A_session_ends_after_8_hours_whatever_is_done_in_it()
     {
         await using var host = await StartAsync(true, "ada");

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Storage;
@@ -12,6 +13,13 @@ internal static class SoftwareRows
     {
         var key = Enumerable.Repeat(fill, 32).ToArray();
         return new RowAuthenticator((row, _) => ValueTask.FromResult(HMACSHA256.HashData(key, row.Span)));
+    }
+
+    /// <summary>The same by an HSM that may be away.</summary>
+    public static RowAuthenticator Of(Func<bool> isAway)
+    {
+        var key = Enumerable.Repeat((byte)7, 32).ToArray();
+        return new RowAuthenticator((row, _) => isAway() ? throw HsmException.Hung("away", null) : ValueTask.FromResult(HMACSHA256.HashData(key, row.Span)));
     }
 
     /// <summary>Digests of contexts under a key of <see cref="Of"/>.</summary>
