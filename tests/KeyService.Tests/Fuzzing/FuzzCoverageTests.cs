@@ -37,6 +37,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Server.Detection.DetectionState"] = "JSON of a verified row, read by the base class library",
         ["KeyService.Server.Detection.DetectionRules"] = "one of a few words",
         ["KeyService.Server.Detection.Months"] = "a month, read by the base class library",
+        ["KeyService.Server.Audit.CompromisedVersions"] = "a sentence at the end of a record's detail, found by an expression of the base class library",
         ["KeyService.Server.Holdings.VersionList"] = "a column of a verified row, handed on to KeyVersionId",
     };
 

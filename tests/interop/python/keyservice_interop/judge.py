@@ -2,8 +2,9 @@
 
 import hashlib
 import io
+import struct
 
-from . import approvals, archive, audit, blob, bundle, context, field, logs, wrapped
+from . import approvals, archive, audit, blob, bundle, context, field, logs, slip39, wrapped
 from .errors import FormatError
 
 # The data key of the archives that the fuzzer makes: 00 01 02 ... 1f.
@@ -76,7 +77,15 @@ def _export(raw: bytes) -> str:
     return approvals.Export.parse(raw).encode().hex()
 
 
+def _share(raw: bytes) -> str:
+    if len(raw) % 2:
+        raise FormatError("Length", "half a word")
+    numbers = struct.unpack(f"<{len(raw) // 2}H", raw)
+    return struct.pack(f"<{len(numbers)}H", *slip39.numbers_of(slip39.parse_numbers(numbers))).hex()
+
+
 _FORMATS = {
+    "share": _share,
     "approval-request": _request,
     "approval": _approval,
     "officer-roster": _roster,

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
 
-from . import aad, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, terms, wrapped, xaes
+from . import aad, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, slip39, terms, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -358,6 +358,18 @@ def _approvals(document: dict) -> int:
     )
 
 
+def _slip39(document: dict) -> int:
+    passphrase = document["passphrase"].encode()
+
+    def positive(v):
+        assert slip39.combine(v["shares"], passphrase) == _hex(v, "secret")
+
+    def negative(v):
+        _refuses((FormatError, VerificationFailed), slip39.combine, v["shares"], passphrase)
+
+    return _each(document["positive"], positive) + _each(document["negative"], negative)
+
+
 CHECKS = {
     "approvals": _approvals,
     "audit-log": _audit_log,
@@ -374,6 +386,7 @@ CHECKS = {
     "key-blob": _key_blob,
     "row-context": _row_context,
     "row-mac": _row_mac,
+    "slip39": _slip39,
     "wrapped-data-key": _wrapped_data_key,
 }
 
