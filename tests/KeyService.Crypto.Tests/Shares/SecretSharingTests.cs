@@ -116,6 +116,26 @@ public sealed class SecretSharingTests
     }
 
     [Fact]
+    public void One_wrong_word_is_located_wherever_it_stands()
+    {
+        IReadOnlyList<Share> shares = SecretSharing.Split(RandomNumberGenerator.GetBytes(32), 2, 2, iterationExponent: 0);
+        ushort[] words = WordsOf(shares[0]);
+        Assert.Null(MistypedWord.Find(words));
+        for (int at = 0; at < words.Length; at++)
+        {
+            ushort right = words[at];
+            words[at] = (ushort)(right ^ (1 + RandomNumberGenerator.GetInt32(ShareWordList.Count - 1)));
+            Assert.Equal(new MistypedWord(at, right), MistypedWord.Find(words));
+            words[at] = right;
+        }
+
+        words[5] = ShareWordList.Count;
+        Assert.Null(MistypedWord.Find(words));
+        Assert.Null(MistypedWord.Find([]));
+        Dispose(shares);
+    }
+
+    [Fact]
     public void A_share_that_was_altered_with_a_right_checksum_is_found_and_beyond_the_threshold_named()
     {
         byte[] secret = RandomNumberGenerator.GetBytes(32);
