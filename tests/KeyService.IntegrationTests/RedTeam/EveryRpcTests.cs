@@ -9,6 +9,7 @@ using KeyService.Server.Pipeline;
 using Microsoft.Data.Sqlite;
 using AuditOutcome = KeyService.Crypto.AuditOutcome;
 using CanonicalRecord = KeyService.Crypto.AuditRecord;
+using Role = KeyService.Server.Access.Role;
 
 namespace KeyService.IntegrationTests.RedTeam;
 
@@ -85,6 +86,31 @@ public sealed class EveryRpcTests(ServiceFixture service) : IClassFixture<Servic
         await AllAreRefusedAsync("onlooker", Reason.AccessDenied, record => record.Principal == "onlooker");
     }
 
+    public static TheoryData<string> Roles => [.. Role.All.Select(role => role.Name)];
+
+    /// <summary>With everything that a role gives: what another role takes is refused.</summary>
+    [Theory]
+    [MemberData(nameof(Roles))]
+    public async Task As_somebody_of_another_role(string role)
+    {
+        var name = $"of-{role}";
+        await RegisterAsync(name, role == Role.AiSystem.Name ? PrincipalType.AiSystem : PrincipalType.Service);
+        using (var administrator = service.ConnectAs("administrator"))
+        {
+            var grant = new CreateGrantRequest { RequestId = Guid.NewGuid().ToString(), Principal = name, KeyPattern = "*", Roles = { role } };
+            if (role == Role.AiSystem.Name)
+            {
+                // What such a grant must have.
+                grant.ContextRules.Add(new ContextRule { Key = "tenant", OneOf = new ValueSet { Values = { "st-mary" } } });
+                grant.Quotas.Add(new Quota { Measure = QuotaMeasure.Items, Window = QuotaWindow.Day, Limit = 1000 });
+            }
+
+            await new Access.AccessClient(administrator).CreateGrantAsync(grant);
+        }
+
+        await AllAreRefusedAsync(name, Reason.AccessDenied, record => record.Principal == name, method => !Role.Find(role)!.Permissions.Contains(method.Rpc.Permission));
+    }
+
     [Fact]
     public async Task As_somebody_who_may_use_another_tenants_keys_and_contexts_only()
     {
@@ -100,7 +126,7 @@ public sealed class EveryRpcTests(ServiceFixture service) : IClassFixture<Servic
         }
 
         // They hold data keys of the same key, for their own tenant: of these, and in their own name, they report.
-        await AllAreRefusedAsync("neighbour", Reason.AccessDenied, record => record.Principal == "neighbour", but: "keyservice.v1.DataKeys/ReportUse");
+        await AllAreRefusedAsync("neighbour", Reason.AccessDenied, record => record.Principal == "neighbour", method => method.Name != "keyservice.v1.DataKeys/ReportUse");
     }
 
     /// <summary>With all that an AI system can be granted: what it is refused is everything but its fields, one by one or in batches.</summary>
@@ -170,11 +196,11 @@ public sealed class EveryRpcTests(ServiceFixture service) : IClassFixture<Servic
         }
     }
 
-    private async Task AllAreRefusedAsync(string name, Reason reason, Func<CanonicalRecord, bool> isTheirs, string? but = null)
+    private async Task AllAreRefusedAsync(string name, Reason reason, Func<CanonicalRecord, bool> isTheirs, Func<ServiceMethod, bool>? isAttacked = null)
     {
         var request = await PlausibleRequest.PrepareAsync(service);
         var from = await CountAsync();
-        var attacked = ServiceMethod.All.Where(method => reason == Reason.UnknownPrincipal || (!ForEverybody.Contains(method.Name) && method.Name != but)).ToList();
+        var attacked = ServiceMethod.All.Where(method => reason == Reason.UnknownPrincipal || (!ForEverybody.Contains(method.Name) && isAttacked?.Invoke(method) != false)).ToList();
         var answers = new List<string>();
         using (var channel = service.ConnectAs(name))
         {
@@ -205,14 +231,16 @@ public sealed class EveryRpcTests(ServiceFixture service) : IClassFixture<Servic
             record.EventId == (ushort)AuditEvent.AuthenticationRefused && record.Detail!.Contains(detail, StringComparison.Ordinal)),
         "a record of the handshake");
 
-    private async Task RegisterAsync(string name, params string[] permissions)
+    private Task RegisterAsync(string name, params string[] permissions) => RegisterAsync(name, PrincipalType.Service, permissions);
+
+    private async Task RegisterAsync(string name, PrincipalType type, params string[] permissions)
     {
         await service.IssueClientAsync(name);
         using var channel = service.ConnectAs("administrator");
         var access = new Access.AccessClient(channel);
         await access.CreatePrincipalAsync(new CreatePrincipalRequest
         {
-            RequestId = Guid.NewGuid().ToString(), Name = name, Type = PrincipalType.Service,
+            RequestId = Guid.NewGuid().ToString(), Name = name, Type = type,
             Credential = new Protocol.V1.Credential { CertificateSanUri = $"keyservice:principal/{name}" },
         });
         foreach (var permission in permissions)
