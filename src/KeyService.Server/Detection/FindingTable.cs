@@ -93,6 +93,18 @@ internal sealed class FindingTable(RowAuthenticator rows)
     public async Task<IReadOnlyList<FindingRow>> ListMonthAsync(DbConnection connection, DbTransaction? transaction, string month, CancellationToken cancellationToken) =>
         await VerifiedAsync(await connection.QueryAsync<FindingRow>($"{Columns} WHERE month = @month ORDER BY id", new { month }, transaction), cancellationToken);
 
+    /// <summary>All whose record was made in a stretch of time, by that time.</summary>
+    /// <param name="from">First instant, Unix nanoseconds.</param>
+    /// <param name="until">First instant after.</param>
+    /// <exception cref="StoreTamperedException">A row was changed, or rows are missing.</exception>
+    public async Task<IReadOnlyList<FindingRow>> ListRecordedAsync(DbConnection connection, long from, long until, CancellationToken cancellationToken)
+    {
+        var found = await VerifiedAsync(
+            await connection.QueryAsync<FindingRow>($"{Columns} WHERE recorded_at >= @from AND recorded_at < @until ORDER BY recorded_at, id", new { from, until }), cancellationToken);
+        await VerifyCountAsync(connection, cancellationToken);
+        return found;
+    }
+
     /// <summary>A page, the newest first.</summary>
     /// <param name="after">The last one of the page before, or null.</param>
     public async Task<IReadOnlyList<FindingRow>> PageAsync(

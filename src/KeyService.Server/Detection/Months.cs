@@ -10,17 +10,26 @@ internal static class Months
     public static bool TryParse(string text, out DateOnly first) =>
         DateOnly.TryParseExact(text, Format, CultureInfo.InvariantCulture, DateTimeStyles.None, out first);
 
+    /// <summary>For example "2026-11".</summary>
+    public static string NameOf(DateOnly first) => first.ToString(Format, CultureInfo.InvariantCulture);
+
+    /// <summary>First day of the month that a time lies in.</summary>
+    public static DateOnly Of(SiteCalendar calendar, DateTimeOffset time)
+    {
+        var day = DateOnly.FromDateTime(calendar.LocalOf(time));
+        return new DateOnly(day.Year, day.Month, 1);
+    }
+
     /// <summary>The month is over.</summary>
     public static bool IsOver(SiteCalendar calendar, DateOnly first, DateTimeOffset now) => DateOnly.FromDateTime(calendar.LocalOf(now)) >= first.AddMonths(1);
 
     /// <summary>Months since detection began that must have been signed off by now.</summary>
     public static IEnumerable<string> Due(DetectionConfiguration configuration, DateTimeOffset beganAt, DateTimeOffset now)
     {
-        var began = configuration.Calendar.LocalOf(beganAt);
         var today = DateOnly.FromDateTime(configuration.Calendar.LocalOf(now));
-        for (var month = new DateOnly(began.Year, began.Month, 1); today > month.AddMonths(1).AddDays(configuration.SignOffDay - 1); month = month.AddMonths(1))
+        for (var month = Of(configuration.Calendar, beganAt); today > month.AddMonths(1).AddDays(configuration.SignOffDay - 1); month = month.AddMonths(1))
         {
-            yield return month.ToString(Format, CultureInfo.InvariantCulture);
+            yield return NameOf(month);
         }
     }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using KeyService.Crypto.Logs;
 using KeyService.Hsm;
@@ -30,12 +29,10 @@ namespace KeyService.Server.Evidence;
 /// </summary>
 internal sealed class EvidenceCollector(
     IStore store, RowAuthenticator rows, AccessRegister access, KeyQueries keys, AlarmBook alarms, BackupQueries backups,
-    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, Checkpoints checkpoints, HsmToken hsm,
+    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, Checkpoints checkpoints, ReviewEvidence reviews, HsmToken hsm,
     ServerConfiguration configuration, TimeProvider time)
 {
     private const int Page = 1000;
-
-    private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(true));
 
     private readonly HoldingTables _holdings = new(rows);
     private readonly DestructionTable _destructions = new(rows);
@@ -47,36 +44,41 @@ internal sealed class EvidenceCollector(
     {
         var now = time.GetUtcNow();
         var snapshot = access.Current;
-        yield return Of(
+        yield return EvidenceItem.OfMessages(
             "access/principals.json", "Principals", "164.312(a)(2)(i)", "Everybody and everything that may call, with its one credential; disabled ones too.",
             snapshot.Principals.Values.Select(principal => principal.ToMessage()));
-        yield return Of(
+        yield return EvidenceItem.OfMessages(
             "access/grants.json", "Grants", "164.312(a)(1)", "Every grant ever given, revoked and expired ones too. By default nothing is allowed.",
             snapshot.Grants.Values.Select(grant => grant.ToMessage()));
         yield return Matrix(snapshot, now);
         yield return Conflicts(snapshot, now);
         var all = await KeysAsync(cancellationToken);
-        yield return Of(
+        yield return EvidenceItem.OfMessages(
             "keys/keys.json", "Keys and their ages", "164.312(a)(2)(iv)",
             "Each key with its policy, and its version that protects: since when, until when, how many encryptions are left. Periods are the site's own practice.",
             all.Select(KeyMessages.ToWire));
         yield return Exceptions(all, now);
         var bundles = await BundlesAsync(cancellationToken);
-        yield return Of(
+        yield return EvidenceItem.OfMessages(
             "backup/bundles.json", "Backup bundles", "164.308(a)(7)(ii)(A)",
             $"Bundles that hold every key version under the backup key, and where their copies were last read whole. The gate is {(backupRules.Gate ? "on: no version protects before it is backed up" : "off: versions protect before they are backed up")}.",
             bundles.Select(BackupMessages.ToWire));
         var holdings = await HoldingsAsync(cancellationToken);
         yield return Coverage(holdings, all);
-        yield return Of(
+        yield return EvidenceItem.OfMessages(
             "data/destructions.json", "Destruction of keys", "164.310(d)(2)(i)", "What was asked to be destroyed, and how it ended.",
             (await DestructionsAsync(cancellationToken)).Select(DestructionsService.ToWire));
         var certificateList = await CertificatesAsync(cancellationToken);
-        yield return Of(
+        yield return EvidenceItem.OfMessages(
             "transmission/certificates.json", "Certificates", "164.312(e)(1)",
             "Certificates of this server, its authorities, and the clients that it has seen. Calls over TCP are mutual TLS 1.2 or 1.3 only.", certificateList);
         yield return await AlarmsAsync(range, cancellationToken);
-        yield return Of(
+        foreach (var item in await reviews.CollectAsync(range, cancellationToken))
+        {
+            yield return item;
+        }
+
+        yield return EvidenceItem.OfMessages(
             "audit/archives.json", "Archives of the audit log", "164.316(b)(2)(i)", "Months of the log that stand in files, until when they are kept, and which were deleted.",
             (await retention.ListAsync(cancellationToken)).Select(archive => new Struct
             {
@@ -92,29 +94,15 @@ internal sealed class EvidenceCollector(
         yield return Inventory(all.Count, holdings.Count, certificateList.Count, snapshot);
     }
 
-    private static EvidenceItem Of(string name, string title, string paragraph, string shows, IEnumerable<IMessage> messages)
-    {
-        var list = messages.Select(message => Json.Format(message)).ToList();
-        return new EvidenceItem(name, title, paragraph, shows, list.Count, Encoding.UTF8.GetBytes(list.Count == 0 ? "[]\n" : $"[\n{string.Join(",\n", list)}\n]\n"));
-    }
-
-    private static EvidenceItem Table(string name, string title, string paragraph, string shows, string header, List<string> lines) =>
-        new(name, title, paragraph, shows, lines.Count, Encoding.UTF8.GetBytes(string.Concat(lines.Prepend(header).Select(line => line + "\n"))));
-
-    // RFC 4180. Some of these texts were chosen by whoever is reported on: none may begin as a formula does, where a spreadsheet opens the file.
-    private static string Csv(params IEnumerable<string> fields) => string.Join(',', fields
-        .Select(field => field.Length > 0 && "=+-@\t".Contains(field[0], StringComparison.Ordinal) ? $"'{field}" : field)
-        .Select(field => field.AsSpan().ContainsAny("\",\r\n") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field));
-
     private static EvidenceItem Matrix(AccessSnapshot snapshot, DateTimeOffset now)
     {
         var lines = snapshot.Principals.Values.Where(principal => !principal.Disabled)
             .SelectMany(principal => snapshot.GrantsOf(principal.Name).Where(grant => grant.IsEffective(now)), (principal, grant) => (principal, grant))
-            .SelectMany(each => each.grant.Allowed.Distinct().Order().Select(permission => Csv(
+            .SelectMany(each => each.grant.Allowed.Distinct().Order().Select(permission => CsvLine.Of(
                 each.principal.Name, PrincipalTypes.NameOf(each.principal.Type), Permissions.NameOf(permission), each.grant.KeyPattern.ToString(),
-                Json.Format(each.grant.ToMessage()), each.grant.IdText)))
+                EvidenceItem.TextOf(each.grant.ToMessage()), each.grant.IdText)))
             .ToList();
-        return Table(
+        return EvidenceItem.OfLines(
             "access/matrix.csv", "Effective access", "164.308(a)(4)", "Who may do what with which keys now: a line each principal, permission and grant.",
             "principal,type,permission,key_pattern,grant,grant_id", lines);
     }
@@ -123,8 +111,8 @@ internal sealed class EvidenceCollector(
     {
         var lines = snapshot.Principals.Values.Where(principal => !principal.Disabled)
             .Select(principal => (principal.Name, Met: Separation.Find([.. snapshot.GrantsOf(principal.Name).Where(grant => grant.IsEffective(now))], access.Separation)))
-            .Where(each => each.Met is not null).Select(each => Csv(each.Name, each.Met!)).ToList();
-        return Table(
+            .Where(each => each.Met is not null).Select(each => CsvLine.Of(each.Name, each.Met!)).ToList();
+        return EvidenceItem.OfLines(
             "access/conflicts.csv", "Separation of duties", "164.308(a)(3)", "Who holds what may not meet in one hand. Such a pair is refused when it is granted and when it is used; no line is the good answer.",
             "principal,pair", lines);
     }
@@ -170,20 +158,20 @@ internal sealed class EvidenceCollector(
     {
         var lines = all.Select(key => (key.Row.Name, Standing: RotationService.StandingOf(key.Row, key.Primary.Row, now)))
             .Where(each => each.Standing is KeyAgeStanding.Due or KeyAgeStanding.Overdue)
-            .Select(each => Csv("key", each.Name, each.Standing == KeyAgeStanding.Overdue ? "past its limit: encrypts nothing more" : "due to be rotated"))
+            .Select(each => CsvLine.Of("key", each.Name, each.Standing == KeyAgeStanding.Overdue ? "past its limit: encrypts nothing more" : "due to be rotated"))
             .ToList();
-        lines.AddRange(alarms.View.Open().Select(alarm => Csv("alarm", alarm.Subject, $"{AlarmKinds.NameOf(alarm.Kind)} since {alarm.RaiseTime:u}: {alarm.Message}")));
+        lines.AddRange(alarms.View.Open().Select(alarm => CsvLine.Of("alarm", alarm.Subject, $"{AlarmKinds.NameOf(alarm.Kind)} since {alarm.RaiseTime:u}: {alarm.Message}")));
         if (hsm.DevelopmentOnly)
         {
-            lines.Add(Csv("hsm", hsm.Info.TokenLabel, "a software token: development only, its keys are as safe as its files"));
+            lines.Add(CsvLine.Of("hsm", hsm.Info.TokenLabel, "a software token: development only, its keys are as safe as its files"));
         }
 
         if (configuration.Profile == ServerProfile.Development)
         {
-            lines.Add(Csv("profile", "development", "the profile is for development and not for patient data"));
+            lines.Add(CsvLine.Of("profile", "development", "the profile is for development and not for patient data"));
         }
 
-        return Table(
+        return EvidenceItem.OfLines(
             "exceptions.csv", "What is not as it should be", "164.306(d)(3)", "Overdue keys, open alarms, and what makes this installation one for development.", "kind,subject,what", lines);
     }
 
@@ -203,12 +191,12 @@ internal sealed class EvidenceCollector(
 
     private static EvidenceItem Coverage(List<Holding> holdings, List<KeyFacts> all)
     {
-        var lines = holdings.Where(holding => !holding.Retired).Select(holding => Csv(
+        var lines = holdings.Where(holding => !holding.Retired).Select(holding => CsvLine.Of(
             holding.Name, holding.Location, holding.Owner, holding.KeyPattern.ToString(),
             $"{all.Count(key => holding.KeyPattern.Covers(key.Row.Name))}", holding.ScannedAt?.ToString("u", CultureInfo.InvariantCulture) ?? "never scanned")).ToList();
         lines.AddRange(all.Where(key => !holdings.Exists(holding => !holding.Retired && holding.KeyPattern.Covers(key.Row.Name)))
-            .Select(key => Csv("", "no data store is registered for this key", "", key.Row.Name, "1", "")));
-        return Table(
+            .Select(key => CsvLine.Of("", "no data store is registered for this key", "", key.Row.Name, "1", "")));
+        return EvidenceItem.OfLines(
             "data/coverage.csv", "Which data store is protected by which key", "164.312(a)(2)(iv)",
             "Data stores that are registered, and keys that no registered store uses. A store that nobody registered is not in it: the service cannot know it.",
             "data_store,location,owner,key_pattern,keys,last_scan", lines);
@@ -239,7 +227,7 @@ internal sealed class EvidenceCollector(
             after = page[^1];
         }
 
-        return Of(
+        return EvidenceItem.OfMessages(
             "alarms/alarms.json", "Alarms and what was done about them", "164.308(a)(1)(ii)(D)", "Alarms raised in the range or still open, who took notice of each, and what they wrote.",
             raised.Select(alarm => alarm.ToMessage()));
     }
@@ -259,17 +247,17 @@ internal sealed class EvidenceCollector(
     {
         var lines = new List<string>
         {
-            Csv("hsm", hsm.Info.TokenSerial, $"{hsm.Info.TokenLabel}, {hsm.Info.LibraryManufacturer} {hsm.Info.LibraryDescription}{(hsm.DevelopmentOnly ? ", DEVELOPMENT ONLY" : "")}"),
-            Csv("server", Environment.MachineName, $"version {SystemRpcs.Version}, profile {configuration.Profile.ToString().ToLowerInvariant()}, log slot {store.Slot}"),
-            Csv("store", configuration.StoreName, ""),
-            Csv("keys", $"{keyCount}", "keys/keys.json"),
-            Csv("data stores", $"{holdingCount}", "data/coverage.csv"),
-            Csv("certificates", $"{certificateCount}", "transmission/certificates.json"),
+            CsvLine.Of("hsm", hsm.Info.TokenSerial, $"{hsm.Info.TokenLabel}, {hsm.Info.LibraryManufacturer} {hsm.Info.LibraryDescription}{(hsm.DevelopmentOnly ? ", DEVELOPMENT ONLY" : "")}"),
+            CsvLine.Of("server", Environment.MachineName, $"version {SystemRpcs.Version}, profile {configuration.Profile.ToString().ToLowerInvariant()}, log slot {store.Slot}"),
+            CsvLine.Of("store", configuration.StoreName, ""),
+            CsvLine.Of("keys", $"{keyCount}", "keys/keys.json"),
+            CsvLine.Of("data stores", $"{holdingCount}", "data/coverage.csv"),
+            CsvLine.Of("certificates", $"{certificateCount}", "transmission/certificates.json"),
         };
-        lines.AddRange(hsm.Guarantees.Select(guarantee => Csv("hsm guarantee", guarantee.Name, $"{(guarantee.State == HsmGuaranteeState.Held ? "held" : "NOT HELD")}: {guarantee.Statement} {guarantee.Evidence}")));
+        lines.AddRange(hsm.Guarantees.Select(guarantee => CsvLine.Of("hsm guarantee", guarantee.Name, $"{(guarantee.State == HsmGuaranteeState.Held ? "held" : "NOT HELD")}: {guarantee.Statement} {guarantee.Evidence}")));
         lines.AddRange(snapshot.Principals.Values.Where(principal => !principal.Disabled).GroupBy(principal => principal.Type).OrderBy(group => group.Key)
-            .Select(group => Csv("principals", $"{group.Count()}", PrincipalTypes.NameOf(group.Key))));
-        return Table(
+            .Select(group => CsvLine.Of("principals", $"{group.Count()}", PrincipalTypes.NameOf(group.Key))));
+        return EvidenceItem.OfLines(
             "inventory.csv", "Inventory", "164.308(a)(1)(ii)(A)", "What this server knows of itself and what it works with. Other servers of the installation are in it only as log slots and certificates.",
             "kind,name,what", lines);
     }

@@ -48,7 +48,7 @@ internal static class EvidencePage
         foreach (var item in items)
         {
             page.Append(CultureInfo.InvariantCulture,
-                $"<tr><td>{Text(item.Paragraph)}</td><td>{Text(item.Title)}</td><td>{Text(item.Shows)}</td><td><a href=\"{Text(item.Name)}\">{Text(item.Name)}</a><br>{item.Count} {(item.Count == 1 ? "entry" : "entries")}</td></tr>\n");
+                $"<tr><td>{Text(item.Paragraph)}</td><td>{Text(item.Title)}</td><td>{Text(item.Shows)}</td><td>{Link(item.Name)}<br>{item.Count} {(item.Count == 1 ? "entry" : "entries")}{string.Concat(item.Beside.Select(file => $"<br>{Link(file.Name)}"))}</td></tr>\n");
         }
 
         page.Append("</table>\n<h2>What this pack does not show</h2>\n<ul>\n");
@@ -61,6 +61,8 @@ internal static class EvidencePage
     }
 
     private static string Day(DateTimeOffset time) => time.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
+
+    private static string Link(string name) => $"<a href=\"{Text(name)}\">{Text(name)}</a>";
 
     private static string Text(string text) => WebUtility.HtmlEncode(text);
 }

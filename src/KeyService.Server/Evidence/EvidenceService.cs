@@ -40,9 +40,13 @@ internal sealed class EvidenceService(EvidenceCollector collector, EvidenceSigne
         var files = new List<EvidenceEntry>();
         await foreach (var item in collector.CollectAsync(range, call.CancellationToken))
         {
-            await SendAsync(item.Name, item.Content, responseStream, call.CancellationToken);
-            files.Add(EvidenceEntry.Of(item.Name, item.Content));
-            items.Add(item with { Content = [] });
+            foreach (var file in item.Beside.Prepend(new EvidenceFile(item.Name, item.Content)))
+            {
+                await SendAsync(file.Name, file.Content, responseStream, call.CancellationToken);
+                files.Add(EvidenceEntry.Of(file.Name, file.Content));
+            }
+
+            items.Add(item with { Content = [], Beside = [.. item.Beside.Select(file => file with { Content = [] })] });
         }
 
         var page = EvidencePage.Make(

@@ -50,6 +50,11 @@ public sealed class DetectionTests
             RequestId = Calls.NewRequestId(), Id = finding.Id, Disposition = FindingDisposition.Expected, Note = "no",
         }));
 
+        // The auditor's pack has it, with what became of it; a range before has not.
+        var now = DateTimeOffset.FromUnixTimeSeconds(DateTimeOffset.UtcNow.ToUnixTimeSeconds());
+        Assert.Contains("handed over to the incident team", await FindingsOfPackAsync(administrator, now.AddDays(-1), now), StringComparison.Ordinal);
+        Assert.Equal("[]\n", await FindingsOfPackAsync(administrator, now.AddDays(-2), now.AddDays(-1)));
+
         // Administering is found too, told nobody, and is not the administrator's to close.
         await Until.TrueAsync(
             async () => (finding = (await reviews.ListFindingsAsync(new ListFindingsRequest { Rule = "administrative-privilege" })).Findings.FirstOrDefault()) is not null
@@ -62,6 +67,23 @@ public sealed class DetectionTests
         Assert.DoesNotContain(await AlarmService.ListAsync(service), each => each.Subject.StartsWith("administrative", StringComparison.Ordinal));
         await Calls.RefusedAsync(Reason.InvalidArgument, reviews.ListFindingsAsync(new ListFindingsRequest { Rule = "anything" }));
         await Calls.RefusedAsync(Reason.InvalidArgument, reviews.SignOffMonthAsync(new SignOffMonthRequest { RequestId = Calls.NewRequestId(), Month = "2026-1" }));
+    }
+
+    private static async Task<string> FindingsOfPackAsync(global::Grpc.Core.ChannelBase channel, DateTimeOffset from, DateTimeOffset until)
+    {
+        using var call = new Evidence.EvidenceClient(channel).ExportEvidence(new ExportEvidenceRequest
+        {
+            StartTime = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(from), EndTime = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(until),
+        });
+        var file = new MemoryStream();
+        while (await call.ResponseStream.MoveNext(CancellationToken.None))
+        {
+            if (call.ResponseStream.Current.Name == "reviews/findings.json")
+            {
+                call.ResponseStream.Current.Data.WriteTo(file);
+            }
+        }
+        return System.Text.Encoding.UTF8.GetString(file.ToArray());
     }
 
     private static async Task<bool> CreateKeyAsync(ServiceFixture service)
