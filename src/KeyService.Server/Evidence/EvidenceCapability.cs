@@ -8,5 +8,6 @@ internal static class EvidenceCapability
     public static IServiceCollection AddEvidence(this IServiceCollection services) => services
         .AddSingleton(provider => EvidenceSigner.Of(provider.GetRequiredService<HsmToken>()))
         .AddSingleton<ReviewEvidence>()
+        .AddSingleton<RotationEvidence>()
         .AddSingleton<EvidenceCollector>();
 }

@@ -29,8 +29,8 @@ namespace KeyService.Server.Evidence;
 /// </summary>
 internal sealed class EvidenceCollector(
     IStore store, RowAuthenticator rows, AccessRegister access, KeyQueries keys, AlarmBook alarms, BackupQueries backups,
-    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, Checkpoints checkpoints, ReviewEvidence reviews, HsmToken hsm,
-    ServerConfiguration configuration, TimeProvider time)
+    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, Checkpoints checkpoints, ReviewEvidence reviews, RotationEvidence rotations,
+    HsmToken hsm, ServerConfiguration configuration, TimeProvider time)
 {
     private const int Page = 1000;
 
@@ -57,6 +57,7 @@ internal sealed class EvidenceCollector(
             "keys/keys.json", "Keys and their ages", "164.312(a)(2)(iv)",
             "Each key with its policy, and its version that protects: since when, until when, how many encryptions are left. Periods are the site's own practice.",
             all.Select(KeyMessages.ToWire));
+        yield return await rotations.CollectAsync(all, range, cancellationToken);
         yield return Exceptions(all, now);
         var bundles = await BundlesAsync(cancellationToken);
         yield return EvidenceItem.OfMessages(
@@ -160,6 +161,8 @@ internal sealed class EvidenceCollector(
             .Where(each => each.Standing is KeyAgeStanding.Due or KeyAgeStanding.Overdue)
             .Select(each => CsvLine.Of("key", each.Name, each.Standing == KeyAgeStanding.Overdue ? "past its limit: encrypts nothing more" : "due to be rotated"))
             .ToList();
+        lines.AddRange(all.Where(key => key.Row.Rotation.IsException).Select(key => CsvLine.Of(
+            "key", key.Row.Name, string.Create(CultureInfo.InvariantCulture, $"rotated every {key.Row.Rotation.Period.TotalDays:0.##} days, an exception from {Keys.RotationPolicy.Default.Period.TotalDays:0.##}"))));
         lines.AddRange(alarms.View.Open().Select(alarm => CsvLine.Of("alarm", alarm.Subject, $"{AlarmKinds.NameOf(alarm.Kind)} since {alarm.RaiseTime:u}: {alarm.Message}")));
         if (hsm.DevelopmentOnly)
         {
@@ -172,7 +175,7 @@ internal sealed class EvidenceCollector(
         }
 
         return EvidenceItem.OfLines(
-            "exceptions.csv", "What is not as it should be", "164.306(d)(3)", "Overdue keys, open alarms, and what makes this installation one for development.", "kind,subject,what", lines);
+            "exceptions.csv", "What is not as it should be", "164.308(a)(1)(ii)(B)", "Overdue keys, keys with an exception from the period of rotation, open alarms, and what makes this installation one for development.", "kind,subject,what", lines);
     }
 
     private Task<List<Holding>> HoldingsAsync(CancellationToken cancellationToken) => store.ReadAsync(

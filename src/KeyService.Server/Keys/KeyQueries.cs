@@ -73,6 +73,11 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
     public Task<IReadOnlyList<string>> ListNamesAsync(string prefix, string after, int limit, CancellationToken cancellationToken) =>
         store.ReadAsync(connection => KeyTables.ListNamesAsync(connection, prefix, after, limit), cancellationToken);
 
+    /// <summary>All versions of the keys from one name to another, both included, in byte order.</summary>
+    /// <exception cref="StoreTamperedException">A row was changed outside the service. That none is missing is seen when the keys are read.</exception>
+    public Task<IReadOnlyList<KeyVersionRow>> ListVersionsOfKeysAsync(string first, string last, CancellationToken cancellationToken) =>
+        store.ReadAsync(connection => _keys.ListVersionsOfKeysAsync(connection, first, last, tampered => throw tampered, cancellationToken), cancellationToken);
+
     /// <summary>Versions of a key, newest first, older than the given place.</summary>
     public Task<IReadOnlyList<KeyVersionFacts>> ListVersionsAsync(
         string keyName, KeyVersionPlace before, int limit, CancellationToken cancellationToken) =>
