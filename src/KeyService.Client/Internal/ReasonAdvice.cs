@@ -37,6 +37,7 @@ internal static class ReasonAdvice
         "STORE_RESTORED" => "Have a security officer look at the restored database and accept it (keyservice store accept); decryption goes on meanwhile.",
         "BACKUP_UNAVAILABLE" => "Mount or free the destinations that the message names; keyservice backup list shows what stands where.",
         "RECORDS_RETAINED" => "Wait until then; keyservice audit archives says how long each month is kept.",
+        "DECISIONS_UNUSABLE" => "Have the file of decisions corrected on the server (config check names every line), then make the pack.",
         "STILL_NEEDED" => "Move or release what the message names first (keyservice key impact).",
         "SESSION_REQUIRED" => "Log in (keyservice login); the first time enrol an authenticator application before (keyservice person enrol-second-factor).",
         "SECOND_FACTOR_REFUSED" => "Wait for the application's next code, and check that its clock is right; three wrong ones in a row lock you.",

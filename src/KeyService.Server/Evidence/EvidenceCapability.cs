@@ -5,9 +5,11 @@ namespace KeyService.Server.Evidence;
 /// <summary>What the capability adds to the services.</summary>
 internal static class EvidenceCapability
 {
-    public static IServiceCollection AddEvidence(this IServiceCollection services) => services
+    public static IServiceCollection AddEvidence(this IServiceCollection services, EvidenceConfiguration configuration) => services
+        .AddSingleton(configuration)
         .AddSingleton(provider => EvidenceSigner.Of(provider.GetRequiredService<HsmToken>()))
         .AddSingleton<ReviewEvidence>()
         .AddSingleton<RotationEvidence>()
+        .AddSingleton<DecisionEvidence>()
         .AddSingleton<EvidenceCollector>();
 }

@@ -29,7 +29,7 @@ namespace KeyService.Server.Evidence;
 /// </summary>
 internal sealed class EvidenceCollector(
     IStore store, RowAuthenticator rows, AccessRegister access, KeyQueries keys, AlarmBook alarms, BackupQueries backups,
-    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, Checkpoints checkpoints, ReviewEvidence reviews, RotationEvidence rotations,
+    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, Checkpoints checkpoints, ReviewEvidence reviews, RotationEvidence rotations, DecisionEvidence decisions,
     HsmToken hsm, ServerConfiguration configuration, TimeProvider time)
 {
     private const int Page = 1000;
@@ -59,6 +59,7 @@ internal sealed class EvidenceCollector(
             all.Select(KeyMessages.ToWire));
         yield return await rotations.CollectAsync(all, range, cancellationToken);
         yield return Exceptions(all, now);
+        yield return decisions.Collect();
         var bundles = await BundlesAsync(cancellationToken);
         yield return EvidenceItem.OfMessages(
             "backup/bundles.json", "Backup bundles", "164.308(a)(7)(ii)(A)",

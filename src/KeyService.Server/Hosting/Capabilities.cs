@@ -54,7 +54,7 @@ internal static class Capabilities
         services.AddHoldings();
         services.AddDestruction();
         services.AddApprovals();
-        services.AddEvidence();
+        services.AddEvidence(configuration.Evidence);
         return services;
     }
 

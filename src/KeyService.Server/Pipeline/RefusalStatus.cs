@@ -20,7 +20,7 @@ internal static class RefusalStatus
         Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded
             or Reason.SecondFactorLocked or Reason.StepUpRequired or Reason.ReviewOutstanding or Reason.FindingClosed or Reason.ReviewIncomplete
             or Reason.ApprovalRefused or Reason.RequestRejected or Reason.RosterRefused or Reason.QuorumMissing
-            or Reason.RecordsRetained => StatusCode.FailedPrecondition,
+            or Reason.RecordsRetained or Reason.DecisionsUnusable => StatusCode.FailedPrecondition,
         Reason.KeyExhausted or Reason.Overloaded or Reason.QuotaExhausted => StatusCode.ResourceExhausted,
         Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown or Reason.BackupUnavailable
             => StatusCode.Unavailable,

@@ -2,6 +2,7 @@ using System.Text;
 using KeyService.Client;
 using KeyService.Fuzz.Engine;
 using KeyService.Hsm;
+using KeyService.Server.Evidence;
 using KeyService.Server.Hosting;
 using KeyService.Server.Witness;
 using static KeyService.Fuzz.Engine.BrokenPropertyException;
@@ -24,6 +25,26 @@ internal static class ConfigurationTargets
             Weight = 0.3, AllocatedAtMost = 1 << 20, AllocatedPerByte = 4096,
             Words = [.. Json, .. ConfigurationFile.Keys.Select(key => Encoding.UTF8.GetBytes($"\"{key[(key.LastIndexOf('.') + 1)..]}\":"))],
             Seeds = ServerSeeds,
+        },
+        new("decisions-file", [typeof(DecisionsFile)], Decisions)
+        {
+            Weight = 0.3, AllocatedAtMost = 1 << 20, AllocatedPerByte = 4096,
+            Words =
+            [
+                .. Json, "\"decisions\":"u8.ToArray(), "\"paragraph\":"u8.ToArray(), "\"decision\":"u8.ToArray(), "\"date\":"u8.ToArray(), "\"nextReview\":"u8.ToArray(), "\"164.312(c)(2)\""u8.ToArray(),
+                "\"alternative\""u8.ToArray(), "\"2026-10-01\""u8.ToArray(), "\"9999-12-31\""u8.ToArray(),
+            ],
+            Seeds = () => VectorSeeds.Texts(
+                """
+                {
+                  // The security officer keeps this file.
+                  "decisions": [
+                    { "paragraph": "164.312(a)(2)(iv)", "safeguard": "Encryption and decryption", "decision": "implemented", "rationale": "All stores.", "decidedBy": "R. Okafor", "date": "2026-10-01", "nextReview": "2027-10-01" },
+                    { "paragraph": "164.308(a)(5)(ii)(A)", "safeguard": "Security reminders", "decision": "not-reasonable", "rationale": "x", "decidedBy": "y", "date": "2026-10-01", "nextReview": "2026-10-02", },
+                  ]
+                }
+                """,
+                """{ "decisions": [] }""", """{ "decisions": [{ "paragraph": "164.312(d)" }] }""", """{ "decisions": [{ "paragraph": "\ud800", "date": "2026-13-01" }] }""", """{ "decisions": {} }""", "[]", "{}", ""),
         },
         new("witness-configuration", [typeof(WitnessConfiguration)], Witness)
         {
@@ -53,6 +74,24 @@ internal static class ConfigurationTargets
             MaxLength = 400, Weight = 0.05, Words = ["\n"u8.ToArray(), "\r"u8.ToArray(), "0"u8.ToArray(), "g"u8.ToArray()], Seeds = BackupKeySeeds,
         },
     ];
+
+    private static Outcome Decisions(byte[] input)
+    {
+        try
+        {
+            IReadOnlyList<SafeguardDecision> decisions = DecisionsFile.Parse("/etc/keyservice/decisions.json", Encoding.UTF8.GetString(input));
+            Unless(decisions.Count <= DecisionsFile.MaxDecisions && decisions.All(each => each.Date < each.NextReview && each.Rationale.Length > 0), "what is taken is whole");
+            Unless(decisions.All(each => !each.Paragraph.StartsWith(AddressableSafeguard.Section, StringComparison.Ordinal) || AddressableSafeguard.All.Any(one => one.Paragraph == each.Paragraph)), "what is required is not decided on");
+            IReadOnlyList<DecisionStanding> standings = DecisionStanding.Of(decisions, new DateOnly(2026, 11, 29));
+            Unless(standings.Count(each => each.Decision is not null) == decisions.Count, "each decision stands in one line");
+            Unless(AddressableSafeguard.All.All(each => standings.Any(one => one.Safeguard.Paragraph == each.Paragraph)), "no safeguard is left out");
+            return Outcome.Taken(Outcome.Step(decisions.Count));
+        }
+        catch (ConfigurationException e)
+        {
+            return Outcome.Refused(e);
+        }
+    }
 
     private static Outcome Witness(byte[] input)
     {

@@ -1,7 +1,7 @@
 namespace KeyService.IntegrationTests.Cli;
 
-/// <summary>The scripts of evidence packs, with a service of their own.</summary>
-public sealed class EvidenceScriptTests(ServiceFixture service) : IClassFixture<ServiceFixture>
+/// <summary>The scripts of evidence packs, with a service of their own that knows a file of decisions.</summary>
+public sealed class EvidenceScriptTests(EvidenceScriptTests.Fixture fixture) : IClassFixture<EvidenceScriptTests.Fixture>
 {
     internal static readonly string[] Names = ["evidence"];
 
@@ -9,5 +9,17 @@ public sealed class EvidenceScriptTests(ServiceFixture service) : IClassFixture<
 
     [Theory]
     [MemberData(nameof(Scripts))]
-    public Task A_script_reads_like_documentation_and_is_true(string name) => new CliScriptRun(service).RunAsync(name);
+    public Task A_script_reads_like_documentation_and_is_true(string name) => new CliScriptRun(fixture.Service).RunAsync(name);
+
+    public sealed class Fixture : IAsyncLifetime
+    {
+        internal ServiceFixture Service { get; } = new()
+        {
+            Configure = configuration => configuration["evidence"] = new Dictionary<string, object?> { ["decisionsFile"] = "decisions.json" },
+        };
+
+        public ValueTask InitializeAsync() => Service.InitializeAsync();
+
+        public ValueTask DisposeAsync() => Service.DisposeAsync();
+    }
 }

@@ -36,6 +36,7 @@ internal static class DoctorCommand
         if (configuration.Alarms.Webhook is { } webhook)
             findings.AddRange(WebhookCheck.Run(webhook, time.GetUtcNow()));
         findings.AddRange(await SinksCheck.RunAsync(configuration.Sinks, time, cancellation));
+        findings.AddRange(DecisionsCheck.Run(configuration.Evidence, time.GetUtcNow()));
         var installation = new InstallationCheck(configuration, time);
         findings.AddRange(await installation.RunAsync(cancellation));
         findings.AddRange(ClockCheck.Run(time.GetUtcNow(), installation.NewestRecord));

@@ -6,6 +6,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Oidc;
 using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Detection;
+using KeyService.Server.Evidence;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Audit.Retention;
@@ -111,6 +112,7 @@ internal static class ConfigurationFile
             Oidc = ReadOidc(root.Section("oidc"), isThere: root.Has("oidc")),
             Retention = ReadRetention(root.Section("retention")),
             Sinks = SinksConfiguration.Read(root.Section("sinks")),
+            Evidence = EvidenceConfiguration.Read(root.Section("evidence")),
             Detection = DetectionConfiguration.Read(root.Section("detection"), isThere: root.Has("detection")),
         };
     }

@@ -5,6 +5,7 @@ using KeyService.Server.Oidc;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Detection;
+using KeyService.Server.Evidence;
 using KeyService.Server.Rotation;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Audit.Retention;
@@ -65,6 +66,8 @@ internal sealed record ServerConfiguration
     public OidcConfiguration? Oidc { get; init; }
 
     public required RetentionConfiguration Retention { get; init; }
+
+    public EvidenceConfiguration Evidence { get; init; } = new(DecisionsFile: null);
 
     /// <summary>Null: nothing is looked for in the audit log.</summary>
     public required DetectionConfiguration? Detection { get; init; }

@@ -1,7 +1,7 @@
 namespace KeyService.Server.Hosting;
 
 /// <summary>What a check of doctor found.</summary>
-/// <param name="Check">Stable name: "config", "tls", "clock", "hsm", "store", "grants", "listen".</param>
+/// <param name="Check">Stable name: "config", "tls", "clock", "hsm", "store", "grants", "listen", "evidence".</param>
 /// <param name="State">Whether something is to be done.</param>
 /// <param name="Message">What was found.</param>
 /// <param name="Fix">What to do; empty when good.</param>
