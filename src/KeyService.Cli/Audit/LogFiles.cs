@@ -5,14 +5,14 @@ namespace KeyService.Cli.Audit;
 /// <summary>Writes the files of one log as its entries come: bundles, and of a log that is there from its first entry on the hash tiles.</summary>
 internal sealed class LogFiles : IDisposable
 {
-    private readonly PartialExport _export;
+    private readonly IExportTarget _export;
     private readonly string _folder;
     private readonly TileBuilder? _tiles;
     private readonly MemoryStream _bundle = new();
     private int _width;
 
     /// <param name="start">First entry; a multiple of 256.</param>
-    public LogFiles(PartialExport export, string folder, long start)
+    public LogFiles(IExportTarget export, string folder, long start)
     {
         _export = export;
         _folder = folder;

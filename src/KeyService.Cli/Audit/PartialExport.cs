@@ -9,7 +9,7 @@ namespace KeyService.Cli.Audit;
 /// An export on its way, in <c>DIR.partial</c> until it is whole and verified; then it takes its name in one step. What was read stays when
 /// the command ends early, and the same command goes on behind it.
 /// </summary>
-internal sealed class PartialExport
+internal sealed class PartialExport : IExportTarget
 {
     private const string Suffix = ".partial";
 

@@ -1,5 +1,5 @@
-using System.IO.Compression;
 using System.Security.Cryptography;
+using System.Text;
 using KeyService.Cli.CommandLine;
 using KeyService.Crypto.Evidence;
 using KeyService.Crypto.Logs;
@@ -8,7 +8,8 @@ namespace KeyService.Cli.Evidence;
 
 /// <summary>What a verified pack says of itself.</summary>
 /// <param name="Signer">Who signed it.</param>
-internal sealed record EvidenceSeal(EvidenceManifest Manifest, NoteVerifier Signer);
+/// <param name="LogRecords">Records of the log that are in it, each proven; null when the log is not in it.</param>
+internal sealed record EvidenceSeal(EvidenceManifest Manifest, NoteVerifier Signer, long? LogRecords);
 
 /// <summary>A pack as a ZIP file: docs/spec/evidence-pack.md.</summary>
 internal static class EvidencePack
@@ -19,80 +20,74 @@ internal static class EvidencePack
     /// <summary>The key that signed it; counts for nothing unless it is known from elsewhere.</summary>
     public const string KeyName = "key";
 
+    private const string ReviewFolder = "reviews/";
+    private const string ReviewKeyName = "reviews/key";
+    private const string NoteSuffix = ".note";
+    private const int MaxKeyLength = 4096;
     private const long MaxFileLength = 1L << 30;
 
-    public static void Write(Stream target, IEnumerable<KeyValuePair<string, byte[]>> files, DateTimeOffset made)
-    {
-        using var zip = new ZipArchive(target, ZipArchiveMode.Create, leaveOpen: true);
-        foreach (var (name, content) in files)
-        {
-            var entry = zip.CreateEntry(name, CompressionLevel.Optimal);
-            entry.LastWriteTime = made.UtcDateTime.Year < 1980 ? new DateTimeOffset(1980, 1, 1, 0, 0, 0, TimeSpan.Zero) : made;
-            using var stream = entry.Open();
-            stream.Write(content);
-        }
-    }
-
-    /// <summary>Every file that the manifest names is there, byte for byte, and none besides; the manifest is signed by one of the keys.</summary>
-    /// <param name="keys">Empty: whoever made the pack may have signed it with the key that is in it.</param>
+    /// <summary>
+    /// Every file that the manifest names is there, byte for byte, and none besides; the manifest is signed by one of the keys; the log in it is that of the
+    /// manifest's checkpoint, whole.
+    /// </summary>
+    /// <param name="keys">Empty: whoever made the pack may have signed it with the key that is in it. Of the log's keys that are among them one must have signed the log.</param>
+    /// <param name="progress">Gets the number of records that were verified.</param>
     /// <exception cref="CliError">It is not so; the message says what.</exception>
-    public static EvidenceSeal Verify(Stream source, IReadOnlyList<NoteVerifier> keys)
+    public static EvidenceSeal Verify(Stream source, IReadOnlyList<NoteVerifier> keys, Action<long>? progress = null)
     {
         try
         {
-            using var zip = new ZipArchive(source, ZipArchiveMode.Read, leaveOpen: true);
-            var noteBytes = Read(zip, ManifestName, SignedNote.MaxLength);
-            var keyText = System.Text.Encoding.UTF8.GetString(Read(zip, KeyName, 4096)).TrimEnd('\n');
-            if (!SignedNote.TryParse(noteBytes, out var note) || !EvidenceManifest.TryParse(note!.Text, out var manifest) || !NoteVerifier.TryParse(keyText, out var inside))
-            {
-                throw NotVerified("its manifest or key is not in form");
-            }
-            var signer = (keys.Count > 0 ? keys : [inside!]).FirstOrDefault(key => key.Signed(note))
-                ?? throw NotVerified(keys.Count > 0 ? "its manifest is not signed by a given key" : "its manifest is not signed by its key");
-            if (signer.Name != $"{LogNames.Of(manifest!.Installation.Span).Installation}/evidence")
-            {
-                throw NotVerified("its key is of another installation");
-            }
-            // Folders stand in the file when it was unpacked and packed again; they hold nothing.
-            var names = zip.Entries.Where(entry => entry.Length > 0 || !entry.FullName.EndsWith('/')).Select(entry => entry.FullName)
-                .Where(name => name is not (ManifestName or KeyName)).Order(StringComparer.Ordinal).ToList();
+            using var files = new PackFiles(source);
+            var (manifest, signer) = ReadManifest(files, keys);
+            var names = files.Names.Where(name => name is not (ManifestName or KeyName) && !PackLog.Has(name)).Order(StringComparer.Ordinal).ToList();
             if (!names.SequenceEqual(manifest.Files.Select(file => file.Name), StringComparer.Ordinal))
             {
-                throw NotVerified("it has other files than its manifest");
+                throw PackError.Of("it has other files than its manifest");
             }
             foreach (var file in manifest.Files)
             {
-                if (file.Length > MaxFileLength || !SHA256.HashData(Read(zip, file.Name, file.Length)).AsSpan().SequenceEqual(file.Sha256.Span))
+                if (file.Length > MaxFileLength || !SHA256.HashData(files.Read(file.Name, file.Length)).AsSpan().SequenceEqual(file.Sha256.Span))
                 {
-                    throw NotVerified($"{file.Name} is not the file that was signed");
+                    throw PackError.Of($"{file.Name} is not the file that was signed");
                 }
             }
-            return new EvidenceSeal(manifest, signer);
+            VerifyReviews(files, manifest);
+            return new EvidenceSeal(manifest, signer, PackLog.Verify(files, manifest, keys, progress));
         }
         catch (InvalidDataException)
         {
-            throw NotVerified("it is no whole ZIP file");
+            throw PackError.Of("it is no whole ZIP file");
         }
     }
 
-    // No more than is said to be there, whatever the archive unfolds to.
-    private static byte[] Read(ZipArchive zip, string name, long limit)
+    private static (EvidenceManifest Manifest, NoteVerifier Signer) ReadManifest(PackFiles files, IReadOnlyList<NoteVerifier> keys)
     {
-        var entry = zip.GetEntry(name) ?? throw NotVerified($"it has no file {name}");
-        using var stream = entry.Open();
-        using var content = new MemoryStream();
-        var buffer = new byte[64 * 1024];
-        for (int read; (read = stream.Read(buffer)) > 0;)
+        if (!SignedNote.TryParse(files.Read(ManifestName, SignedNote.MaxLength), out var note) || !EvidenceManifest.TryParse(note!.Text, out var manifest)
+            || ReadKey(files, KeyName) is not { } inside)
         {
-            content.Write(buffer, 0, read);
-            if (content.Length > limit)
+            throw PackError.Of("its manifest or key is not in form");
+        }
+        var signer = (keys.Count > 0 ? keys : [inside]).FirstOrDefault(key => key.Signed(note))
+            ?? throw PackError.Of(keys.Count > 0 ? "its manifest is not signed by a given key" : "its manifest is not signed by its key");
+        return signer.Name == $"{LogNames.Of(manifest!.Installation.Span).Installation}/evidence"
+            ? (manifest, signer)
+            : throw PackError.Of("its key is of another installation");
+    }
+
+    // The HSM signed these when a person signed the month off; that the pack was signed later says nothing of them.
+    private static void VerifyReviews(PackFiles files, EvidenceManifest manifest)
+    {
+        foreach (var name in manifest.Files.Select(file => file.Name).Where(name => name.StartsWith(ReviewFolder, StringComparison.Ordinal) && name.EndsWith(NoteSuffix, StringComparison.Ordinal)))
+        {
+            if (!SignedNote.TryParse(files.Read(name, SignedNote.MaxLength), out var note) || ReadKey(files, ReviewKeyName) is not { } key
+                || key.Name != $"{LogNames.Of(manifest.Installation.Span).Installation}/reviews" || !key.Signed(note!)
+                || note!.Text.Split('\n') is not [var origin, var month, ..] || origin != key.Name || name != $"{ReviewFolder}{month}{NoteSuffix}")
             {
-                throw NotVerified($"{name} is longer than it may be");
+                throw PackError.Of($"{name} is not signed by {ReviewKeyName}");
             }
         }
-        return content.ToArray();
     }
 
-    private static CliError NotVerified(string what) => new(
-        ExitCode.NotVerified, "EVIDENCE_NOT_VERIFIED", $"The pack does not verify: {what}.", "Keep it as it is, and ask for another copy or a new pack.");
+    private static NoteVerifier? ReadKey(PackFiles files, string name) =>
+        NoteVerifier.TryParse(Encoding.UTF8.GetString(files.Read(name, MaxKeyLength)).TrimEnd('\n'), out var key) ? key : null;
 }

@@ -71,6 +71,12 @@ internal sealed class OutputFile : IDisposable
         return new OutputFile(stream, path, temporary, force);
     }
 
+    /// <summary>What was written so far, to be looked at before it is committed.</summary>
+    /// <exception cref="InvalidOperationException">It does not appear whole, but as it is written.</exception>
+    public Stream ReadBack() => temporary is null
+        ? throw new InvalidOperationException("What went to a stream is gone.")
+        : new FileStream(temporary, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+
     /// <summary>Says that it is whole: from now on the file is there, durably, or this throws and it is not.</summary>
     public void Commit()
     {

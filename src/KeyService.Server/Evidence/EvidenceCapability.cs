@@ -11,5 +11,6 @@ internal static class EvidenceCapability
         .AddSingleton<ReviewEvidence>()
         .AddSingleton<RotationEvidence>()
         .AddSingleton<DecisionEvidence>()
+        .AddSingleton<LogEvidence>()
         .AddSingleton<EvidenceCollector>();
 }

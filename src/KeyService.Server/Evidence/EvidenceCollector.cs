@@ -1,13 +1,10 @@
 using System.Globalization;
 using System.Text;
 using Google.Protobuf.WellKnownTypes;
-using KeyService.Crypto.Logs;
 using KeyService.Hsm;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Alarms;
-using KeyService.Server.Audit;
-using KeyService.Server.Audit.Export;
 using KeyService.Server.Audit.Retention;
 using KeyService.Server.Backups;
 using KeyService.Server.Certificates;
@@ -29,7 +26,7 @@ namespace KeyService.Server.Evidence;
 /// </summary>
 internal sealed class EvidenceCollector(
     IStore store, RowAuthenticator rows, AccessRegister access, KeyQueries keys, AlarmBook alarms, BackupQueries backups,
-    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, Checkpoints checkpoints, ReviewEvidence reviews, RotationEvidence rotations, DecisionEvidence decisions,
+    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, LogEvidence log, ReviewEvidence reviews, RotationEvidence rotations, DecisionEvidence decisions,
     HsmToken hsm, ServerConfiguration configuration, TimeProvider time)
 {
     private const int Page = 1000;
@@ -38,9 +35,10 @@ internal sealed class EvidenceCollector(
     private readonly DestructionTable _destructions = new(rows);
 
     /// <summary>One after another, in the order of the index.</summary>
+    /// <param name="withLog">Whoever makes the pack puts the audit log beside it.</param>
     /// <exception cref="StoreTamperedException">A register was changed outside the service: there is no evidence to give then.</exception>
     public async IAsyncEnumerable<EvidenceItem> CollectAsync(
-        EvidenceRange range, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        EvidenceRange range, bool withLog, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         var snapshot = access.Current;
@@ -92,7 +90,11 @@ internal sealed class EvidenceCollector(
                     ["deleted"] = Value.ForString(archive.DeleteTime?.ToString("u", CultureInfo.InvariantCulture) ?? ""),
                 },
             }));
-        yield return await CheckpointAsync(cancellationToken);
+        foreach (var item in await log.CollectAsync(range, withLog, cancellationToken))
+        {
+            yield return item;
+        }
+
         yield return Inventory(all.Count, holdings.Count, certificateList.Count, snapshot);
     }
 
@@ -234,17 +236,6 @@ internal sealed class EvidenceCollector(
         return EvidenceItem.OfMessages(
             "alarms/alarms.json", "Alarms and what was done about them", "164.308(a)(1)(ii)(D)", "Alarms raised in the range or still open, who took notice of each, and what they wrote.",
             raised.Select(alarm => alarm.ToMessage()));
-    }
-
-    private async Task<EvidenceItem> CheckpointAsync(CancellationToken cancellationToken)
-    {
-        var newest = await new LogExport(store, SignedLog.Directory).CheckpointAsync(0, long.MaxValue, cancellationToken);
-        var vkey = (await checkpoints.VerifiersAsync(cancellationToken)).Keys[^1].ToString();
-        var text = newest is { } made ? $"{Encoding.UTF8.GetString(made.Note)}" : "";
-        return new EvidenceItem(
-            "audit/checkpoint", "Checkpoint of the audit log", "164.312(b)",
-            $"The signed state of the log when this was made; its key is {vkey}. With an export of the log (keyservice audit export) it proves each record up to here, and that none was left out.",
-            newest is null ? 0 : 1, Encoding.UTF8.GetBytes(text.Length > 0 ? text : "no checkpoint was signed yet\n"));
     }
 
     private EvidenceItem Inventory(int keyCount, int holdingCount, int certificateCount, AccessSnapshot snapshot)

@@ -15,11 +15,15 @@ internal static class EvidencePage
         "whether the site's policies are written and followed, and whether its staff is trained",
         "data stores that nobody registered with the service",
         "other servers of the installation, but for what they wrote into the common log and registers",
-        "the records of the log themselves: export them with keyservice audit export, and verify them against audit/checkpoint",
+        "what was recorded after the log's checkpoint was signed",
     ];
 
+    private const string LogNotIn = "the records of the log themselves: export them with keyservice audit export, and verify them against audit/checkpoint";
+
     /// <param name="developmentOnly">The HSM is a software token, or the profile is for development.</param>
-    public static byte[] Make(string installation, EvidenceRange range, DateTimeOffset made, bool developmentOnly, IReadOnlyList<EvidenceItem> items)
+    /// <param name="withLog">The audit log is in the pack.</param>
+    public static byte[] Make(
+        string installation, EvidenceRange range, DateTimeOffset made, bool developmentOnly, bool withLog, IReadOnlyList<EvidenceItem> items)
     {
         var page = new StringBuilder();
         page.Append(
@@ -52,7 +56,7 @@ internal static class EvidencePage
         }
 
         page.Append("</table>\n<h2>What this pack does not show</h2>\n<ul>\n");
-        foreach (var gap in NotIn)
+        foreach (var gap in withLog ? NotIn : [.. NotIn, LogNotIn])
         {
             page.Append("<li>").Append(Text(gap)).Append("</li>\n");
         }

@@ -38,7 +38,7 @@ internal sealed class EvidenceService(EvidenceCollector collector, EvidenceSigne
         var installation = (await Installation.ReadAsync(store, call.CancellationToken))!.Id;
         var items = new List<EvidenceItem>();
         var files = new List<EvidenceEntry>();
-        await foreach (var item in collector.CollectAsync(range, call.CancellationToken))
+        await foreach (var item in collector.CollectAsync(range, request.Log, call.CancellationToken))
         {
             foreach (var file in item.Beside.Prepend(new EvidenceFile(item.Name, item.Content)))
             {
@@ -50,7 +50,7 @@ internal sealed class EvidenceService(EvidenceCollector collector, EvidenceSigne
         }
 
         var page = EvidencePage.Make(
-            Convert.ToHexStringLower(installation), range, made, hsm.DevelopmentOnly || configuration.Profile == ServerProfile.Development, items);
+            Convert.ToHexStringLower(installation), range, made, hsm.DevelopmentOnly || configuration.Profile == ServerProfile.Development, request.Log, items);
         await SendAsync(EvidencePage.Name, page, responseStream, call.CancellationToken);
         files.Add(EvidenceEntry.Of(EvidencePage.Name, page));
 
@@ -60,7 +60,7 @@ internal sealed class EvidenceService(EvidenceCollector collector, EvidenceSigne
         await SendAsync("key", Encoding.UTF8.GetBytes($"{key}\n"), responseStream, call.CancellationToken);
         await SendAsync("manifest", note, responseStream, call.CancellationToken);
         call.Record.ItemCount = files.Count;
-        call.Record.Detail = $"{range.From:u} to {range.Until:u}, manifest SHA-256 {Convert.ToHexStringLower(SHA256.HashData(note))}";
+        call.Record.Detail = $"{range.From:u} to {range.Until:u}, manifest SHA-256 {Convert.ToHexStringLower(SHA256.HashData(note))}{(request.Log ? ", with the log" : "")}";
     }
 
     private static async Task SendAsync(string name, byte[] content, IServerStreamWriter<ExportEvidenceResponse> responses, CancellationToken cancellationToken)

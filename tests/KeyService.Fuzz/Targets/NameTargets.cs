@@ -67,6 +67,11 @@ internal static class NameTargets
                 $"{EvidenceManifest.Label}\ninstallation {new string('0', 32)}\nfrom 2026-10-01T00:00:00Z\nuntil 2026-11-01T00:00:00Z\nmade 2026-11-29T07:50:00Z\nfile {new string('a', 64)} 3 a/b.csv\n",
                 $"{EvidenceManifest.Label}\n", ""),
         },
+        new("evidence-reach", [typeof(LogReach)], Reach)
+        {
+            MaxLength = 512, Words = ["\n"u8.ToArray(), ","u8.ToArray(), "256"u8.ToArray(), "0"u8.ToArray(), "4294967295"u8.ToArray(), "slot,start,size\n"u8.ToArray()],
+            Seeds = () => VectorSeeds.Texts("slot,start,size\n", "slot,start,size\n0,0,1\n7,512,1837\n", "slot,start,size\n1,0,1\n0,0,1\n", "slot,start,size\n0,1,2\n", "slot,start,size\n0,256,255\n", "slot,start,size\n00,0,1\n", ""),
+        },
     ];
 
     private static Outcome Evidence(byte[] input)
@@ -79,6 +84,19 @@ internal static class NameTargets
         }
         Unless(manifest!.ToString() == text, "what parses is written again");
         return Outcome.Taken(Outcome.Step(manifest.Files.Count));
+    }
+
+    private static Outcome Reach(byte[] input)
+    {
+        string text = Encoding.UTF8.GetString(input);
+        if (!LogReach.TryParse(text, out LogReach? reach))
+        {
+            Unless(reach is null, "what is refused gives nothing");
+            return Outcome.Refused(Outcome.Step(text.Count('\n')));
+        }
+        Unless(reach!.ToString() == text, "what parses is written again");
+        Unless(reach.Slots.All(slot => slot.Start % 256 == 0 && slot.Start <= slot.Size && slot.Size > 0), "a log begins before its end");
+        return Outcome.Taken(Outcome.Step(reach.Slots.Count));
     }
 
     private static Outcome Month(byte[] input)

@@ -48,5 +48,5 @@ public sealed class EvidencePageTests
         Assert.Equal((1L, "x,y\n1,2\n"), (lines.Count, Encoding.UTF8.GetString(lines.Content)));
     }
 
-    private static string Page(params EvidenceItem[] items) => Encoding.UTF8.GetString(EvidencePage.Make("00", Range, DateTimeOffset.UnixEpoch, developmentOnly: true, items));
+    private static string Page(params EvidenceItem[] items) => Encoding.UTF8.GetString(EvidencePage.Make("00", Range, DateTimeOffset.UnixEpoch, developmentOnly: true, withLog: false, items));
 }
