@@ -19,6 +19,7 @@ internal sealed class LogEvidence(IStore store, AuditRetention retention, Checkp
 
     /// <param name="withLog">The pack is to have the log in it.</param>
     /// <exception cref="Refusal">NOT_FOUND: no checkpoint was signed yet, or what is left of a slot cannot be taken out.</exception>
+    /// <exception cref="StoreTamperedException">The directory log was changed outside the service.</exception>
     public async Task<IReadOnlyList<EvidenceItem>> CollectAsync(EvidenceRange range, bool withLog, CancellationToken cancellationToken)
     {
         var directory = new LogExport(store, SignedLog.Directory);
@@ -38,48 +39,22 @@ internal sealed class LogEvidence(IStore store, AuditRetention retention, Checkp
 
     private async Task<EvidenceItem> ReachAsync(LogExport directory, long size, EvidenceRange range, CancellationToken cancellationToken)
     {
-        var from = UnixTime.Nanoseconds(range.From);
-        var slots = new SortedDictionary<uint, SlotReach>();
-        long last = 0;
+        var log = new PackedLog(range.From);
         await foreach (var page in directory.PagesAsync(0, size, cancellationToken))
         {
             foreach (var bytes in page)
             {
-                if (DirectoryEntry.TryParse(bytes, out var entry) && entry!.Kind != DirectoryEntryKind.Key)
-                {
-                    // What was signed before the range is not asked for, as far as whole bundles go.
-                    var start = entry.TimeUnixNanoseconds < from ? entry.Size / LogTiles.Width * LogTiles.Width : slots.GetValueOrDefault(entry.Slot).Start;
-                    slots[entry.Slot] = new SlotReach(entry.Slot, start, entry.Size);
-                    last = entry.TimeUnixNanoseconds;
-                }
+                log.Take(DirectoryEntry.TryParse(bytes, out var entry) ? entry! : throw new StoreTamperedException("audit_directory", "*", "an entry is none"));
             }
         }
 
-        var deleted = (await retention.ListAsync(cancellationToken)).Where(archive => archive.DeleteTime is not null).ToList();
-        var gaps = new List<string>();
-        var reach = new LogReach(slots.Values.Where(slot => slot.Size > 0).Select(slot => Behind(slot, [.. deleted.Where(archive => archive.Slot == slot.Slot)], gaps)));
+        var (reach, gaps) = log.Without([.. (await retention.ListAsync(cancellationToken)).Where(archive => archive.DeleteTime is not null)]);
         var records = reach.Slots.Sum(slot => slot.Size - slot.Start);
         return new EvidenceItem(
             LogReach.FileName, "The audit log with its proofs", Paragraph,
-            string.Create(CultureInfo.InvariantCulture, $"The folder log/ is an export of the log: {records} records of {reach.Slots.Count} {(reach.Slots.Count == 1 ? "slot" : "slots")}, from those of {range.From:u} on (bundles of {LogTiles.Width} begin earlier) to the checkpoint, which was signed at {UnixTime.FromNanoseconds(last):u}; this file says from which record on. ")
+            string.Create(CultureInfo.InvariantCulture, $"The folder log/ is an export of the log: {records} records of {reach.Slots.Count} {(reach.Slots.Count == 1 ? "server" : "servers")}, from those of {range.From:u} on (bundles of {LogTiles.Width} begin earlier) to the checkpoint, which was signed at {UnixTime.FromNanoseconds(log.LastTime):u}; this file says from which record on. ")
             + "keyservice evidence verify proves them all; unpacked, so does keyservice audit verify log --checkpoint audit/checkpoint."
-            + string.Concat(gaps),
+            + string.Concat(gaps.Select(gap => $" {gap}")),
             records, Encoding.UTF8.GetBytes(reach.ToString()));
-    }
-
-    // What was deleted cannot be in it, and neither can what is left of the bundle that it ends in.
-    private static SlotReach Behind(SlotReach slot, List<AuditArchive> deleted, List<string> gaps)
-    {
-        if (deleted is not [.., var newest] || newest.Past <= slot.Start)
-        {
-            return slot;
-        }
-
-        var missing = deleted.Where(archive => archive.Past > slot.Start).Select(archive => archive.Month.ToString()).ToList();
-        gaps.Add($" MONTHS DELETED: of slot {slot.Slot} the records of {string.Join(", ", missing)} are not in it, for they were deleted after their years of retention; audit/archives.json says where their archives lie.");
-        var start = (newest.Past + LogTiles.Width - 1) / LogTiles.Width * LogTiles.Width;
-        return start <= slot.Size
-            ? slot with { Start = start }
-            : throw new Refusal(Reason.NotFound, $"What is left of slot {slot.Slot} behind the months that were deleted cannot be exported. Make the pack without the log.");
     }
 }

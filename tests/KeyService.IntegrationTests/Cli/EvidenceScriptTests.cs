@@ -3,7 +3,7 @@ namespace KeyService.IntegrationTests.Cli;
 /// <summary>The scripts of evidence packs, with a service of their own that knows a file of decisions.</summary>
 public sealed class EvidenceScriptTests(EvidenceScriptTests.Fixture fixture) : IClassFixture<EvidenceScriptTests.Fixture>
 {
-    internal static readonly string[] Names = ["evidence"];
+    internal static readonly string[] Names = ["evidence", "evidence-tampered"];
 
     public static TheoryData<string> Scripts => new(Names);
 
