@@ -93,13 +93,21 @@ internal static class EvidenceCommands
         }
         using var progress = new Progress("reading the log", null, run.Quiet, Measure.Items);
         var download = new LogDownload(audit, pack, run.Cancellation);
-        var keys = await audit.LogKeysAsync(run.Cancellation).ConfigureAwait(false);
-        await download.DirectoryAsync(new ExportLogRequest { Directory = true, Size = checkpoint!.Size }, keys, since: null).ConfigureAwait(false);
-        long done = 0;
-        foreach (var slot in reach!.Slots)
+        try
         {
-            await download.SlotAsync(slot.Slot, slot.Start, slot.Size, count => progress.Report(done + count)).ConfigureAwait(false);
-            done += slot.Size - slot.Start;
+            var keys = await audit.LogKeysAsync(run.Cancellation).ConfigureAwait(false);
+            await download.DirectoryAsync(new ExportLogRequest { Directory = true, Size = checkpoint!.Size }, keys, since: null).ConfigureAwait(false);
+            long done = 0;
+            foreach (var slot in reach!.Slots)
+            {
+                await download.SlotAsync(slot.Slot, slot.Start, slot.Size, count => progress.Report(done + count)).ConfigureAwait(false);
+                done += slot.Size - slot.Start;
+            }
+        }
+        catch (KeyServiceException e) when (e.Reason == "ACCESS_DENIED")
+        {
+            throw new CliError(
+                ExitCode.Refused, e.Reason, "Access denied to the audit log, which belongs into the pack.", "Ask for a grant of export-audit and read-audit, or make the pack with --without-log.", e);
         }
     }
 

@@ -312,7 +312,7 @@ internal sealed class BreakGlassService(
         ? id
         : throw Refusal.InvalidArgument("id", "16 hexadecimal digits");
 
-    private static Wire.BreakGlassUse ToMessage(BreakGlassUse use) => new()
+    internal static Wire.BreakGlassUse ToMessage(BreakGlassUse use) => new()
     {
         Id = use.IdText,
         Principal = use.Principal,

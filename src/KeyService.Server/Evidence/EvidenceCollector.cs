@@ -7,6 +7,7 @@ using KeyService.Server.Access;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit.Retention;
 using KeyService.Server.Backups;
+using KeyService.Server.BreakGlass;
 using KeyService.Server.Certificates;
 using KeyService.Server.Destruction;
 using KeyService.Server.Holdings;
@@ -33,6 +34,7 @@ internal sealed class EvidenceCollector(
 
     private readonly HoldingTables _holdings = new(rows);
     private readonly DestructionTable _destructions = new(rows);
+    private readonly BreakGlassTable _emergencies = new(rows);
 
     /// <summary>One after another, in the order of the index.</summary>
     /// <param name="withLog">Whoever makes the pack puts the audit log beside it.</param>
@@ -50,6 +52,7 @@ internal sealed class EvidenceCollector(
             snapshot.Grants.Values.Select(grant => grant.ToMessage()));
         yield return Matrix(snapshot, now);
         yield return Conflicts(snapshot, now);
+        yield return await EmergenciesAsync(range, cancellationToken);
         var all = await KeysAsync(cancellationToken);
         yield return EvidenceItem.OfMessages(
             "keys/keys.json", "Keys and their ages", "164.312(a)(2)(iv)",
@@ -119,6 +122,15 @@ internal sealed class EvidenceCollector(
         return EvidenceItem.OfLines(
             "access/conflicts.csv", "Separation of duties", "164.308(a)(3)", "Who holds what may not meet in one hand. Such a pair is refused when it is granted and when it is used; no line is the good answer.",
             "principal,pair", lines);
+    }
+
+    private async Task<EvidenceItem> EmergenciesAsync(EvidenceRange range, CancellationToken cancellationToken)
+    {
+        var uses = await store.ReadAsync(connection => _emergencies.ListAsync(connection, null, cancellationToken), cancellationToken);
+        return EvidenceItem.OfMessages(
+            "access/break-glass.json", "Emergency access", "164.312(a)(2)(ii)",
+            "Emergency access asked for in the range, or asked for before and not reviewed by its end: who, why, confirmed by whom, from when to when, and the verdict of its review.",
+            uses.Where(use => range.Has(use.AskTime) || (use.AskTime < range.From && (use.ReviewTime is null || use.ReviewTime >= range.From))).Select(BreakGlassService.ToMessage));
     }
 
     private async Task<List<KeyFacts>> KeysAsync(CancellationToken cancellationToken)

@@ -91,6 +91,15 @@ public sealed class DecisionsFileTests : IDisposable
         Assert.Contains(DecisionStanding.Of(Parse(Good), new DateOnly(2026, 9, 30)), each => each is { Safeguard.Paragraph: "164.312(a)(2)(iii)", Standing: "UNDECIDED" });
 
     [Fact]
+    public void The_example_of_the_operations_guide_is_read()
+    {
+        var text = File.ReadAllText(Path.Combine(RepositoryRoot.Path, "docs/operations.md"));
+        var from = text.LastIndexOf("```json", text.IndexOf("\"decisions\": [", StringComparison.Ordinal), StringComparison.Ordinal) + "```json".Length;
+        var decision = Assert.Single(DecisionsFile.Parse("d.json", text[from..text.IndexOf("```", from, StringComparison.Ordinal)]));
+        Assert.Equal(("164.312(a)(2)(iv)", "Encryption and decryption"), (decision.Paragraph, decision.Safeguard));
+    }
+
+    [Fact]
     public void The_doctor_names_what_is_wrong_overdue_or_undecided()
     {
         var path = Path.Combine(_directory.FullName, "decisions.json");

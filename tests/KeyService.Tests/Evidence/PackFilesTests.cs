@@ -1,0 +1,34 @@
+using System.Globalization;
+using KeyService.Cli.Evidence;
+
+namespace KeyService.Tests.Evidence;
+
+public sealed class PackFilesTests
+{
+    // More than 65,535 files take the 64-bit form of a ZIP file.
+    private const int Many = 70_000;
+
+    [Fact]
+    public void A_pack_of_many_files_is_written_and_read_a_file_at_a_time()
+    {
+        using var stream = new FileStream(Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1 << 20, FileOptions.DeleteOnClose);
+        using (var writer = new PackWriter(stream, DateTimeOffset.UnixEpoch))
+        {
+            for (var i = 0; i < Many; i++)
+            {
+                writer.Add(NameOf(i), BitConverter.GetBytes(i));
+            }
+        }
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        using var files = new PackFiles(stream);
+        var each = (GC.GetTotalMemory(forceFullCollection: true) - before) / Many;
+        Assert.Equal(Many, files.Names.Count);
+        Assert.Equal(BitConverter.GetBytes(Many - 1), files.Read(NameOf(Many - 1), sizeof(int)));
+        Assert.Null(files.Find("log/absent", 1));
+        // docs/adr/0265: what a pack takes in memory is its list of files.
+        Assert.InRange(each, 0, 1000);
+        TestContext.Current.SendDiagnosticMessage($"{each} bytes a file");
+    }
+
+    private static string NameOf(int number) => string.Create(CultureInfo.InvariantCulture, $"log/slot/0/tile/records/x{number / 1000:000}/{number % 1000:000}");
+}
