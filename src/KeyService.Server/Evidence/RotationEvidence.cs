@@ -18,9 +18,12 @@ internal sealed class RotationEvidence(KeyQueries keys, TimeProvider time)
         foreach (var page in all.Chunk(Page))
         {
             var versions = (await keys.ListVersionsOfKeysAsync(page[0].Row.Name, page[^1].Row.Name, cancellationToken)).ToLookup(version => version.KeyName);
-            foreach (var rotation in page.SelectMany(key => KeyRotations.Of(key.Row, versions[key.Row.Name], range, now)))
+            var rotations = page.SelectMany(key => KeyRotations.Of(key.Row, versions[key.Row.Name], range, now)).ToList();
+            foreach (var some in rotations.Chunk(Page))
             {
-                lines.Add(rotation.ToLine(rotation.What == KeyRotations.Overdue ? null : await ActivationAsync(rotation, cancellationToken)));
+                var transitions = await keys.ListTransitionsAsync([.. some.Select(rotation => rotation.Version).DistinctBy(version => version.Id)], cancellationToken);
+                lines.AddRange(some.Select(rotation => rotation.ToLine(
+                    rotation.What == KeyRotations.Overdue ? null : transitions[rotation.Version.Id].FirstOrDefault(change => change.To == KeyState.Active)?.Change)));
             }
         }
 
@@ -29,7 +32,4 @@ internal sealed class RotationEvidence(KeyQueries keys, TimeProvider time)
             "Each version that began to protect in the range: when, what it superseded after how many days, who had it done and why, and its state now. And each version that protected past its limit without being rotated, by the limit that its key has now: from then on it encrypted nothing.",
             KeyRotation.Header, lines);
     }
-
-    private async Task<StateChange?> ActivationAsync(KeyRotation rotation, CancellationToken cancellationToken) =>
-        (await keys.ListTransitionsAsync(rotation.Key, rotation.Version.Id, cancellationToken))?.FirstOrDefault(change => change.To == KeyState.Active)?.Change;
 }

@@ -65,6 +65,12 @@ internal sealed class KeyQueries(IStore store, RowAuthenticator rows)
                 : null,
             cancellationToken);
 
+    /// <summary>All changes of the state of each of some versions.</summary>
+    /// <exception cref="StoreTamperedException">One was changed, or some are missing.</exception>
+    public Task<IReadOnlyDictionary<Crypto.KeyVersionId, IReadOnlyList<KeyTransition>>> ListTransitionsAsync(
+        IReadOnlyCollection<KeyVersionRow> versions, CancellationToken cancellationToken) =>
+        store.ReadAsync(connection => _transitions.ListAsync(connection, versions, cancellationToken), cancellationToken);
+
     /// <summary>Who did what with the versions of a key, the last user first.</summary>
     public Task<IReadOnlyList<KeyUseRow>> ListUsesAsync(string keyName, int limit, CancellationToken cancellationToken) =>
         store.ReadAsync(connection => _uses.ListAsync(connection, keyName, limit, cancellationToken), cancellationToken);

@@ -39,23 +39,36 @@ internal sealed class KeyTransitionTable(RowAuthenticator rows)
 
     /// <summary>All transitions of a version, oldest first.</summary>
     /// <exception cref="StoreTamperedException">One was changed, or some are missing.</exception>
-    public async Task<IReadOnlyList<KeyTransition>> ListAsync(DbConnection connection, KeyVersionRow version, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<KeyTransition>> ListAsync(DbConnection connection, KeyVersionRow version, CancellationToken cancellationToken) =>
+        (await ListAsync(connection, [version], cancellationToken))[version.Id];
+
+    /// <summary>All transitions of each of some versions, oldest first, in one statement.</summary>
+    /// <exception cref="StoreTamperedException">One was changed, or some are missing.</exception>
+    public async Task<IReadOnlyDictionary<KeyVersionId, IReadOnlyList<KeyTransition>>> ListAsync(
+        DbConnection connection, IReadOnlyCollection<KeyVersionRow> versions, CancellationToken cancellationToken)
     {
-        var list = new List<KeyTransition>();
+        var lists = versions.ToDictionary(version => version.Id, _ => new List<KeyTransition>());
         foreach (var raw in await connection.QueryAsync<Raw>(
-            $"{Columns} WHERE version_id = @id ORDER BY number",
-            new { id = KeyTables.Signed(version.Id) }))
+            $"{Columns} WHERE version_id {Among.Values(connection, "ids")} ORDER BY version_id, number",
+            new { ids = versions.Select(version => KeyTables.Signed(version.Id)).ToArray() }))
         {
             await rows.VerifyAsync(raw.Canonical(), raw.Mac, Table, raw.RowId, 1, cancellationToken);
-            list.Add(new KeyTransition(
+            lists[KeyTables.Unsigned(raw.VersionId)].Add(new KeyTransition(
                 raw.Number, (KeyState?)raw.FromState, (KeyState)raw.ToState,
                 new StateChange(UnixTime.FromNanoseconds(raw.ChangedAt), raw.ChangedBy, raw.Reason)));
         }
 
-        return list.Count == version.TransitionCount && list.Index().All(each => each.Item.Number == each.Index + 1)
-            ? list
-            : throw new StoreTamperedException(
-                Table, $"{version.Id}/*", $"{version.TransitionCount} transitions are accounted for, {list.Count} are there");
+        foreach (var version in versions)
+        {
+            var list = lists[version.Id];
+            if (list.Count != version.TransitionCount || list.Index().Any(each => each.Item.Number != each.Index + 1))
+            {
+                throw new StoreTamperedException(
+                    Table, $"{version.Id}/*", $"{version.TransitionCount} transitions are accounted for, {list.Count} are there");
+            }
+        }
+
+        return lists.ToDictionary(each => each.Key, each => (IReadOnlyList<KeyTransition>)each.Value);
     }
 
     private sealed record Raw(

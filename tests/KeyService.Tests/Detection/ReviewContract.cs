@@ -38,6 +38,11 @@ internal sealed class ReviewContract(IStore store, RowAuthenticator rows, TimePr
         var first = await PageAsync(null, 2);
         Assert.Equal(open.Select(each => each.Id), first.Concat(await PageAsync((first[1].MadeAt, first[1].Id), 2)).Select(each => each.Id));
 
+        // By the time of their records, which is how an auditor asks.
+        Assert.Equal(open.Select(each => each.Id).Order(), (await RecordedAsync(open.Min(each => each.RecordedAt), open.Max(each => each.RecordedAt) + 1)).Select(each => each.Id).Order());
+        Assert.DoesNotContain(await RecordedAsync(0, open.Max(each => each.RecordedAt)), each => each.RecordedAt == open.Max(one => one.RecordedAt));
+        Assert.Empty(await RecordedAsync(0, open.Min(each => each.RecordedAt)));
+
         var about = open.Single(each => each.Subject == "root-admin");
         var others = open.Where(each => each.Subject == "mallory").ToList();
         await RefusedAsync(Reason.OwnFinding, transaction => Reviews.CloseAsync(transaction, about.Id, about.IdText, "root-admin", Disposition.Expected, "me"));
@@ -73,6 +78,9 @@ internal sealed class ReviewContract(IStore store, RowAuthenticator rows, TimePr
             note!.Text);
         Assert.Equal(signed.Digest, SignOffNote.DigestOf(await store.ReadAsync(connection => _findings.ListMonthAsync(connection, null, Month, CancellationToken.None), CancellationToken.None)));
     }
+
+    private Task<IReadOnlyList<FindingRow>> RecordedAsync(long from, long until) =>
+        store.ReadAsync(connection => _findings.ListRecordedAsync(connection, from, until, CancellationToken.None), CancellationToken.None);
 
     /// <summary>A finding that is closed otherwise between the signature and the change is not signed off by it.</summary>
     public async Task CheckChangedAsync()
