@@ -1,9 +1,13 @@
 using System.Globalization;
 using KeyService.Cli.Evidence;
+using KeyService.Tests.Logs;
 
 namespace KeyService.Tests.Evidence;
 
-public sealed class PackFilesTests
+/// <summary>What packs take in memory, measured while nothing else runs in this process.</summary>
+[CollectionDefinition(nameof(PackMemoryTests), DisableParallelization = true)]
+[Collection(nameof(PackMemoryTests))]
+public sealed class PackMemoryTests
 {
     // More than 65,535 files take the 64-bit form of a ZIP file.
     private const int Many = 70_000;
@@ -34,4 +38,28 @@ public sealed class PackFilesTests
     }
 
     private static string NameOf(int number) => string.Create(CultureInfo.InvariantCulture, $"log/slot/0/tile/records/x{number / 1000:000}/{number % 1000:000}");
+
+    [Fact]
+    public void A_log_is_verified_a_bundle_at_a_time()
+    {
+        using var file = new FileStream(Path.GetTempFileName(), FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+        var length = WriteLarge(file);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        long most = 0;
+        var seal = EvidencePack.Verify(file, [SamplePack.Verifier], _ => most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: true) - before));
+        Assert.Equal(20_003, seal.LogRecords);
+        Assert.InRange(most, 1, length / 4);
+    }
+
+    // In a method of its own, so that nothing of it is held.
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private static long WriteLarge(FileStream file)
+    {
+        var pack = SamplePack.Of(SampleExport.Of(SampleExport.Records(0, 20_000, new string('x', 900)), [20_000]));
+        using (var stream = pack.Write())
+        {
+            stream.CopyTo(file);
+        }
+        return pack.Files.Sum(each => (long)each.Content.Length);
+    }
 }
