@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using KeyService.Crypto;
+using KeyService.Crypto.AccessReviews;
 using KeyService.Crypto.Evidence;
+using KeyService.Crypto.Logs;
 using KeyService.Fuzz.Engine;
 using KeyService.Server.Access;
 using KeyService.Server.Audit.Retention;
@@ -67,7 +69,34 @@ internal static class NameTargets
                 $"{EvidenceManifest.Label}\ninstallation {new string('0', 32)}\nfrom 2026-10-01T00:00:00Z\nuntil 2026-11-01T00:00:00Z\nmade 2026-11-29T07:50:00Z\nfile {new string('a', 64)} 3 a/b.csv\n",
                 $"{EvidenceManifest.Label}\n", ""),
         },
+        new("access-review-result", [typeof(AccessReviewResult)], ReviewResult)
+        {
+            MaxLength = 4096,
+            Words = ["-"u8.ToArray(), " keep "u8.ToArray(), " suspend "u8.ToArray(), "principals 1"u8.ToArray(), "/access-reviews"u8.ToArray(), "\n"u8.ToArray(), "2026-12-13T15:00:00Z"u8.ToArray()],
+            Seeds = () => VectorSeeds.Hex("access-review", "note", "results").Concat(VectorSeeds.Hex("access-review", "text", "notResults")),
+        },
     ];
+
+    private static Outcome ReviewResult(byte[] input)
+    {
+        // The bytes of a note, or, which is found sooner, of its text alone.
+        if (!AccessReviewResult.TryRead(input, out SignedNote? note, out AccessReviewResult? result))
+        {
+            Unless(result is null, "what is refused gives nothing");
+            string text = Encoding.UTF8.GetString(input);
+            if (!AccessReviewResult.TryParse(text, out result))
+            {
+                Unless(result is null, "what is refused gives nothing");
+                return Outcome.Refused(Outcome.Step(text.Count('\n')));
+            }
+            Unless(result!.ToString() == text, "what parses is written again");
+            return Outcome.Taken(Outcome.Step(result.Entries.Count));
+        }
+        Unless(result!.ToString() == note!.Text, "what parses is written again");
+        UnlessSame(input, note.ToArray(), "what parses is written again");
+        Unless(result.Entries.All(entry => entry.Manager != result.StartedBy && entry.Manager != entry.Principal), "nobody attests himself, nor who started it");
+        return Outcome.Taken(0x100 + Outcome.Step(result.Entries.Count));
+    }
 
     private static Outcome Evidence(byte[] input)
     {

@@ -1,0 +1,99 @@
+using System.Globalization;
+using KeyService.Server.Alarms;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.AccessReviews;
+
+/// <summary>
+/// Alarms of what waits for people: a review that will suspend somebody soon, one that does not end or was never made, an administrator whom nobody
+/// attested. Judged from the tables as a whole, so that whatever was missed is made up for.
+/// </summary>
+internal sealed class AccessReviewAlarms(
+    AccessReviewConfiguration configuration, AccessReviewCampaign campaign, AccessReviewTable reviews, IStore store, AlarmOutlet alarms, TimeProvider time)
+{
+    private const string Access = "access";
+
+    /// <summary>Told so long before the deadline at most, and in the last quarter of the time of shorter reviews.</summary>
+    private static readonly TimeSpan MostAhead = TimeSpan.FromDays(7);
+
+    /// <summary>A review is closed within a minute of its time; later than this something keeps it from that.</summary>
+    private static readonly TimeSpan ClosingTakes = TimeSpan.FromMinutes(15);
+
+    public async Task LookAsync(CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var installed = (await Installation.ReadAsync(store, cancellationToken))!.CreateTime;
+        var (open, pending, closed, kept) = await store.ReadAsync(
+            async connection =>
+            {
+                var all = await reviews.ListAsync(connection, null, cancellationToken);
+                var open = all.FirstOrDefault(each => each.IsOpen);
+                var closed = all.Where(each => !each.IsOpen).MaxBy(each => each.ClosedAt);
+                var everybody = open is null ? [] : await campaign.EverybodyAsync(connection, open, cancellationToken);
+                var decided = closed is null ? [] : await campaign.EverybodyAsync(connection, closed, cancellationToken);
+                return (open, everybody.Where(each => each.IsPending).ToList(), closed, decided.Where(each => each.Verdict == ReviewVerdict.KeptAsLastAdministrator).ToList());
+            },
+            cancellationToken);
+
+        await JudgeAsync(AlarmKind.AccessReviewDue, open is null || pending.Count == 0 || now < AlarmTime(open) ? [] : Due(open, pending), cancellationToken);
+        await JudgeAsync(AlarmKind.AccessReviewOverdue, Overdue(now, open, closed is null ? installed : UnixTime.FromNanoseconds(closed.ClosedAt!.Value), closed is null), cancellationToken);
+        await JudgeAsync(
+            AlarmKind.AdministratorNotAttested,
+            kept.Where(each => campaign.IsActive(each.Name)).ToDictionary(
+                each => each.Name,
+                each => $"Nobody attested {each.Name} in the access review {closed!.IdText}, and it was not disabled because nobody else could administer access."),
+            cancellationToken);
+    }
+
+    /// <summary>When the alarm of a deadline comes.</summary>
+    public static DateTimeOffset AlarmTime(AccessReviewRow review)
+    {
+        var quarter = (review.DueTime - review.StartTime) / 4;
+        return review.DueTime - (quarter < MostAhead ? quarter : MostAhead);
+    }
+
+    private static Dictionary<string, string> Due(AccessReviewRow open, List<ReviewedPrincipal> pending)
+    {
+        var managers = pending.Where(each => each.Manager.Length > 0).Select(each => each.Manager).Distinct().ToList();
+        var orphans = pending.Where(each => each.Manager.Length == 0).ToList();
+        return new()
+        {
+            [open.IdText] = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{pending.Count} principals are disabled {AccessReviewCampaign.TextOf(open.DueTime)} unless they are attested: {AccessReviewCampaign.Names(pending.Select(each => each.Name))}.")
+                + (managers.Count == 0 ? "" : $" Managers who are asked: {AccessReviewCampaign.Names(managers)}.")
+                + (orphans.Count == 0 ? "" : $" Without a manager: {AccessReviewCampaign.Names(orphans.Select(each => each.Name))}."),
+        };
+    }
+
+    private Dictionary<string, string> Overdue(DateTimeOffset now, AccessReviewRow? open, DateTimeOffset last, bool never)
+    {
+        var overdue = new Dictionary<string, string>();
+        if (configuration.Every > TimeSpan.Zero && now - last > configuration.Every)
+        {
+            overdue[Access] = string.Create(
+                CultureInfo.InvariantCulture,
+                $"No review of access was closed since {AccessReviewCampaign.TextOf(last)}{(never ? ", when this installation was made" : "")}; one is due every {configuration.Every.TotalDays:0} days.");
+        }
+
+        if (open is not null && now - open.DueTime > ClosingTakes)
+        {
+            overdue[open.IdText] = $"The access review {open.IdText} ended {AccessReviewCampaign.TextOf(open.DueTime)} and could not be closed yet.";
+        }
+
+        return overdue;
+    }
+
+    private async Task JudgeAsync(AlarmKind kind, Dictionary<string, string> standing, CancellationToken cancellationToken)
+    {
+        foreach (var (subject, message) in standing)
+        {
+            await alarms.RaiseAsync(kind, subject, message, cancellationToken);
+        }
+
+        foreach (var over in (await alarms.StandingAsync(kind, cancellationToken) ?? []).Except(standing.Keys))
+        {
+            await alarms.ClearAsync(kind, over, cancellationToken);
+        }
+    }
+}

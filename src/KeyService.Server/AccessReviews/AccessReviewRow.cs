@@ -1,0 +1,55 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using KeyService.Crypto;
+using KeyService.Server.Storage;
+
+namespace KeyService.Server.AccessReviews;
+
+/// <summary>A review as its table has it.</summary>
+internal sealed class AccessReviewRow
+{
+    public const long Open = 1;
+    public const long Closed = 2;
+
+    public long Id { get; set; }
+
+    public string StartedBy { get; set; } = "";
+
+    /// <summary>In whole seconds, as the times of a review are: they stand in its result.</summary>
+    public long StartedAt { get; set; }
+
+    public long DueAt { get; set; }
+
+    public byte[] RosterSha256 { get; set; } = [];
+
+    /// <summary>A <see cref="ReviewScope"/>.</summary>
+    public string Scope { get; set; } = "";
+
+    public long State { get; set; }
+
+    /// <summary>Null while it is open, and when it ended by itself.</summary>
+    public string? ClosedBy { get; set; }
+
+    public long? ClosedAt { get; set; }
+
+    /// <summary>The signed result; null while it is open.</summary>
+    public byte[]? Note { get; set; }
+
+    public long Revision { get; set; }
+
+    public byte[] Mac { get; set; } = [];
+
+    public string IdText => Id.ToString("x16", CultureInfo.InvariantCulture);
+
+    public bool IsOpen => State == Open;
+
+    public DateTimeOffset StartTime => UnixTime.FromNanoseconds(StartedAt);
+
+    public DateTimeOffset DueTime => UnixTime.FromNanoseconds(DueAt);
+
+    /// <summary>Scope and note by their SHA-256: they may have megabytes, which are not for the HSM.</summary>
+    public byte[] Canonical() => RowMac.Row(AccessReviewTable.Name)
+        .AddInt64(Id).AddString(StartedBy).AddInt64(StartedAt).AddInt64(DueAt).AddBytes(RosterSha256).AddBytes(SHA256.HashData(Encoding.UTF8.GetBytes(Scope)))
+        .AddInt64(State).AddString(ClosedBy).AddInt64(ClosedAt).AddBytes(Note is null ? null : SHA256.HashData(Note)).AddInt64(Revision).ToArray();
+}
