@@ -96,7 +96,7 @@ public sealed class AccessReviewResult
     /// <summary>When it was started.</summary>
     public DateTimeOffset StartTime { get; }
 
-    /// <summary>From then on nothing was attested.</summary>
+    /// <summary>When it was to end.</summary>
     public DateTimeOffset DueTime { get; }
 
     /// <summary>When the result was signed.</summary>

@@ -13,9 +13,6 @@ internal sealed class AccessReviewAlarms(
 {
     private const string Access = "access";
 
-    /// <summary>Told so long before the deadline at most, and in the last quarter of the time of shorter reviews.</summary>
-    private static readonly TimeSpan MostAhead = TimeSpan.FromDays(7);
-
     /// <summary>A review is closed within a minute of its time; later than this something keeps it from that.</summary>
     private static readonly TimeSpan ClosingTakes = TimeSpan.FromMinutes(15);
 
@@ -35,7 +32,7 @@ internal sealed class AccessReviewAlarms(
             },
             cancellationToken);
 
-        await JudgeAsync(AlarmKind.AccessReviewDue, open is null || pending.Count == 0 || now < AlarmTime(open) ? [] : Due(open, pending), cancellationToken);
+        await JudgeAsync(AlarmKind.AccessReviewDue, open is null || pending.Count == 0 || now < open.AnnounceTime ? [] : Due(open, pending), cancellationToken);
         await JudgeAsync(AlarmKind.AccessReviewOverdue, Overdue(now, open, closed is null ? installed : UnixTime.FromNanoseconds(closed.ClosedAt!.Value), closed is null), cancellationToken);
         await JudgeAsync(
             AlarmKind.AdministratorNotAttested,
@@ -43,13 +40,6 @@ internal sealed class AccessReviewAlarms(
                 each => each.Name,
                 each => $"Nobody attested {each.Name} in the access review {closed!.IdText}, and it was not disabled because nobody else could administer access."),
             cancellationToken);
-    }
-
-    /// <summary>When the alarm of a deadline comes.</summary>
-    public static DateTimeOffset AlarmTime(AccessReviewRow review)
-    {
-        var quarter = (review.DueTime - review.StartTime) / 4;
-        return review.DueTime - (quarter < MostAhead ? quarter : MostAhead);
     }
 
     private static Dictionary<string, string> Due(AccessReviewRow open, List<ReviewedPrincipal> pending)
@@ -60,7 +50,7 @@ internal sealed class AccessReviewAlarms(
         {
             [open.IdText] = string.Create(
                 CultureInfo.InvariantCulture,
-                $"{pending.Count} principals are disabled {AccessReviewCampaign.TextOf(open.DueTime)} unless they are attested: {AccessReviewCampaign.Names(pending.Select(each => each.Name))}.")
+                $"{pending.Count} principals are disabled {AccessReviewCampaign.TextOf(open.EndTime ?? open.DueTime)} unless they are attested: {AccessReviewCampaign.Names(pending.Select(each => each.Name))}.")
                 + (managers.Count == 0 ? "" : $" Managers who are asked: {AccessReviewCampaign.Names(managers)}.")
                 + (orphans.Count == 0 ? "" : $" Without a manager: {AccessReviewCampaign.Names(orphans.Select(each => each.Name))}."),
         };
@@ -76,9 +66,10 @@ internal sealed class AccessReviewAlarms(
                 $"No review of access was closed since {AccessReviewCampaign.TextOf(last)}{(never ? ", when this installation was made" : "")}; one is due every {configuration.Every.TotalDays:0} days.");
         }
 
-        if (open is not null && now - open.DueTime > ClosingTakes)
+        // One that was not told of yet waits for that, and for a clock and a database that are believed.
+        if (open is not null && now - (open.EndTime ?? open.DueTime) > ClosingTakes)
         {
-            overdue[open.IdText] = $"The access review {open.IdText} ended {AccessReviewCampaign.TextOf(open.DueTime)} and could not be closed yet.";
+            overdue[open.IdText] = $"The access review {open.IdText} was due {AccessReviewCampaign.TextOf(open.DueTime)} and could not be closed yet.";
         }
 
         return overdue;

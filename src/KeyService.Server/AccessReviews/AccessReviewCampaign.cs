@@ -119,6 +119,20 @@ internal sealed class AccessReviewCampaign(
         return item with { Row = row };
     }
 
+    /// <summary>Puts on record that people are told of the review's end: it comes a day later at the earliest.</summary>
+    /// <returns>Whom nobody attested; null when the review is not open any more.</returns>
+    public async Task<IReadOnlyList<ReviewedPrincipal>?> AnnounceAsync(IStoreTransaction transaction, long id)
+    {
+        if (await FindOpenAsync(transaction, id) is not { } review)
+        {
+            return null;
+        }
+
+        (review.AnnouncedAt, review.Revision) = (UnixTime.Nanoseconds(transaction.Time), review.Revision + 1);
+        await reviews.WriteAsync(transaction, review);
+        return [.. (await EverybodyAsync(transaction, review)).Where(each => each.IsPending)];
+    }
+
     /// <summary>
     /// At the deadline: suspends up to <see cref="SuspendedAtOnce"/> of those whom nobody attested, and marks those without whom nobody could
     /// administer access: of several the last by name.
@@ -127,7 +141,7 @@ internal sealed class AccessReviewCampaign(
     public async Task<IReadOnlyList<ReviewedPrincipal>> SuspendAsync(IStoreTransaction transaction, long id)
     {
         var done = new List<ReviewedPrincipal>();
-        if (await FindDueAsync(transaction, id) is not { } review)
+        if (await FindOpenAsync(transaction, id) is not { } review || !(review.EndTime <= transaction.Time))
         {
             return done;
         }
@@ -221,9 +235,8 @@ internal sealed class AccessReviewCampaign(
     private async Task<IReadOnlyList<ReviewedPrincipal>> EverybodyAsync(IStoreTransaction transaction, AccessReviewRow review) =>
         ReviewedPrincipal.Of(review, await items.ListAsync(transaction.Connection, transaction.Transaction, review.Id, CancellationToken.None), register.Current);
 
-    private async Task<AccessReviewRow?> FindDueAsync(IStoreTransaction transaction, long id) =>
-        await reviews.FindOpenAsync(transaction.Connection, transaction.Transaction, CancellationToken.None) is { } review
-        && review.Id == id && review.DueTime <= transaction.Time ? review : null;
+    private async Task<AccessReviewRow?> FindOpenAsync(IStoreTransaction transaction, long id) =>
+        await reviews.FindOpenAsync(transaction.Connection, transaction.Transaction, CancellationToken.None) is { } review && review.Id == id ? review : null;
 
     private async Task<(AccessReviewRow Review, ReviewedPrincipal Item)> RequirePendingAsync(IStoreTransaction transaction, string name, string? attestedBy)
     {
@@ -243,9 +256,9 @@ internal sealed class AccessReviewCampaign(
                 : $"'{name}' is attested by {item.Manager}, whom the review names.");
         }
 
-        if (review.DueTime <= transaction.Time)
+        if (review.EndTime is { } end && end <= transaction.Time)
         {
-            throw new Refusal(Reason.AccessReviewClosed, $"The review ended {TextOf(review.DueTime)}. What was not attested by then is suspended.");
+            throw new Refusal(Reason.AccessReviewClosed, $"The review ended {TextOf(end)}. What was not attested by then is suspended.");
         }
 
         return item.Verdict switch

@@ -3,31 +3,61 @@ using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.Detection;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 
 namespace KeyService.Server.AccessReviews;
 
 /// <summary>
 /// Ends a review at its time: suspends whom nobody attested, a block in each change, then has the result signed and closes it. Each step finds in the
-/// store what the ones before did, so that a server that dies leaves the rest to the next one, and nothing is done twice.
+/// store what the ones before did, so that a server that dies leaves the rest to the next one, and nothing is done twice. Nobody is suspended whose
+/// managers were not told before, nor by a clock that jumped or was set back, nor by a database that was put back: ADR 0264.
 /// </summary>
 internal sealed class AccessReviewDeadline(
-    AccessReviewCampaign campaign, AccessReviewTable reviews, AccessAdministration administration, ReviewSigner signer, IStore store, TimeProvider time)
+    AccessReviewCampaign campaign, AccessReviewTable reviews, AccessAdministration administration, ReviewSigner signer, IStore store, RowAuthenticator rows,
+    ProtectionGate gate, ClockGuard clock, TimeProvider time)
 {
-    /// <summary>Does what is due now.</summary>
+    private (long Review, long Timestamp)? _endedSince;
+
+    /// <summary>
+    /// So long a review must be found to have ended before anybody is suspended, by the machine's own count of seconds: a jump of the clock is noticed sooner.
+    /// </summary>
+    public TimeSpan Settles { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Does what is due now; nobody is suspended by the first call.</summary>
     /// <exception cref="Pipeline.Refusal">Somebody was first; what is left is done at the next look.</exception>
     /// <exception cref="StoreTamperedException">A row was changed, or rows are missing.</exception>
     public async Task StepAsync(CancellationToken cancellationToken)
     {
-        while (await FindDueAsync(cancellationToken) is { } review)
+        while (gate.IsOpen && !clock.PaceOfBacklog)
         {
-            var everybody = await store.ReadAsync(connection => campaign.EverybodyAsync(connection, review, cancellationToken), cancellationToken);
-            if (!everybody.Any(each => each.IsPending))
+            var (review, hasPending, restored) = await store.ReadAsync(
+                async connection =>
+                {
+                    var open = await reviews.FindOpenAsync(connection, null, cancellationToken);
+                    return (open, open is not null && (await campaign.EverybodyAsync(connection, open, cancellationToken)).Any(each => each.IsPending),
+                        await StoreAcceptance.LastRestoreAsync(connection, rows, cancellationToken));
+                },
+                cancellationToken);
+            var now = time.GetUtcNow();
+            if (review is null || now < (hasPending ? review.AnnounceTime : review.DueTime))
+            {
+                return;
+            }
+
+            if (!hasPending)
             {
                 await CloseAsync(cancellationToken);
                 return;
             }
 
-            if (!await SuspendAsync(review, cancellationToken))
+            // What was told before a database was put back was told of another state of it.
+            if (review.LastAnnounceTime is not { } told || told < restored)
+            {
+                await AnnounceAsync(review, cancellationToken);
+                return;
+            }
+
+            if (!HasEnded(review, now) || !await SuspendAsync(review, cancellationToken))
             {
                 return;
             }
@@ -41,9 +71,35 @@ internal sealed class AccessReviewDeadline(
         return $"review {review.IdText}: {string.Join(", ", counts)}; result {Convert.ToHexStringLower(SHA256.HashData(review.Note!))}";
     }
 
-    private async Task<AccessReviewRow?> FindDueAsync(CancellationToken cancellationToken) =>
-        await store.ReadAsync(connection => reviews.FindOpenAsync(connection, null, cancellationToken), cancellationToken) is { } review && review.DueTime <= time.GetUtcNow()
-            ? review : null;
+    private bool HasEnded(AccessReviewRow review, DateTimeOffset now)
+    {
+        if (!(review.EndTime <= now))
+        {
+            _endedSince = null;
+            return false;
+        }
+
+        if (_endedSince?.Review != review.Id)
+        {
+            _endedSince = (review.Id, time.GetTimestamp());
+        }
+
+        return time.GetElapsedTime(_endedSince.Value.Timestamp) >= Settles;
+    }
+
+    private async Task AnnounceAsync(AccessReviewRow review, CancellationToken cancellationToken)
+    {
+        var record = new AuditRecordDraft(AuditEvent.AccessReviewAnnounced) { Automated = true };
+        await store.CommitAsync(
+            record,
+            async transaction =>
+            {
+                var pending = await campaign.AnnounceAsync(transaction, review.Id) ?? [];
+                record.ItemCount = pending.Count;
+                record.Detail = $"review {review.IdText}, due {AccessReviewCampaign.TextOf(review.DueTime)}: not attested are {string.Join(", ", pending.Select(each => each.Name))}";
+            },
+            cancellationToken);
+    }
 
     private Task<bool> SuspendAsync(AccessReviewRow review, CancellationToken cancellationToken) => administration.InTurnAsync(
         async () =>

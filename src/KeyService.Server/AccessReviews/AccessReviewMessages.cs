@@ -25,6 +25,7 @@ internal static class AccessReviewMessages
         StartedBy = row.StartedBy,
         StartTime = row.StartTime.ToTimestamp(),
         DueTime = row.DueTime.ToTimestamp(),
+        EndTime = row.EndTime?.ToTimestamp(),
         RosterSha256 = ByteString.CopyFrom(row.RosterSha256),
         Open = row.IsOpen,
         CloseTime = TimeOf(row.ClosedAt),

@@ -12,6 +12,9 @@ internal sealed class AccessReviewRow
     public const long Open = 1;
     public const long Closed = 2;
 
+    private static readonly TimeSpan MostAhead = TimeSpan.FromDays(7);
+    private static readonly TimeSpan Notice = TimeSpan.FromDays(1);
+
     public long Id { get; set; }
 
     public string StartedBy { get; set; } = "";
@@ -20,6 +23,9 @@ internal sealed class AccessReviewRow
     public long StartedAt { get; set; }
 
     public long DueAt { get; set; }
+
+    /// <summary>When its end was told of, last; null when it was not yet.</summary>
+    public long? AnnouncedAt { get; set; }
 
     public byte[] RosterSha256 { get; set; } = [];
 
@@ -48,8 +54,23 @@ internal sealed class AccessReviewRow
 
     public DateTimeOffset DueTime => UnixTime.FromNanoseconds(DueAt);
 
+    /// <summary>From then on its end is told of: its last week, or the last quarter of a shorter one.</summary>
+    public DateTimeOffset AnnounceTime => DueTime - Least(Quarter, MostAhead);
+
+    public DateTimeOffset? LastAnnounceTime => UnixTime.FromNanoseconds(AnnouncedAt);
+
+    /// <summary>
+    /// When those are disabled whom nobody attested: when it is due, and never before its end was told of for a day, or for a quarter of a shorter
+    /// one's time. Null while it was not told of.
+    /// </summary>
+    public DateTimeOffset? EndTime => LastAnnounceTime is not { } told ? null : told + Least(Quarter, Notice) is var end && end > DueTime ? end : DueTime;
+
+    private TimeSpan Quarter => (DueTime - StartTime) / 4;
+
+    private static TimeSpan Least(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
     /// <summary>Scope and note by their SHA-256: they may have megabytes, which are not for the HSM.</summary>
     public byte[] Canonical() => RowMac.Row(AccessReviewTable.Name)
-        .AddInt64(Id).AddString(StartedBy).AddInt64(StartedAt).AddInt64(DueAt).AddBytes(RosterSha256).AddBytes(SHA256.HashData(Encoding.UTF8.GetBytes(Scope)))
+        .AddInt64(Id).AddString(StartedBy).AddInt64(StartedAt).AddInt64(DueAt).AddInt64(AnnouncedAt).AddBytes(RosterSha256).AddBytes(SHA256.HashData(Encoding.UTF8.GetBytes(Scope)))
         .AddInt64(State).AddString(ClosedBy).AddInt64(ClosedAt).AddBytes(Note is null ? null : SHA256.HashData(Note)).AddInt64(Revision).ToArray();
 }

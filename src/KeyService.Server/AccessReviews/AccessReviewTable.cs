@@ -12,8 +12,8 @@ internal sealed class AccessReviewTable(RowAuthenticator rows)
 
     private const string Columns =
         """
-        SELECT id AS Id, started_by AS StartedBy, started_at AS StartedAt, due_at AS DueAt, roster_sha256 AS RosterSha256, scope AS Scope, state AS State,
-               closed_by AS ClosedBy, closed_at AS ClosedAt, note AS Note, revision AS Revision, mac AS Mac
+        SELECT id AS Id, started_by AS StartedBy, started_at AS StartedAt, due_at AS DueAt, announced_at AS AnnouncedAt, roster_sha256 AS RosterSha256, scope AS Scope,
+               state AS State, closed_by AS ClosedBy, closed_at AS ClosedAt, note AS Note, revision AS Revision, mac AS Mac
         FROM access_reviews
         """;
 
@@ -57,11 +57,11 @@ internal sealed class AccessReviewTable(RowAuthenticator rows)
         var written = await transaction.Connection.ExecuteAsync(
             row.Revision == 1
                 ? """
-                  INSERT INTO access_reviews (id, started_by, started_at, due_at, roster_sha256, scope, state, closed_by, closed_at, note, revision, mac)
-                  VALUES (@Id, @StartedBy, @StartedAt, @DueAt, @RosterSha256, @Scope, @State, @ClosedBy, @ClosedAt, @Note, @Revision, @Mac)
+                  INSERT INTO access_reviews (id, started_by, started_at, due_at, announced_at, roster_sha256, scope, state, closed_by, closed_at, note, revision, mac)
+                  VALUES (@Id, @StartedBy, @StartedAt, @DueAt, @AnnouncedAt, @RosterSha256, @Scope, @State, @ClosedBy, @ClosedAt, @Note, @Revision, @Mac)
                   """
                 : """
-                  UPDATE access_reviews SET state = @State, closed_by = @ClosedBy, closed_at = @ClosedAt, note = @Note, revision = @Revision, mac = @Mac
+                  UPDATE access_reviews SET announced_at = @AnnouncedAt, state = @State, closed_by = @ClosedBy, closed_at = @ClosedAt, note = @Note, revision = @Revision, mac = @Mac
                   WHERE id = @Id AND revision = @Revision - 1
                   """,
             row, transaction.Transaction);

@@ -10,7 +10,7 @@ internal sealed partial class AccessReviewWorker(
 {
     private const string Role = "access-reviews";
 
-    private static readonly TimeSpan Look = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(5);
 
     private string? _trouble;
@@ -78,7 +78,7 @@ internal sealed partial class AccessReviewWorker(
         }
     }
 
-    // Once until it changes: a look is every half minute.
+    // Once until it changes: a look is every ten seconds.
     private void Say(Exception exception)
     {
         if (_trouble != exception.Message)

@@ -300,6 +300,9 @@ internal enum AuditEvent : ushort
     /// <summary>A manager looked at what is his to attest.</summary>
     OwnAccessReviewRead = 278,
 
+    /// <summary>That a review ends soon, and whom it will disable, was told.</summary>
+    AccessReviewAnnounced = 279,
+
     /// <summary>A bundle was asked for.</summary>
     BackupExportRequested = 800,
     BackupBundlesListed = 801,

@@ -77,7 +77,7 @@ internal static class AuditEvents
         AuditEvent.ApprovalDecided or AuditEvent.RosterInstalled => AuditEventType.Administer,
         AuditEvent.KeyVersionsDestroyed => AuditEventType.Delete,
         AuditEvent.AccessReviewStarted or AuditEvent.AccessAttested or AuditEvent.AccessReviewReassigned or AuditEvent.AccessSuspendedAtDeadline
-            or AuditEvent.AccessReviewClosed => AuditEventType.Administer,
+            or AuditEvent.AccessReviewClosed or AuditEvent.AccessReviewAnnounced => AuditEventType.Administer,
         AuditEvent.AccessReviewsListed or AuditEvent.AccessReviewRead or AuditEvent.AccessReviewResultRead or AuditEvent.OwnAccessReviewRead => AuditEventType.Read,
         AuditEvent.BackupExportRequested or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
             => AuditEventType.Administer,

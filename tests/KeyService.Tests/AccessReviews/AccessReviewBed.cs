@@ -9,6 +9,7 @@ using KeyService.Server.Audit;
 using KeyService.Server.Detection;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
+using KeyService.Server.Trust;
 using KeyService.Tests.Alarms;
 using KeyService.Tests.Storage;
 using Credential = KeyService.Server.Access.Credential;
@@ -37,6 +38,7 @@ internal sealed class AccessReviewBed : IDisposable
         Time = time;
         Register = register;
         Signer = signer ?? new(_ => ValueTask.FromResult(Key.ExportSubjectPublicKeyInfo()), (digest, _) => ValueTask.FromResult(Key.SignHash(digest.Span)));
+        Clock = new ClockGuard(time, ClockGuard.DefaultTolerance, () => TimeSpan.Zero);
         Administration = new AccessAdministration(register, rows, time);
         Reviews = new AccessReviewTable(rows);
         Items = new AccessReviewItemTable(rows);
@@ -62,7 +64,12 @@ internal sealed class AccessReviewBed : IDisposable
 
     public AlarmServer Alarms { get; }
 
-    public AccessReviewDeadline Deadline => new(Campaign, Reviews, Administration, Signer, Store, Time);
+    public StoreTrust Trust { get; } = new();
+
+    public ClockGuard Clock { get; }
+
+    public AccessReviewDeadline Deadline =>
+        new(Campaign, Reviews, Administration, Signer, Store, _rows, new ProtectionGate(Trust, Clock), Clock, Time) { Settles = TimeSpan.Zero };
 
     /// <summary>As a server that starts on the store: nothing in memory but what it loads.</summary>
     public static async Task<AccessReviewBed> OpenAsync(IStore store, RowAuthenticator rows, TestTime time, ReviewSigner? signer = null) =>
@@ -127,6 +134,27 @@ internal sealed class AccessReviewBed : IDisposable
 
     public async Task<AccessReviewRow> CloseAsync(SignedReview? signed, string by = "alice") =>
         (await ChangeAsync(AuditEvent.AccessReviewClosed, transaction => Campaign.CloseAsync(transaction, new byte[16], signed, by))).Review;
+
+    /// <summary>As the server has it: takes note at the first call.</summary>
+    public AccessReviewDeadline Unsettled => new(Campaign, Reviews, Administration, Signer, Store, _rows, new ProtectionGate(Trust, Clock), Clock, Time);
+
+    public Task StepAsync() => Deadline.StepAsync(CancellationToken.None);
+
+    /// <summary>Until the newest review is due, with its end told of in time.</summary>
+    public async Task PassAsync()
+    {
+        var review = await NewestAsync();
+        Time.Advance(review.AnnounceTime - Time.GetUtcNow());
+        await StepAsync();
+        Time.Advance(review.DueTime - Time.GetUtcNow());
+    }
+
+    /// <summary>An officer accepts a database that was put back.</summary>
+    public Task<bool> AcceptStoreAsync() => ChangeAsync(AuditEvent.StoreAccepted, async transaction =>
+    {
+        await new StoreAcceptance(StoreAcceptance.NewId(), transaction.Time, "olga", "a disk failed", [], IsRestored: true, ClockAt: null).InsertAsync(transaction, _rows);
+        return true;
+    });
 
     public async Task<AccessReviewRow> NewestAsync() =>
         (await Store.ReadAsync(connection => Reviews.ListAsync(connection, null, CancellationToken.None), CancellationToken.None))[0];

@@ -73,6 +73,7 @@ public sealed class AuditEventsTests
             276 access-review-closed Administer
             277 access-review-result-read Read
             278 own-access-review-read Read
+            279 access-review-announced Administer
             300 key-created Administer
             301 key-read Read
             302 keys-listed Read

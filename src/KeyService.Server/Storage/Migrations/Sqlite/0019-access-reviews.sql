@@ -1,12 +1,13 @@
 -- Servers that know schema 7 or later work with this step.
 -- Reviews of access. scope: who is in it and what the personnel office's list said of each, a line a principal (docs/spec/access-review.md).
--- state: 1 open, 2 closed. closed_by: null when it ended by itself. note: a C2SP signed note.
+-- announced_at: when its end was told of. state: 1 open, 2 closed. closed_by: null when it ended by itself. note: a C2SP signed note.
 CREATE TABLE access_reviews (
     id INTEGER PRIMARY KEY,
     started_by TEXT NOT NULL,
     started_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     roster_sha256 BLOB NOT NULL CHECK (length(roster_sha256) = 32),
+    announced_at INTEGER,
     scope TEXT NOT NULL,
     state INTEGER NOT NULL CHECK (state IN (1, 2)),
     closed_by TEXT,
