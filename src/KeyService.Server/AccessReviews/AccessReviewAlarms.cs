@@ -1,4 +1,5 @@
 using System.Globalization;
+using KeyService.Crypto.AccessReviews;
 using KeyService.Server.Alarms;
 using KeyService.Server.Storage;
 
@@ -26,26 +27,27 @@ internal sealed class AccessReviewAlarms(
                 var all = await reviews.ListAsync(connection, null, cancellationToken);
                 var open = all.FirstOrDefault(each => each.IsOpen);
                 var closed = all.Where(each => !each.IsOpen).MaxBy(each => each.ClosedAt);
-                var everybody = open is null ? [] : await campaign.EverybodyAsync(connection, open, cancellationToken);
-                var decided = closed is null ? [] : await campaign.EverybodyAsync(connection, closed, cancellationToken);
-                return (open, everybody.Where(each => each.IsPending).ToList(), closed, decided.Where(each => each.Verdict == ReviewVerdict.KeptAsLastAdministrator).ToList());
+                // Before then nobody is told of, and the rows of all items are many.
+                var everybody = open is null || now < open.AnnounceTime ? [] : await campaign.EverybodyAsync(connection, open, cancellationToken);
+                var kept = closed?.Result.Entries.Where(each => each.Verdict == AccessReviewWords.KeptAsLastAdministrator).Select(each => each.Principal);
+                return (open, everybody.Where(each => each.IsPending).ToList(), closed, kept?.ToList() ?? []);
             },
             cancellationToken);
 
-        await JudgeAsync(AlarmKind.AccessReviewDue, open is null || pending.Count == 0 || now < open.AnnounceTime ? [] : Due(open, pending), cancellationToken);
+        await JudgeAsync(AlarmKind.AccessReviewDue, open is null || pending.Count == 0 ? [] : Due(open, pending), cancellationToken);
         await JudgeAsync(AlarmKind.AccessReviewOverdue, Overdue(now, open, closed is null ? installed : UnixTime.FromNanoseconds(closed.ClosedAt!.Value), closed is null), cancellationToken);
         await JudgeAsync(
             AlarmKind.AdministratorNotAttested,
-            kept.Where(each => campaign.IsActive(each.Name)).ToDictionary(
-                each => each.Name,
-                each => $"Nobody attested {each.Name} in the access review {closed!.IdText}, and it was not disabled because nobody else could administer access."),
+            kept.Where(campaign.IsActive).ToDictionary(
+                each => each,
+                each => $"Nobody attested {each} in the access review {closed!.IdText}, and it was not disabled because nobody else could administer access."),
             cancellationToken);
     }
 
     private static Dictionary<string, string> Due(AccessReviewRow open, List<ReviewedPrincipal> pending)
     {
-        var managers = pending.Where(each => each.Manager.Length > 0).Select(each => each.Manager).Distinct().ToList();
-        var orphans = pending.Where(each => each.Manager.Length == 0).ToList();
+        var managers = pending.Where(each => each.HasManager).Select(each => each.Manager).Distinct().ToList();
+        var orphans = pending.Where(each => each.IsOrphan).ToList();
         return new()
         {
             [open.IdText] = string.Create(

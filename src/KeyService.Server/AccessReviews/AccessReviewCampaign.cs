@@ -10,8 +10,12 @@ using PrincipalType = KeyService.Server.Access.PrincipalType;
 
 namespace KeyService.Server.AccessReviews;
 
-/// <summary>A review as it is about to be closed: the signed result, and when.</summary>
-internal sealed record SignedReview(long Id, DateTimeOffset CloseTime, SignedNote Note);
+/// <summary>A review as it is about to be closed.</summary>
+/// <param name="Review">The open review, as it was read.</param>
+/// <param name="Everybody">Everybody in it.</param>
+/// <param name="Changes">Of the items' register: as long as it is this, no item was changed since.</param>
+/// <param name="Note">The signed result; null when somebody is pending.</param>
+internal sealed record SignedReview(AccessReviewRow Review, IReadOnlyList<ReviewedPrincipal> Everybody, long Changes, DateTimeOffset CloseTime, SignedNote? Note);
 
 /// <summary>
 /// What people and the deadline do with a review of access: who may, what must be so, what is written. Nobody attests himself, and who starts a
@@ -66,9 +70,14 @@ internal sealed class AccessReviewCampaign(
         IStoreTransaction transaction, string by, string name, ReviewVerdict verdict, ReadOnlyMemory<byte> accessDigest, string note)
     {
         var (review, item) = await RequirePendingAsync(transaction, name, by);
-        // From the rows, not from memory: another server may have granted something a moment ago.
+        // From the rows, not from memory: another server may have granted something a moment ago, or disabled it.
         var principal = await _access.FindPrincipalAsync(transaction.Connection, name, CancellationToken.None)
             ?? throw new StoreTamperedException(AccessRows.PrincipalsTable, name, "the row is missing");
+        if (principal.Disabled)
+        {
+            throw WasDisabled(name);
+        }
+
         var grants = await _access.ListGrantsAsync(transaction.Connection, name, CancellationToken.None);
         var holds = AccessStatement.DigestOf(principal, grants, transaction.Time);
         if (!holds.AsSpan().SequenceEqual(accessDigest.Span))
@@ -134,11 +143,11 @@ internal sealed class AccessReviewCampaign(
     }
 
     /// <summary>
-    /// At the deadline: suspends up to <see cref="SuspendedAtOnce"/> of those whom nobody attested, and marks those without whom nobody could
-    /// administer access: of several the last by name.
+    /// At the deadline: suspends those whom nobody attested, and marks those without whom nobody could administer access: of several the last by name.
     /// </summary>
-    /// <returns>What was done, by name; nothing when nobody is pending.</returns>
-    public async Task<IReadOnlyList<ReviewedPrincipal>> SuspendAsync(IStoreTransaction transaction, long id)
+    /// <param name="names">At most <see cref="SuspendedAtOnce"/>, who were found pending; who is not any more is left alone.</param>
+    /// <returns>What was done, by name.</returns>
+    public async Task<IReadOnlyList<ReviewedPrincipal>> SuspendAsync(IStoreTransaction transaction, long id, IEnumerable<string> names)
     {
         var done = new List<ReviewedPrincipal>();
         if (await FindOpenAsync(transaction, id) is not { } review || !(review.EndTime <= transaction.Time))
@@ -146,7 +155,19 @@ internal sealed class AccessReviewCampaign(
             return done;
         }
 
-        var pending = (await EverybodyAsync(transaction, review)).Where(each => each.IsPending).Take(SuspendedAtOnce).ToList();
+        var scope = ReviewScope.Parse(review.Scope);
+        var pending = new List<ReviewedPrincipal>();
+        await items.VerifyCountAsync(transaction.Connection, transaction.Transaction, CancellationToken.None);
+        foreach (var name in names)
+        {
+            var item = await ItemAsync(transaction, review, scope.Find(name)!);
+            // Another server may have disabled it a moment ago.
+            if (item.IsPending && await _access.FindPrincipalAsync(transaction.Connection, name, CancellationToken.None) is { Disabled: false })
+            {
+                pending.Add(item);
+            }
+        }
+
         var before = register.Current;
         var suspended = await administration.SuspendAsync(transaction, pending.Select(each => each.Name));
         foreach (var item in pending)
@@ -163,54 +184,57 @@ internal sealed class AccessReviewCampaign(
     }
 
     /// <summary>
-    /// Has the HSM sign the result of the open review as it stands: outside of a change, which must not wait for it; <see cref="CloseAsync"/> compares.
+    /// Has the HSM sign the result of the open review as it stands, when nobody is pending: outside of a change, which must not wait for it;
+    /// <see cref="CloseAsync"/> compares.
     /// </summary>
-    /// <returns>Null when no review is open, or somebody in it is pending.</returns>
+    /// <returns>Null when no review is open.</returns>
     public async Task<SignedReview?> SignAsync(IStore store, ReviewSigner signer, string? by, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var installation = (await Installation.ReadAsync(store, cancellationToken))!.Id;
         var open = await store.ReadAsync(
             async connection => await reviews.FindOpenAsync(connection, null, cancellationToken) is { } review
-                ? (review, await EverybodyAsync(connection, review, cancellationToken))
-                : ((AccessReviewRow, IReadOnlyList<ReviewedPrincipal>)?)null,
+                ? (review, await EverybodyAsync(connection, review, cancellationToken), await items.VerifyCountAsync(connection, null, cancellationToken))
+                : ((AccessReviewRow, IReadOnlyList<ReviewedPrincipal>, long)?)null,
             cancellationToken);
-        if (open is not var (review, everybody) || everybody.Any(each => each.IsPending))
+        if (open is not var (review, everybody, changes))
         {
             return null;
         }
 
         // Servers' clocks differ by a little, and nothing in a result is decided after it was closed.
         var time = everybody.Select(each => TimeOf(review, each)).OfType<DateTimeOffset>().Append(review.StartTime).Append(WholeSeconds(now)).Max();
-        var text = ResultOf(installation, review, everybody, time, by).ToString();
-        return new SignedReview(review.Id, time, await signer.SignAsync(AccessReviewResult.OriginOf(installation), text, cancellationToken));
+        var note = everybody.Any(each => each.IsPending)
+            ? null
+            : await signer.SignAsync(AccessReviewResult.OriginOf(installation), ResultOf(installation, review, everybody, time, by).ToString(), cancellationToken);
+        return new SignedReview(review, everybody, changes, time, note);
     }
 
     /// <summary>Keeps the signed result, and with that closes the review.</summary>
     /// <param name="signed">What <see cref="SignAsync"/> gave.</param>
-    /// <param name="by">Who closes it before its time; null when it ends by itself.</param>
+    /// <param name="by">For whom it was signed.</param>
     /// <exception cref="Refusal">NOT_FOUND, REVIEW_INCOMPLETE.</exception>
-    public async Task<(AccessReviewRow Review, IReadOnlyList<ReviewedPrincipal> Everybody)> CloseAsync(
-        IStoreTransaction transaction, byte[] installation, SignedReview? signed, string? by)
+    public async Task<AccessReviewRow> CloseAsync(IStoreTransaction transaction, SignedReview? signed, string? by)
     {
         var review = await reviews.FindOpenAsync(transaction.Connection, transaction.Transaction, CancellationToken.None) ?? throw NoneOpen();
-        var everybody = await EverybodyAsync(transaction, review);
-        var pending = everybody.Where(each => each.IsPending).ToList();
+        var pending = signed?.Review.Id == review.Id ? signed.Everybody.Where(each => each.IsPending).ToList() : [];
         if (pending.Count > 0)
         {
             throw new Refusal(
                 Reason.ReviewIncomplete,
-                $"{pending.Count} of {everybody.Count} principals are not attested, {Names(pending.Select(each => each.Name))}. Their managers attest them (keyservice access review attest), or the review ends by itself {TextOf(review.DueTime)}.");
+                $"{pending.Count} of {signed!.Everybody.Count} principals are not attested, {Names(pending.Select(each => each.Name))}. Their managers attest them (keyservice access review attest), or the review ends by itself {TextOf(review.DueTime)}.");
         }
 
-        if (signed?.Id != review.Id || ResultOf(installation, review, everybody, signed.CloseTime, by).ToString() != signed.Note.Text)
+        // Nothing of it was changed since it was read: neither the review nor any item. Who was disabled stays so.
+        if (signed?.Note is not { } note || signed.Review.Id != review.Id || signed.Review.Revision != review.Revision
+            || signed.Changes != await items.VerifyCountAsync(transaction.Connection, transaction.Transaction, CancellationToken.None))
         {
             throw new Refusal(Reason.ReviewIncomplete, "The review changed while its result was signed. Close it again.");
         }
 
         (review.State, review.ClosedBy, review.ClosedAt) = (AccessReviewRow.Closed, by, UnixTime.Nanoseconds(signed.CloseTime));
-        (review.Note, review.Revision) = (signed.Note.ToArray(), review.Revision + 1);
+        (review.Note, review.Revision) = (note.ToArray(), review.Revision + 1);
         await reviews.WriteAsync(transaction, review);
-        return (review, everybody);
+        return review;
     }
 
     /// <summary>Everybody in a review, by name.</summary>
@@ -242,8 +266,8 @@ internal sealed class AccessReviewCampaign(
     {
         var review = await reviews.FindOpenAsync(transaction.Connection, transaction.Transaction, CancellationToken.None) ?? throw NoneOpen();
         var entry = ReviewScope.Parse(review.Scope).Find(name) ?? throw Refusal.NotFound($"'{name}' in the access review {review.IdText}");
-        var rowsOfReview = await items.ListAsync(transaction.Connection, transaction.Transaction, review.Id, CancellationToken.None);
-        var item = ReviewedPrincipal.Of(review, entry, rowsOfReview.GetValueOrDefault(name), register.Current);
+        await items.VerifyCountAsync(transaction.Connection, transaction.Transaction, CancellationToken.None);
+        var item = await ItemAsync(transaction, review, entry);
         if (attestedBy == name)
         {
             throw new Refusal(Reason.NotTheReviewer, "This is your own access. Your manager attests it.");
@@ -264,10 +288,15 @@ internal sealed class AccessReviewCampaign(
         return item.Verdict switch
         {
             ReviewVerdict.Pending => (review, item),
-            ReviewVerdict.DisabledMeanwhile => throw new Refusal(Reason.AccessReviewClosed, $"'{name}' was disabled meanwhile. There is nothing left to attest."),
+            ReviewVerdict.DisabledMeanwhile => throw WasDisabled(name),
             _ => throw new Refusal(Reason.AccessReviewClosed, $"'{name}' was attested already: {ReviewVerdicts.NameOf(item.Verdict)}, by {item.Row!.DecidedBy}. What was said stays."),
         };
     }
+
+    private async Task<ReviewedPrincipal> ItemAsync(IStoreTransaction transaction, AccessReviewRow review, ScopeEntry entry) => ReviewedPrincipal.Of(
+        review, entry, await items.FindAsync(transaction.Connection, transaction.Transaction, review.Id, entry.Principal, CancellationToken.None), register.Current);
+
+    private static Refusal WasDisabled(string name) => new(Reason.AccessReviewClosed, $"'{name}' was disabled meanwhile. There is nothing left to attest.");
 
     private static AccessReviewItemRow NextOf(AccessReviewRow review, ReviewedPrincipal item) => item.Row is { } row
         ? new AccessReviewItemRow

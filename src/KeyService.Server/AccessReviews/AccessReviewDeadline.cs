@@ -30,36 +30,47 @@ internal sealed class AccessReviewDeadline(
     {
         while (gate.IsOpen && !clock.PaceOfBacklog)
         {
-            var (review, hasPending, restored) = await store.ReadAsync(
-                async connection =>
-                {
-                    var open = await reviews.FindOpenAsync(connection, null, cancellationToken);
-                    return (open, open is not null && (await campaign.EverybodyAsync(connection, open, cancellationToken)).Any(each => each.IsPending),
-                        await StoreAcceptance.LastRestoreAsync(connection, rows, cancellationToken));
-                },
+            var (review, restored) = await store.ReadAsync(
+                async connection => (await reviews.FindOpenAsync(connection, null, cancellationToken), await StoreAcceptance.LastRestoreAsync(connection, rows, cancellationToken)),
                 cancellationToken);
             var now = time.GetUtcNow();
-            if (review is null || now < (hasPending ? review.AnnounceTime : review.DueTime))
-            {
-                return;
-            }
-
-            if (!hasPending)
-            {
-                await CloseAsync(cancellationToken);
-                return;
-            }
-
             // What was told before a database was put back was told of another state of it.
-            if (review.LastAnnounceTime is not { } told || told < restored)
+            var isTold = review?.LastAnnounceTime is { } told && !(told < restored);
+            if (review is null || now < (isTold ? review.DueTime : review.AnnounceTime))
+            {
+                _endedSince = null;
+                return;
+            }
+
+            var everybody = await store.ReadAsync(connection => campaign.EverybodyAsync(connection, review, cancellationToken), cancellationToken);
+            var pending = everybody.Where(each => each.IsPending).Select(each => each.Name).ToList();
+            if (pending.Count == 0)
+            {
+                if (now >= review.DueTime)
+                {
+                    await CloseAsync(cancellationToken);
+                }
+
+                return;
+            }
+
+            if (!isTold)
             {
                 await AnnounceAsync(review, cancellationToken);
                 return;
             }
 
-            if (!HasEnded(review, now) || !await SuspendAsync(review, cancellationToken))
+            if (!HasEnded(review, now))
             {
                 return;
+            }
+
+            foreach (var block in pending.Chunk(AccessReviewCampaign.SuspendedAtOnce))
+            {
+                if (!await SuspendAsync(review, block, cancellationToken))
+                {
+                    return;
+                }
             }
         }
     }
@@ -101,7 +112,7 @@ internal sealed class AccessReviewDeadline(
             cancellationToken);
     }
 
-    private Task<bool> SuspendAsync(AccessReviewRow review, CancellationToken cancellationToken) => administration.InTurnAsync(
+    private Task<bool> SuspendAsync(AccessReviewRow review, IReadOnlyList<string> names, CancellationToken cancellationToken) => administration.InTurnAsync(
         async () =>
         {
             IReadOnlyList<ReviewedPrincipal> done = [];
@@ -110,7 +121,7 @@ internal sealed class AccessReviewDeadline(
                 record,
                 async transaction =>
                 {
-                    done = await campaign.SuspendAsync(transaction, review.Id);
+                    done = await campaign.SuspendAsync(transaction, review.Id, names);
                     var kept = done.Where(each => each.Verdict == ReviewVerdict.KeptAsLastAdministrator).Select(each => each.Name).ToList();
                     record.ItemCount = done.Count - kept.Count;
                     record.Detail = $"review {review.IdText}: {string.Join(", ", done.Select(each => each.Name).Except(kept))}"
@@ -123,7 +134,6 @@ internal sealed class AccessReviewDeadline(
 
     private async Task CloseAsync(CancellationToken cancellationToken)
     {
-        var installation = (await Installation.ReadAsync(store, cancellationToken))!.Id;
         if (await campaign.SignAsync(store, signer, by: null, time.GetUtcNow(), cancellationToken) is not { } signed)
         {
             return;
@@ -137,9 +147,9 @@ internal sealed class AccessReviewDeadline(
                     record,
                     async transaction =>
                     {
-                        var (review, everybody) = await campaign.CloseAsync(transaction, installation, signed, by: null);
-                        record.ItemCount = everybody.Count;
-                        record.Detail = DetailOf(review, everybody);
+                        var review = await campaign.CloseAsync(transaction, signed, by: null);
+                        record.ItemCount = signed.Everybody.Count;
+                        record.Detail = DetailOf(review, signed.Everybody);
                     },
                     CancellationToken.None);
             },

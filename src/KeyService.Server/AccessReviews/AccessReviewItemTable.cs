@@ -37,10 +37,32 @@ internal sealed class AccessReviewItemTable(RowAuthenticator rows)
             await rows.VerifyAsync(row.Canonical(), row.Mac, Name, row.IdText, row.Revision, cancellationToken);
         }
 
+        await VerifyCountAsync(connection, transaction, cancellationToken);
+        return found.ToDictionary(row => row.Principal, StringComparer.Ordinal);
+    }
+
+    /// <summary>What was done about one principal; null when nothing was. That its row is not missing <see cref="VerifyCountAsync"/> says.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed.</exception>
+    public async Task<AccessReviewItemRow?> FindAsync(DbConnection connection, DbTransaction? transaction, long review, string principal, CancellationToken cancellationToken)
+    {
+        var row = await connection.QuerySingleOrDefaultAsync<AccessReviewItemRow>(
+            $"{Columns} WHERE review_id = @review AND principal = @principal", new { review, principal }, transaction);
+        if (row is not null)
+        {
+            await rows.VerifyAsync(row.Canonical(), row.Mac, Name, row.IdText, row.Revision, cancellationToken);
+        }
+
+        return row;
+    }
+
+    /// <summary>The sum of all revisions there are, which every change raises.</summary>
+    /// <exception cref="StoreTamperedException">Rows are missing or were put back.</exception>
+    public async Task<long> VerifyCountAsync(DbConnection connection, DbTransaction? transaction, CancellationToken cancellationToken)
+    {
         var (count, changes) = await connection.QuerySingleAsync<(long, long)>(
             "SELECT COUNT(*), CAST(COALESCE(SUM(revision), 0) AS BIGINT) FROM access_review_items", transaction: transaction);
         await _state.VerifyAsync(connection, Name, count, changes, cancellationToken);
-        return found.ToDictionary(row => row.Principal, StringComparer.Ordinal);
+        return changes;
     }
 
     /// <summary>Writes a state: revision 1 is a new row, any other one higher than the row's.</summary>

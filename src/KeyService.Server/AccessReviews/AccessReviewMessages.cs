@@ -19,7 +19,7 @@ internal static class AccessReviewMessages
     private const int IdLength = 16;
     private const int MaxRoster = 20_000;
 
-    public static AccessReview ToMessage(this AccessReviewRow row, IReadOnlyList<ReviewedPrincipal> everybody) => new()
+    public static AccessReview ToMessage(this AccessReviewRow row, ReviewCounts counts) => new()
     {
         Id = row.IdText,
         StartedBy = row.StartedBy,
@@ -30,11 +30,11 @@ internal static class AccessReviewMessages
         Open = row.IsOpen,
         CloseTime = TimeOf(row.ClosedAt),
         ClosedBy = row.ClosedBy ?? "",
-        Principals = everybody.Count,
-        Pending = everybody.Count(each => each.IsPending),
-        Kept = everybody.Count(each => each.Verdict is ReviewVerdict.Keep or ReviewVerdict.KeptAsLastAdministrator),
-        Suspended = everybody.Count(each => each.Verdict is ReviewVerdict.Suspend or ReviewVerdict.SuspendedAtDeadline),
-        Orphans = everybody.Count(each => each.IsPending && each.Manager.Length == 0),
+        Principals = counts.Principals,
+        Pending = counts.Pending,
+        Kept = counts.Kept,
+        Suspended = counts.Suspended,
+        Orphans = counts.Orphans,
     };
 
     /// <param name="item">The item.</param>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using KeyService.Crypto;
+using KeyService.Crypto.AccessReviews;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.AccessReviews;
@@ -68,6 +69,11 @@ internal sealed class AccessReviewRow
     private TimeSpan Quarter => (DueTime - StartTime) / 4;
 
     private static TimeSpan Least(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    /// <summary>Of a verified row that is closed.</summary>
+    /// <exception cref="FormatException">A version wrote it that this one does not know.</exception>
+    public AccessReviewResult Result => AccessReviewResult.TryRead(Note, out _, out var result)
+        ? result! : throw new FormatException($"The result of the access review {IdText} is of a form that this version does not know.");
 
     /// <summary>Scope and note by their SHA-256: they may have megabytes, which are not for the HSM.</summary>
     public byte[] Canonical() => RowMac.Row(AccessReviewTable.Name)

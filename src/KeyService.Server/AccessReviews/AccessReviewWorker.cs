@@ -11,6 +11,7 @@ internal sealed partial class AccessReviewWorker(
     private const string Role = "access-reviews";
 
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan JudgeEvery = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(5);
 
     private string? _trouble;
@@ -43,10 +44,18 @@ internal sealed partial class AccessReviewWorker(
 
     private async Task LookAsync(CancellationToken held)
     {
+        long? judgedAt = null;
         while (!held.IsCancellationRequested)
         {
-            // The alarms also when a review cannot be ended: that is told too.
-            if (await TryAsync(deadline.StepAsync, held) & await TryAsync(judge.LookAsync, held))
+            var went = await TryAsync(deadline.StepAsync, held);
+            if (judgedAt is not { } last || time.GetElapsedTime(last) >= JudgeEvery)
+            {
+                // Also when a review cannot be ended: that is told too.
+                went &= await TryAsync(judge.LookAsync, held);
+                judgedAt = time.GetTimestamp();
+            }
+
+            if (went)
             {
                 _trouble = null;
             }

@@ -36,7 +36,7 @@ internal sealed class AccessReviewsService(
             var everybody = ReviewedPrincipal.Of(review, new Dictionary<string, AccessReviewItemRow>(), register.Current);
             call.Record.Detail = $"review {review.IdText}, {call.Record.Detail}";
             call.Record.ItemCount = scope.Entries.Count;
-            var response = new StartAccessReviewResponse { Review = review.ToMessage(everybody) };
+            var response = new StartAccessReviewResponse { Review = review.ToMessage(ReviewCounts.Of(everybody)) };
             response.Orphans.AddRange(scope.Entries.Where(each => each.Manager.Length == 0).Select(each => each.Principal));
             response.NotActive.AddRange(roster.Where(line => scope.Find(line.Principal) is null && !(line.LeftTime <= transaction.Time))
                 .Select(line => line.Principal).Order(StringComparer.Ordinal).Take(MaxNotActive));
@@ -57,7 +57,8 @@ internal sealed class AccessReviewsService(
                 var found = new List<AccessReview>();
                 foreach (var review in await reviews.ListAsync(connection, null, call.CancellationToken))
                 {
-                    found.Add(review.ToMessage(await campaign.EverybodyAsync(connection, review, call.CancellationToken)));
+                    found.Add(review.ToMessage(review.IsOpen
+                        ? ReviewCounts.Of(await campaign.EverybodyAsync(connection, review, call.CancellationToken)) : ReviewCounts.Of(review.Result)));
                 }
 
                 return found;
@@ -153,15 +154,14 @@ internal sealed class AccessReviewsService(
     public override async Task<CloseAccessReviewResponse> CloseAccessReview(CloseAccessReviewRequest request, ServerCallContext context)
     {
         var call = Authorized(context);
-        var installation = (await Installation.ReadAsync(store, call.CancellationToken))!.Id;
         // Nothing to sign is for the change to refuse, which also knows whether this request came before.
         var signed = await campaign.SignAsync(store, signer, call.Principal.Name, time.GetUtcNow(), call.CancellationToken);
         return await MutateAsync(call, request.RequestId, request, async transaction =>
         {
-            var (review, everybody) = await campaign.CloseAsync(transaction, installation, signed, call.Principal.Name);
-            call.Record.Detail = AccessReviewDeadline.DetailOf(review, everybody);
-            call.Record.ItemCount = everybody.Count;
-            return new CloseAccessReviewResponse { Review = review.ToMessage(everybody) };
+            var review = await campaign.CloseAsync(transaction, signed, call.Principal.Name);
+            call.Record.Detail = AccessReviewDeadline.DetailOf(review, signed!.Everybody);
+            call.Record.ItemCount = signed.Everybody.Count;
+            return new CloseAccessReviewResponse { Review = review.ToMessage(ReviewCounts.Of(signed.Everybody)) };
         });
     }
 

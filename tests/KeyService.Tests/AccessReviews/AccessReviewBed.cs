@@ -133,7 +133,7 @@ internal sealed class AccessReviewBed : IDisposable
     }
 
     public async Task<AccessReviewRow> CloseAsync(SignedReview? signed, string by = "alice") =>
-        (await ChangeAsync(AuditEvent.AccessReviewClosed, transaction => Campaign.CloseAsync(transaction, new byte[16], signed, by))).Review;
+        await ChangeAsync(AuditEvent.AccessReviewClosed, transaction => Campaign.CloseAsync(transaction, signed, by));
 
     /// <summary>As the server has it: takes note at the first call.</summary>
     public AccessReviewDeadline Unsettled => new(Campaign, Reviews, Administration, Signer, Store, _rows, new ProtectionGate(Trust, Clock), Clock, Time);

@@ -126,12 +126,20 @@ internal sealed class AccessReviewContract(AccessReviewBed bed)
     {
         await bed.StartAsync();
         await bed.AttestOthersAsync("zoe");
+        var early = await SignAsync();
+        Assert.Null(early!.Note);
         await bed.DisableAsync("zoe");
-        var signed = await bed.Campaign.SignAsync(bed.Store, bed.Signer, "alice", bed.Time.GetUtcNow(), CancellationToken.None);
-        Assert.NotNull(signed);
-        await bed.RefusedAsync(Reason.ReviewIncomplete, () => bed.CloseAsync(signed with { Note = new KeyService.Crypto.Logs.SignedNote(signed.Note.Text.Replace(" keep ", " kept ", StringComparison.Ordinal), signed.Note.Signatures) }));
-        await bed.RefusedAsync(Reason.ReviewIncomplete, () => bed.CloseAsync(signed, by: "root-admin"));
+        var signed = await SignAsync();
+        await bed.RefusedAsync(Reason.ReviewIncomplete, () => bed.CloseAsync(early));
+        await bed.RefusedAsync(Reason.ReviewIncomplete, () => bed.CloseAsync(signed! with { Changes = signed.Changes - 1 }));
+        await bed.RefusedAsync(Reason.ReviewIncomplete, () => bed.CloseAsync((SignedReview?)null));
         await bed.CloseAsync(signed);
         Assert.Equal(AccessReviewWords.DisabledMeanwhile, (await bed.ResultAsync()).Entries.Single(each => each.Principal == "zoe").Verdict);
+
+        // One of before is none of the next review.
+        await bed.StartAsync();
+        await bed.RefusedAsync(Reason.ReviewIncomplete, () => bed.CloseAsync(signed));
     }
+
+    private Task<SignedReview?> SignAsync() => bed.Campaign.SignAsync(bed.Store, bed.Signer, "alice", bed.Time.GetUtcNow(), CancellationToken.None);
 }

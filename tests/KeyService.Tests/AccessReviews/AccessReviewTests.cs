@@ -179,6 +179,21 @@ public sealed class AccessReviewTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Whoever_loses_his_manager_is_an_orphan_again()
+    {
+        await _bed.StartAsync();
+        Assert.False((await _bed.ItemAsync("zoe")).IsOrphan);
+        await _bed.AttestAsync("dave", ReviewVerdict.Suspend, by: "erin", note: "left");
+        Assert.True((await _bed.ItemAsync("zoe")).IsOrphan);
+        var open = await _bed.NewestAsync();
+        _time.Advance(open.AnnounceTime - _time.GetUtcNow());
+        await _bed.LookAsync();
+        Assert.Contains("Without a manager: alice, backup, database, erin, root-admin, triage, zoe.", Assert.Single(_bed.Standing).Message, StringComparison.Ordinal);
+        await _bed.ReassignAsync("zoe", "erin");
+        Assert.False((await _bed.ItemAsync("zoe")).IsOrphan);
+    }
+
+    [Fact]
     public async Task No_review_for_longer_than_a_quarter_is_an_alarm_and_so_is_one_that_does_not_end()
     {
         _time.Advance(TimeSpan.FromDays(92));
@@ -251,8 +266,19 @@ public sealed class AccessReviewTests : IAsyncLifetime
         _file.Edit(sql);
         _store = _file.Open(_time);
         using var next = await AccessReviewBed.OpenAsync(_store, _rows, _time);
-        var found = await Assert.ThrowsAsync<StoreTamperedException>(() => next.LookAsync());
+        var found = await Assert.ThrowsAsync<StoreTamperedException>(async () =>
+        {
+            await next.LookAsync();
+            await next.EverybodyAsync();
+        });
         Assert.Equal(table, found.Table);
+
+        // Nor is anything decided by it: that zoe was attested, or the database was not, would be.
+        if (table == AccessReviewItemTable.Name)
+        {
+            var name = sql.Contains("zoe", StringComparison.Ordinal) ? "zoe" : "database";
+            Assert.Equal(table, (await Assert.ThrowsAsync<StoreTamperedException>(() => next.AttestAsync(name))).Table);
+        }
     }
 
     /// <summary>Disabling, moving a grant, letting one expire: each is another statement; a role's name and a grant's terms stand in it.</summary>
