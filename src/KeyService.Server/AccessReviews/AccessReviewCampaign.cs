@@ -14,8 +14,10 @@ namespace KeyService.Server.AccessReviews;
 /// <param name="Review">The open review, as it was read.</param>
 /// <param name="Everybody">Everybody in it.</param>
 /// <param name="Changes">Of the items' register: as long as it is this, no item was changed since.</param>
+/// <param name="ClosedBy">Who closes it before its time; null when it ends by itself.</param>
 /// <param name="Note">The signed result; null when somebody is pending.</param>
-internal sealed record SignedReview(AccessReviewRow Review, IReadOnlyList<ReviewedPrincipal> Everybody, long Changes, DateTimeOffset CloseTime, SignedNote? Note);
+internal sealed record SignedReview(
+    AccessReviewRow Review, IReadOnlyList<ReviewedPrincipal> Everybody, long Changes, DateTimeOffset CloseTime, string? ClosedBy, SignedNote? Note);
 
 /// <summary>
 /// What people and the deadline do with a review of access: who may, what must be so, what is written. Nobody attests himself, and who starts a
@@ -206,14 +208,13 @@ internal sealed class AccessReviewCampaign(
         var note = everybody.Any(each => each.IsPending)
             ? null
             : await signer.SignAsync(AccessReviewResult.OriginOf(installation), ResultOf(installation, review, everybody, time, by).ToString(), cancellationToken);
-        return new SignedReview(review, everybody, changes, time, note);
+        return new SignedReview(review, everybody, changes, time, by, note);
     }
 
     /// <summary>Keeps the signed result, and with that closes the review.</summary>
     /// <param name="signed">What <see cref="SignAsync"/> gave.</param>
-    /// <param name="by">For whom it was signed.</param>
     /// <exception cref="Refusal">NOT_FOUND, REVIEW_INCOMPLETE.</exception>
-    public async Task<AccessReviewRow> CloseAsync(IStoreTransaction transaction, SignedReview? signed, string? by)
+    public async Task<AccessReviewRow> CloseAsync(IStoreTransaction transaction, SignedReview? signed)
     {
         var review = await reviews.FindOpenAsync(transaction.Connection, transaction.Transaction, CancellationToken.None) ?? throw NoneOpen();
         var pending = signed?.Review.Id == review.Id ? signed.Everybody.Where(each => each.IsPending).ToList() : [];
@@ -231,7 +232,7 @@ internal sealed class AccessReviewCampaign(
             throw new Refusal(Reason.ReviewIncomplete, "The review changed while its result was signed. Close it again.");
         }
 
-        (review.State, review.ClosedBy, review.ClosedAt) = (AccessReviewRow.Closed, by, UnixTime.Nanoseconds(signed.CloseTime));
+        (review.State, review.ClosedBy, review.ClosedAt) = (AccessReviewRow.Closed, signed.ClosedBy, UnixTime.Nanoseconds(signed.CloseTime));
         (review.Note, review.Revision) = (note.ToArray(), review.Revision + 1);
         await reviews.WriteAsync(transaction, review);
         return review;

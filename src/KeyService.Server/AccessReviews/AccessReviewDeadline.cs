@@ -147,7 +147,7 @@ internal sealed class AccessReviewDeadline(
                     record,
                     async transaction =>
                     {
-                        var review = await campaign.CloseAsync(transaction, signed, by: null);
+                        var review = await campaign.CloseAsync(transaction, signed);
                         record.ItemCount = signed.Everybody.Count;
                         record.Detail = DetailOf(review, signed.Everybody);
                     },

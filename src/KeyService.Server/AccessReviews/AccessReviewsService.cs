@@ -158,7 +158,7 @@ internal sealed class AccessReviewsService(
         var signed = await campaign.SignAsync(store, signer, call.Principal.Name, time.GetUtcNow(), call.CancellationToken);
         return await MutateAsync(call, request.RequestId, request, async transaction =>
         {
-            var review = await campaign.CloseAsync(transaction, signed, call.Principal.Name);
+            var review = await campaign.CloseAsync(transaction, signed);
             call.Record.Detail = AccessReviewDeadline.DetailOf(review, signed!.Everybody);
             call.Record.ItemCount = signed.Everybody.Count;
             return new CloseAccessReviewResponse { Review = review.ToMessage(ReviewCounts.Of(signed.Everybody)) };

@@ -129,11 +129,10 @@ internal sealed class AccessReviewBed : IDisposable
     public async Task<AccessReviewRow> CloseAsync(string by = "alice")
     {
         var signed = await Campaign.SignAsync(Store, Signer, by, Time.GetUtcNow(), CancellationToken.None);
-        return await CloseAsync(signed, by);
+        return await CloseAsync(signed);
     }
 
-    public async Task<AccessReviewRow> CloseAsync(SignedReview? signed, string by = "alice") =>
-        await ChangeAsync(AuditEvent.AccessReviewClosed, transaction => Campaign.CloseAsync(transaction, signed, by));
+    public Task<AccessReviewRow> CloseAsync(SignedReview? signed) => ChangeAsync(AuditEvent.AccessReviewClosed, transaction => Campaign.CloseAsync(transaction, signed));
 
     /// <summary>As the server has it: takes note at the first call.</summary>
     public AccessReviewDeadline Unsettled => new(Campaign, Reviews, Administration, Signer, Store, _rows, new ProtectionGate(Trust, Clock), Clock, Time);
