@@ -22,6 +22,7 @@ public sealed class KeyServiceClient : IDisposable
         Keys = new KeyCalls(invoker, runner);
         Rotation = new RotationCalls(invoker, runner);
         Access = new AccessCalls(invoker, runner);
+        AccessReviews = new AccessReviewCalls(invoker, runner);
         Sessions = new SessionCalls(invoker, runner);
         Places = new PlaceCalls(invoker, runner);
         BreakGlass = new BreakGlassCalls(invoker, runner);
@@ -57,6 +58,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>Principals and grants.</summary>
     public AccessCalls Access { get; }
+
+    /// <summary>Campaigns in which managers attest who may do what.</summary>
+    public AccessReviewCalls AccessReviews { get; }
 
     /// <summary>Second factors and sessions of people.</summary>
     public SessionCalls Sessions { get; }

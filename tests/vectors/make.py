@@ -1225,9 +1225,88 @@ def make_approvals():
     }
 
 
+# ---------------------------------------------------------------- access review
+def access_statement(of):
+    head = f"keyservice/access/v1\nprincipal {of['principal']}\ntype {of['type']}\ncredential {of['credentialKind']} {of['credential']}\n"
+    return head + "".join(
+        f"grant {g['id']} {g['keyPattern']} {'-' if g['expires'] is None else g['expires']} {g['permissions']} {g['contextConstraint']}\n" for g in of["grants"])
+
+
+def review_entry(principal, type_="person", manager="dave", finding="-", verdict="keep", time="2026-12-01T10:00:00Z", access=None, note=None):
+    access = draw(f"access of {principal}", 32).hex() if access is None else access
+    return f"{principal} {type_} {manager} {finding} {verdict} {time} {access}" + ("" if note is None else f" {note}") + "\n"
+
+
+def review_result(entries, count=None, **changes):
+    of = {"origin": f"keyservice/{draw('installation', 16).hex()}/access-reviews", "review": "00c4e6b1a2d3f405", "started": "2026-11-29T15:00:00Z alice",
+          "due": "2026-12-13T15:00:00Z", "closed": "2026-12-13T15:00:04Z -", "roster": draw("the list", 32).hex()}
+    of.update(changes)
+    return (f"{of['origin']}\nreview {of['review']}\nstarted {of['started']}\ndue {of['due']}\nclosed {of['closed']}\nroster {of['roster']}\n"
+            + f"principals {len(entries) if count is None else count}\n" + "".join(entries))
+
+
+def make_access_review():
+    secret = int.from_bytes(draw("reviews key", 32), "big") % P256_ORDER
+    other = int.from_bytes(draw("another reviews key", 32), "big") % P256_ORDER
+    origin = f"keyservice/{draw('installation', 16).hex()}/access-reviews"
+    key = vkey(origin, 2, spki(secret))
+    zoe = review_entry("zoe", finding="left", verdict="suspend", note="left on 1 December, ticket 4711 \u2013 Pr\u00fcfung")
+    everybody = [
+        review_entry("alice", verdict="keep"), review_entry("backup", "service", "-", "orphan", "suspended-at-deadline", "2026-12-13T15:00:02Z"),
+        review_entry("database", "service", note="the EHR's own"), review_entry("dave", manager="erin"),
+        review_entry("root", manager="-", finding="manager-not-active", verdict="kept-as-last-administrator", time="2026-12-13T15:00:02Z"),
+        review_entry("triage", "ai-system", "erin", "manager-started-review", "disabled-meanwhile", "2026-12-13T15:00:04Z", "-"), zoe,
+    ]
+    whole = review_result(everybody)
+
+    def note(text, by=secret, under=origin):
+        return f"{text}\n" + note_line(under, note_key_id(under, 2, spki(by)), der_signature(sign(by, hashlib.sha256(text.encode()).digest())))
+
+    by_hand = review_result([review_entry("alice")], closed="2026-12-02T08:00:00Z dave")
+    results = [
+        ("one that ended by itself", note(whole), True), ("one that was closed before its time", note(by_hand), True),
+        ("signed by another key", note(whole, other), False), ("a verdict changed", note(whole).replace("dave left suspend", "dave left keep"), False),
+        ("a digest changed", note(whole).replace(draw("access of alice", 32).hex(), draw("access of zoe", 32).hex(), 1), False),
+        ("a principal left out", note(whole).replace(everybody[3], "").replace("principals 7", "principals 6"), False),
+        ("signed as a month of findings is", note(whole, under=origin.replace("access-reviews", "reviews")), False),
+    ]
+    one = review_entry("alice")
+    not_results = [
+        ("nothing", ""), ("no principal", review_result([])), ("a principal twice", review_result([one, one])), ("another order", review_result([zoe, one])), ("one principal fewer", review_result([one], 2)),
+        ("a number with a zero in front", review_result([one], "01")), ("another origin", review_result([one], origin=origin.replace("access-", ""))), ("an origin that overlaps", review_result([one], origin="keyservice/access-reviews")),
+        ("an installation of 15 bytes", review_result([one], origin=origin.replace("keyservice/" + draw("installation", 1).hex(), "keyservice/"))), ("review 0", review_result([one], review="0" * 16)),
+        ("a review's number in capitals", review_result([one], review="00C4E6B1A2D3F405")), ("a review's number of 7 bytes", review_result([one], review="c4e6b1a2d3f405")),
+        ("started by nobody", review_result([one], started="2026-11-29T15:00:00Z -")), ("due before it was started", review_result([one], due="2026-11-29T15:00:00Z")), ("closed before it was started", review_result([one], closed="2026-11-29T14:59:59Z -")),
+        ("a time with its fraction", review_result([one], due="2026-12-13T15:00:00.0Z")), ("the 31st of November", review_result([one], due="2026-11-31T15:00:00Z")), ("a list of 31 bytes", review_result([one], roster=draw("the list", 31).hex())),
+        ("attested by who started it", review_result([review_entry("zoe", manager="alice")])), ("attested by itself", review_result([review_entry("zoe", manager="zoe")])), ("kept without a manager", review_result([review_entry("zoe", manager="-")])),
+        ("suspended without a note", review_result([review_entry("zoe", verdict="suspend")])), ("a note on what nobody attested", review_result([review_entry("zoe", verdict="suspended-at-deadline", note="x")])),
+        ("an empty note", review_result([review_entry("zoe", note="")])), ("a note of 513 bytes", review_result([review_entry("zoe", note="x" * 513)])), ("a note with a delete character", review_result([review_entry("zoe", note="a\x7fb")])),
+        ("a note with a control character of the second kind", review_result([review_entry("zoe", note="a\u0085b")])), ("another verdict", review_result([review_entry("zoe", verdict="pending")])), ("another finding", review_result([review_entry("zoe", finding="late")])),
+        ("another type", review_result([review_entry("zoe", type_="robot")])), ("a name in capitals", review_result([review_entry("Zoe")])), ("a digest in capitals", review_result([review_entry("zoe", access="AB" * 32)])), ("a digest of 31 bytes", review_result([review_entry("zoe", access="ab" * 31)])),
+        ("no digest", review_result([review_entry("zoe", access="-")])), ("a digest of who was disabled", review_result([review_entry("zoe", verdict="disabled-meanwhile")])), ("decided before it was started", review_result([review_entry("zoe", time="2026-11-29T14:59:59Z")])),
+        ("decided after it was closed", review_result([review_entry("zoe", time="2026-12-13T15:00:05Z")])), ("two blanks", review_result([one.replace(" person ", "  person ")])), ("a blank at the end", review_result([one.replace("\n", " \n")])),
+        ("a line behind", review_result([one]) + "more\n"), ("no newline at the end", review_result([one])[:-1]), ("carriage returns", review_result([one]).replace("\n", "\r\n")),
+    ]
+    constraint = context([("tenant", "st-mary")]).hex()
+    nothing = context([]).hex()
+    statements = [
+        ("no grant", {"principal": "zoe", "type": "person", "credentialKind": "unix-uid", "credential": "1000", "grants": []}),
+        ("two grants", {"principal": "database", "type": "service", "credentialKind": "certificate-san-uri", "credential": "keyservice:principal/database", "grants": [
+            {"id": "00c4e6b1a2d3f405", "keyPattern": "ehr/*", "expires": None, "permissions": "encrypt,decrypt", "contextConstraint": constraint},
+            {"id": "fedcba9876543210", "keyPattern": "*", "expires": 1795310000000000000, "permissions": "read-key,role:backup-job", "contextConstraint": nothing}]}),
+        ("terms", {"principal": "labs", "type": "service", "credentialKind": "oidc-subject", "credential": "https://id.example.org/realm labs", "grants": [
+            {"id": "0000000000000001", "keyPattern": "ehr/labs", "expires": None, "permissions": "if:decrypt,terms:AQABAgIAAAAAAAAnEA", "contextConstraint": nothing}]}),
+    ]
+    return {
+        "spec": "docs/spec/access-review.md", "key": key,
+        "results": [{"name": n, "note": t.encode().hex(), "verifies": v} for n, t, v in results], "notResults": [{"name": n, "text": t.encode().hex()} for n, t in not_results],
+        "statements": [{"name": n, **of, "text": access_statement(of), "sha256": hashlib.sha256(access_statement(of).encode()).hexdigest()} for n, of in statements],
+    }
+
+
 for name, make in (("installation-keys", make_installation_keys), ("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
-                   ("key-blob", make_key_blob), ("audit-log", make_audit_log), ("approvals", make_approvals), ("grant-terms", make_grant_terms)):
+                   ("key-blob", make_key_blob), ("audit-log", make_audit_log), ("approvals", make_approvals), ("grant-terms", make_grant_terms), ("access-review", make_access_review)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:
         json.dump(make(), out, indent=1)
         out.write("\n")

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using KeyService.Cli.AccessReviews;
 using KeyService.Cli.CommandLine;
 using KeyService.Cli.Output;
 using KeyService.Protocol.V1;
@@ -10,7 +11,10 @@ internal static class AccessCommands
 {
     private const int MaxLeavers = 1000;
 
-    public static Command Create() => new("access", "Show who may do what and why; movers and leavers") { Matrix(), Explain(), Move(), Leavers(), Compare() };
+    public static Command Create() => new("access", "Show who may do what and why; movers, leavers, reviews")
+    {
+        Matrix(), Explain(), Move(), Leavers(), Compare(), AccessReviewCommands.Create(),
+    };
 
     private static Command Matrix()
     {

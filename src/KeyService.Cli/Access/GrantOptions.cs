@@ -17,7 +17,7 @@ internal sealed class GrantOptions
     public Option<string?> Permissions { get; } = new("--permissions")
     {
         Description = "Comma-separated: generate-data-key, unwrap-data-key, rewrap-data-key, encrypt, decrypt, reencrypt, "
-            + "create-key, read-key, rotate-key, administer-access, read-access, read-audit, read-system, read-alarms, acknowledge-alarm",
+            + "create-key, read-key, rotate-key, administer-access, read-access, attest-access, read-audit, read-system, read-alarms, acknowledge-alarm",
         HelpName = "LIST",
     };
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using KeyService.Cli.CommandLine;
 
@@ -22,13 +23,20 @@ internal static class PersonnelRoster
     private static readonly string[] TimeForms = ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ss'Z'"];
 
     /// <exception cref="CliError">A rule is broken; the message names the line.</exception>
-    public static IReadOnlyList<RosterEntry> Load(string path)
+    public static IReadOnlyList<RosterEntry> Load(string path) => Load(path, out _);
+
+    /// <inheritdoc cref="Load(string)"/>
+    /// <param name="path">The file.</param>
+    /// <param name="sha256">Of the bytes that were read, 32 bytes.</param>
+    public static IReadOnlyList<RosterEntry> Load(string path, out byte[] sha256)
     {
         if (new FileInfo(path) is { Exists: true, Length: > MaxLength })
         {
             throw CliError.Usage($"{path} is larger than 16 MiB.", "Give the list of the personnel office alone.");
         }
-        return TryParse(File.ReadAllBytes(path), out var entries, out var problem)
+        var bytes = File.ReadAllBytes(path);
+        sha256 = SHA256.HashData(bytes);
+        return TryParse(bytes, out var entries, out var problem)
             ? entries
             : throw CliError.Usage($"{path}, {problem}.", "The list is CSV with the header principal,manager,left (docs/cli.md).");
     }

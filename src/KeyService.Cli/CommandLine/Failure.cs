@@ -31,11 +31,11 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
 
     private static int CodeOf(string reason) => reason switch
     {
-        "ACCESS_DENIED" or "UNKNOWN_PRINCIPAL" or "SEPARATION_OF_DUTIES" or "OWN_FINDING" or "SESSION_REQUIRED" or "SECOND_FACTOR_REFUSED" or "SECOND_FACTOR_LOCKED" or "STEP_UP_REQUIRED" or "REVIEW_OUTSTANDING"
+        "ACCESS_DENIED" or "UNKNOWN_PRINCIPAL" or "SEPARATION_OF_DUTIES" or "OWN_FINDING" or "NOT_THE_REVIEWER" or "SESSION_REQUIRED" or "SECOND_FACTOR_REFUSED" or "SECOND_FACTOR_LOCKED" or "STEP_UP_REQUIRED" or "REVIEW_OUTSTANDING"
             => CommandLine.ExitCode.Refused,
         "DECRYPTION_FAILED" or ClientReason.WrappedKeyMissing => CommandLine.ExitCode.NotVerified,
         "INVALID_ARGUMENT" or "INVALID_CONTEXT" or "BATCH_TOO_LARGE" or ClientReason.Configuration => CommandLine.ExitCode.Usage,
-        "ALREADY_EXISTS" or "NOT_FOUND" or "REQUEST_ID_REUSED" or "FINDING_CLOSED" or "REVIEW_INCOMPLETE" => CommandLine.ExitCode.Conflict,
+        "ALREADY_EXISTS" or "NOT_FOUND" or "REQUEST_ID_REUSED" or "FINDING_CLOSED" or "REVIEW_INCOMPLETE" or "ACCESS_CHANGED" or "ACCESS_REVIEW_CLOSED" => CommandLine.ExitCode.Conflict,
         "HSM_UNAVAILABLE" or "STORE_UNAVAILABLE" or "AUDIT_UNAVAILABLE" or "BACKUP_UNAVAILABLE" or "SHUTTING_DOWN" or "OVERLOADED" or "QUOTA_EXHAUSTED" or "STREAM_IDLE"
             or ClientReason.Unreachable or ClientReason.TlsFailed or ClientReason.DeadlineExceeded => CommandLine.ExitCode.Unavailable,
         _ => CommandLine.ExitCode.Failed,

@@ -46,7 +46,10 @@ internal static class ReasonAdvice
         "REVIEW_OUTSTANDING" => "Have an officer who had no part in it review the last one (keyservice break-glass list, keyservice break-glass review ID).",
         "OWN_FINDING" => "Have somebody else review it; nobody reviews what is about himself.",
         "FINDING_CLOSED" => "Look at what was said of it (keyservice review show ID); it stays as it is.",
-        "REVIEW_INCOMPLETE" => "Close the findings of the month first (keyservice review list), and sign a month off when it is over.",
+        "NOT_THE_REVIEWER" => "Have an access manager give it to you (keyservice access review reassign), when you are the one who should; nobody attests his own access.",
+        "ACCESS_CHANGED" => "Look at it again (keyservice access review show --mine) and attest what is there now.",
+        "ACCESS_REVIEW_CLOSED" => "Look at what was decided (keyservice access review show); it stays as it is.",
+        "REVIEW_INCOMPLETE" => "Finish what the message names first: findings of a month (keyservice review list), or items of an access review (keyservice access review show --pending).",
         "SHUTTING_DOWN" => "Call again when the service is back.",
         _ => "See docs/cli.md for this reason.",
     };

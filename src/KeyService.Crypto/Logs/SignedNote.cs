@@ -8,7 +8,7 @@ namespace KeyService.Crypto.Logs;
 /// </summary>
 public sealed class SignedNote
 {
-    /// <summary>Bytes of a whole note at most.</summary>
+    /// <summary>Bytes of a whole note at most, where its kind does not say otherwise.</summary>
     public const int MaxLength = 65_536;
 
     /// <summary>Signatures at most.</summary>
@@ -45,10 +45,16 @@ public sealed class SignedNote
     public SignedNote With(IEnumerable<NoteSignature> further) => new(Text, [.. Signatures, .. further]);
 
     /// <summary>False for bad UTF-8, a control character other than newline, no text, no signature, a line that is none, or anything too long.</summary>
-    public static bool TryParse(ReadOnlySpan<byte> bytes, out SignedNote? note)
+    public static bool TryParse(ReadOnlySpan<byte> bytes, out SignedNote? note) => TryParse(bytes, MaxLength, out note);
+
+    /// <inheritdoc cref="TryParse(ReadOnlySpan{byte}, out SignedNote?)"/>
+    /// <param name="bytes">The whole note.</param>
+    /// <param name="maxLength">Bytes at most, of this kind of note.</param>
+    /// <param name="note">The note; null when it is none.</param>
+    public static bool TryParse(ReadOnlySpan<byte> bytes, int maxLength, out SignedNote? note)
     {
         note = null;
-        if (bytes.Length > MaxLength || bytes.IsEmpty || bytes[^1] != '\n' || !System.Text.Unicode.Utf8.IsValid(bytes))
+        if (bytes.Length > maxLength || bytes.IsEmpty || bytes[^1] != '\n' || !System.Text.Unicode.Utf8.IsValid(bytes))
         {
             return false;
         }

@@ -51,7 +51,8 @@ internal sealed class AccessAdministration(AccessRegister register, RowAuthentic
     }
 
     /// <summary>Disabling a disabled principal changes nothing and answers it.</summary>
-    public async Task<Principal> DisablePrincipalAsync(IStoreTransaction transaction, string name)
+    /// <param name="field">Field of the request that a refusal names.</param>
+    public async Task<Principal> DisablePrincipalAsync(IStoreTransaction transaction, string name, string field = "name")
     {
         var before = Known(name);
         if (before.Disabled)
@@ -60,10 +61,42 @@ internal sealed class AccessAdministration(AccessRegister register, RowAuthentic
         }
 
         var after = before with { Disabled = true, Revision = before.Revision + 1 };
-        DemandAnAdministrator(register.Current.With(after), "name");
+        DemandAnAdministrator(register.Current.With(after), field);
         await _table.UpdateAsync(transaction, after);
         transaction.OnCommitted(() => register.Apply(after));
         return after;
+    }
+
+    /// <summary>
+    /// Disables several principals at once, but for those without whom nobody could administer access: each is judged with those before it disabled.
+    /// </summary>
+    /// <param name="names">Principals that are not disabled, each once.</param>
+    /// <returns>The names of those that are disabled now.</returns>
+    public async Task<IReadOnlySet<string>> SuspendAsync(IStoreTransaction transaction, IEnumerable<string> names)
+    {
+        var now = time.GetUtcNow();
+        var snapshot = register.Current;
+        var disabled = new Dictionary<string, Principal>(StringComparer.Ordinal);
+        foreach (var name in names)
+        {
+            var before = Known(name);
+            var after = before with { Disabled = true, Revision = before.Revision + 1 };
+            if (AccessRules.LeavesAnAdministrator(snapshot.With(after), now, register.Separation))
+            {
+                await _table.UpdateAsync(transaction, after);
+                disabled.Add(name, after);
+                snapshot = snapshot.With(after);
+            }
+        }
+
+        transaction.OnCommitted(() =>
+        {
+            foreach (var principal in disabled.Values)
+            {
+                register.Apply(principal);
+            }
+        });
+        return disabled.Keys.ToHashSet(StringComparer.Ordinal);
     }
 
     public async Task<Grant> CreateGrantAsync(IStoreTransaction transaction, GrantRequest request)

@@ -74,6 +74,20 @@ internal sealed class AccessRows(RowAuthenticator rows)
         return row.ToGrant();
     }
 
+    /// <summary>Grants of a principal, verified one by one, expired and revoked ones too. That none is missing the scrub and each load tell.</summary>
+    /// <exception cref="StoreTamperedException">A row was changed or put back outside the service.</exception>
+    public async Task<IReadOnlyList<Grant>> ListGrantsAsync(DbConnection connection, string principal, CancellationToken cancellationToken)
+    {
+        var grants = new List<Grant>();
+        foreach (var row in await connection.QueryAsync<GrantRow>($"{GrantRow.Columns} WHERE principal = @principal ORDER BY id", new { principal }))
+        {
+            await rows.VerifyAsync(row.Canonical(), row.Mac, GrantsTable, row.IdText, row.Revision, cancellationToken);
+            grants.Add(row.ToGrant());
+        }
+
+        return grants;
+    }
+
     public async Task InsertAsync(IStoreTransaction transaction, Principal principal)
     {
         var row = PrincipalRow.Of(principal);

@@ -88,14 +88,23 @@ internal sealed class LeaverReports(AuditSearch search)
         return null;
     }
 
-    // The record of a disabling is the administrator's; whom it was about stands in its detail.
+    // The record of a disabling is the administrator's, the manager's, or the service's own; whom it was about stands in its detail, or in the rows that
+    // it changed: of principals nothing else changes.
     private async Task<Dictionary<string, DateTimeOffset>> DisableTimesAsync(CancellationToken cancellationToken)
     {
         const string About = "principal ";
         var times = new Dictionary<string, DateTimeOffset>(StringComparer.Ordinal);
-        await foreach (var record in FindAsync(Query(principal: null, AuditEvent.PrincipalDisabled), PageSize, cancellationToken))
+        var query = Query(principal: null, AuditEvent.PrincipalDisabled, AuditEvent.AccessAttested, AuditEvent.AccessSuspendedAtDeadline);
+        await foreach (var record in FindAsync(query, PageSize, cancellationToken))
         {
-            if (record.Outcome == AuditOutcome.Success && record.Detail is { } detail && detail.StartsWith(About, StringComparison.Ordinal))
+            if (record.EventId != (ushort)AuditEvent.PrincipalDisabled)
+            {
+                foreach (var change in record.Changes.Where(change => change.Table == AccessRows.PrincipalsTable))
+                {
+                    times[change.RowId] = UnixTime.FromNanoseconds(record.TimeUnixNanoseconds);
+                }
+            }
+            else if (record.Outcome == AuditOutcome.Success && record.Detail is { } detail && detail.StartsWith(About, StringComparison.Ordinal))
             {
                 // The latest first: of one disabled again, which changes nothing, the first one counts.
                 times[detail[About.Length..]] = UnixTime.FromNanoseconds(record.TimeUnixNanoseconds);

@@ -85,6 +85,9 @@ internal enum Permission
     /// <summary>Takes evidence for an auditor out.</summary>
     ExportEvidence = 51,
 
+    /// <summary>Attests in an access review what the principals may do whose manager one is, as a person.</summary>
+    AttestAccess = 52,
+
     /// <summary>Has another key sign the audit log.</summary>
     RotateAuditKey = 25,
 }

@@ -33,6 +33,7 @@ internal static class Separation
     private static readonly Duty Administration = Duty.Of("administration", Permissions.Administers);
     private static readonly Duty Use = Duty.Of("the use of keys", Permissions.Uses);
     private static readonly Duty AccessAdministration = Duty.Of("administration of access", permission => permission == Permission.AdministerAccess);
+    private static readonly Duty AccessAttestation = Duty.Of("attestation of access", permission => permission == Permission.AttestAccess);
     private static readonly Duty KeyAdministration = Duty.Of("administration of keys", permission => permission
         is Permission.CreateKey or Permission.RotateKey or Permission.ChangeKeyState or Permission.SetKeyPolicy or Permission.DestroyKey
         or Permission.AdministerHoldings);
@@ -51,6 +52,7 @@ internal static class Separation
         new(Duty.Of(Role.AccessManager), KeyAdministration),
         new(Duty.Of(Role.KeyAdministrator), AccessAdministration),
         new(Duty.Of(Role.SecurityOfficer), Overseen),
+        new(AccessAdministration, AccessAttestation),
         new(AccessAdministration, KeyAdministration, StrictOnly: true),
     ];
 

@@ -76,4 +76,13 @@ internal enum AlarmKind
 
     /// <summary>A month was not signed off in time. Subject: the month.</summary>
     SignOffOverdue = 53,
+
+    /// <summary>A review of access ends soon, and will suspend principals that nobody attested. Subject: its id.</summary>
+    AccessReviewDue = 60,
+
+    /// <summary>No review of access was closed for longer than there may be none, or one does not end. Subject: "access", or its id.</summary>
+    AccessReviewOverdue = 61,
+
+    /// <summary>Nobody attested somebody without whom nobody could administer access. Subject: the principal.</summary>
+    AdministratorNotAttested = 62,
 }

@@ -55,6 +55,9 @@ internal static class AlarmKinds
         AlarmKind.Finding => (AlarmSeverity.Warning, "Look into it (keyservice review show ID) and say what it was (keyservice review close ID); the alarm ends with that."),
         AlarmKind.ReviewOverdue => (AlarmSeverity.Warning, "Look into the findings that wait (keyservice review list) and close them."),
         AlarmKind.SignOffOverdue => (AlarmSeverity.Warning, "Close the findings of the month, then sign it off (keyservice review sign-off MONTH)."),
+        AlarmKind.AccessReviewDue => (AlarmSeverity.Critical, "Have the managers attest (keyservice access review show --pending says whom); what nobody attested is disabled at the deadline."),
+        AlarmKind.AccessReviewOverdue => (AlarmSeverity.Warning, "Start a review of access (keyservice access review start); one that does not end by itself waits for the HSM or the store."),
+        AlarmKind.AdministratorNotAttested => (AlarmSeverity.Critical, "Find out why nobody attested this administrator; name another one and disable it, or have it attested in a new review."),
         AlarmKind.SinkBehind => (AlarmSeverity.Warning, "Look at the receiver (keyservice audit sinks says what it answers); nothing is lost, and delivery goes on by itself."),
         _ => throw new InvalidOperationException($"Alarm kind {kind} has no facts."),
     };

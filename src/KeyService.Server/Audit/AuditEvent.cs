@@ -279,6 +279,30 @@ internal enum AuditEvent : ushort
     /// <summary>A quorum approved, and the wrapped keys of versions were overwritten.</summary>
     KeyVersionsDestroyed = 265,
 
+    /// <summary>A review of who may do what begins.</summary>
+    AccessReviewStarted = 270,
+    AccessReviewsListed = 271,
+    AccessReviewRead = 272,
+
+    /// <summary>A manager said of a principal that it keeps what it holds, or had it disabled.</summary>
+    AccessAttested = 273,
+
+    /// <summary>An item of a review was given to another manager.</summary>
+    AccessReviewReassigned = 274,
+
+    /// <summary>Principals that nobody attested were disabled at the deadline of a review, a block of them.</summary>
+    AccessSuspendedAtDeadline = 275,
+
+    /// <summary>A review is closed, its result signed; the detail has the result's digest.</summary>
+    AccessReviewClosed = 276,
+    AccessReviewResultRead = 277,
+
+    /// <summary>A manager looked at what is his to attest.</summary>
+    OwnAccessReviewRead = 278,
+
+    /// <summary>That a review ends soon, and whom it will disable, was told.</summary>
+    AccessReviewAnnounced = 279,
+
     /// <summary>A bundle was asked for.</summary>
     BackupExportRequested = 800,
     BackupBundlesListed = 801,

@@ -76,6 +76,9 @@ internal static class AuditEvents
         AuditEvent.ApprovalsListed or AuditEvent.ApprovalRead or AuditEvent.RostersRead => AuditEventType.Read,
         AuditEvent.ApprovalDecided or AuditEvent.RosterInstalled => AuditEventType.Administer,
         AuditEvent.KeyVersionsDestroyed => AuditEventType.Delete,
+        AuditEvent.AccessReviewStarted or AuditEvent.AccessAttested or AuditEvent.AccessReviewReassigned or AuditEvent.AccessSuspendedAtDeadline
+            or AuditEvent.AccessReviewClosed or AuditEvent.AccessReviewAnnounced => AuditEventType.Administer,
+        AuditEvent.AccessReviewsListed or AuditEvent.AccessReviewRead or AuditEvent.AccessReviewResultRead or AuditEvent.OwnAccessReviewRead => AuditEventType.Read,
         AuditEvent.BackupExportRequested or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
             => AuditEventType.Administer,
         AuditEvent.BackupBundlesListed or AuditEvent.BackupCopiesChecked => AuditEventType.Read,

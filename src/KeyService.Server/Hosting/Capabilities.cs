@@ -1,4 +1,5 @@
 using KeyService.Server.Access;
+using KeyService.Server.AccessReviews;
 using KeyService.Server.Alarms;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
@@ -35,6 +36,7 @@ internal static class Capabilities
     {
         services.AddStorage();
         services.AddAccess();
+        services.AddAccessReviews(configuration.AccessReview);
         services.AddSessions(configuration.People);
         services.AddPlaces();
         services.AddBreakGlass(configuration.BreakGlass);
@@ -61,6 +63,7 @@ internal static class Capabilities
     public static void MapCapabilities(this IEndpointRouteBuilder endpoints)
     {
         endpoints.MapRpc<AccessService>();
+        endpoints.MapRpc<AccessReviewsService>();
         endpoints.MapRpc<SessionsService>();
         endpoints.MapRpc<PlacesService>();
         endpoints.MapRpc<BreakGlassService>();

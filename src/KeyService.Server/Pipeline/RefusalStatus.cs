@@ -13,14 +13,14 @@ internal static class RefusalStatus
     public static StatusCode CodeOf(Reason reason) => reason switch
     {
         Reason.UnknownPrincipal or Reason.SessionRequired or Reason.SecondFactorRefused => StatusCode.Unauthenticated,
-        Reason.AccessDenied or Reason.SeparationOfDuties or Reason.OwnFinding => StatusCode.PermissionDenied,
+        Reason.AccessDenied or Reason.SeparationOfDuties or Reason.OwnFinding or Reason.NotTheReviewer => StatusCode.PermissionDenied,
         Reason.DecryptionFailed or Reason.InvalidArgument or Reason.InvalidContext or Reason.BatchTooLarge => StatusCode.InvalidArgument,
         Reason.AlreadyExists or Reason.RequestIdReused => StatusCode.AlreadyExists,
         Reason.NotFound => StatusCode.NotFound,
         Reason.KeyState or Reason.KeyOverdue or Reason.PendingApproval or Reason.ClockSetBack or Reason.StoreRestored or Reason.StillNeeded
             or Reason.SecondFactorLocked or Reason.StepUpRequired or Reason.ReviewOutstanding or Reason.FindingClosed or Reason.ReviewIncomplete
             or Reason.ApprovalRefused or Reason.RequestRejected or Reason.RosterRefused or Reason.QuorumMissing
-            or Reason.RecordsRetained or Reason.DecisionsUnusable => StatusCode.FailedPrecondition,
+            or Reason.RecordsRetained or Reason.DecisionsUnusable or Reason.AccessChanged or Reason.AccessReviewClosed => StatusCode.FailedPrecondition,
         Reason.KeyExhausted or Reason.Overloaded or Reason.QuotaExhausted => StatusCode.ResourceExhausted,
         Reason.HsmUnavailable or Reason.StoreUnavailable or Reason.AuditUnavailable or Reason.ShuttingDown or Reason.BackupUnavailable
             => StatusCode.Unavailable,

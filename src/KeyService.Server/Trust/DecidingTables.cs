@@ -1,4 +1,5 @@
 using KeyService.Server.Access;
+using KeyService.Server.AccessReviews;
 using KeyService.Server.Alarms;
 using KeyService.Server.Approvals;
 using KeyService.Server.Audit;
@@ -23,6 +24,8 @@ internal static class DecidingTables
     [
         .. AccessRows.Deciding,
         .. QuotaTable.Deciding,
+        .. AccessReviewTable.Deciding,
+        .. AccessReviewItemTable.Deciding,
         .. SecondFactorTable.Deciding,
         .. SessionTable.Deciding,
         .. PlaceTables.Deciding,

@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using KeyService.Crypto;
+using KeyService.Crypto.AccessReviews;
 using KeyService.Crypto.Evidence;
+using KeyService.Crypto.Logs;
 using KeyService.Fuzz.Engine;
 using KeyService.Server.Access;
 using KeyService.Server.Audit.Retention;
@@ -72,7 +74,34 @@ internal static class NameTargets
             MaxLength = 512, Words = ["\n"u8.ToArray(), ","u8.ToArray(), "256"u8.ToArray(), "0"u8.ToArray(), "4294967295"u8.ToArray(), "slot,start,size\n"u8.ToArray()],
             Seeds = () => VectorSeeds.Texts("slot,start,size\n", "slot,start,size\n0,0,1\n7,512,1837\n", "slot,start,size\n1,0,1\n0,0,1\n", "slot,start,size\n0,1,2\n", "slot,start,size\n0,256,255\n", "slot,start,size\n00,0,1\n", ""),
         },
+        new("access-review-result", [typeof(AccessReviewResult)], ReviewResult)
+        {
+            MaxLength = 4096,
+            Words = ["-"u8.ToArray(), " keep "u8.ToArray(), " suspend "u8.ToArray(), "principals 1"u8.ToArray(), "/access-reviews"u8.ToArray(), "\n"u8.ToArray(), "2026-12-13T15:00:00Z"u8.ToArray()],
+            Seeds = () => VectorSeeds.Hex("access-review", "note", "results").Concat(VectorSeeds.Hex("access-review", "text", "notResults")),
+        },
     ];
+
+    private static Outcome ReviewResult(byte[] input)
+    {
+        // The bytes of a note, or, which is found sooner, of its text alone.
+        if (!AccessReviewResult.TryRead(input, out SignedNote? note, out AccessReviewResult? result))
+        {
+            Unless(result is null, "what is refused gives nothing");
+            string text = Encoding.UTF8.GetString(input);
+            if (!AccessReviewResult.TryParse(text, out result))
+            {
+                Unless(result is null, "what is refused gives nothing");
+                return Outcome.Refused(Outcome.Step(text.Count('\n')));
+            }
+            Unless(result!.ToString() == text, "what parses is written again");
+            return Outcome.Taken(Outcome.Step(result.Entries.Count));
+        }
+        Unless(result!.ToString() == note!.Text, "what parses is written again");
+        UnlessSame(input, note.ToArray(), "what parses is written again");
+        Unless(result.Entries.All(entry => entry.Manager != result.StartedBy && entry.Manager != entry.Principal), "nobody attests himself, nor who started it");
+        return Outcome.Taken(0x100 + Outcome.Step(result.Entries.Count));
+    }
 
     private static Outcome Evidence(byte[] input)
     {

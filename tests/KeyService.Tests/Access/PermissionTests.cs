@@ -19,7 +19,7 @@ public sealed class PermissionTests
                 "33 read-approvals", "34 decide-approvals", "35 install-roster",
                 "38 read-access",
                 "44 read-findings", "45 review-findings", "46 sign-off-review",
-                "49 archive-audit", "50 delete-audit", "51 export-evidence",
+                "49 archive-audit", "50 delete-audit", "51 export-evidence", "52 attest-access",
             ],
             Enum.GetValues<Permission>().Where(each => each != Permission.None).Select(each => $"{(int)each} {Permissions.NameOf(each)}"));
     }

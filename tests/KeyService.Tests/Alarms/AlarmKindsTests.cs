@@ -33,6 +33,9 @@ public sealed class AlarmKindsTests
         51 finding Warning
         52 review-overdue Warning
         53 sign-off-overdue Warning
+        60 access-review-due Critical
+        61 access-review-overdue Warning
+        62 administrator-not-attested Critical
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

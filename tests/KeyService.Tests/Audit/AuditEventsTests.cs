@@ -64,6 +64,16 @@ public sealed class AuditEventsTests
             263 roster-installed Administer
             264 rosters-read Read
             265 key-versions-destroyed Delete
+            270 access-review-started Administer
+            271 access-reviews-listed Read
+            272 access-review-read Read
+            273 access-attested Administer
+            274 access-review-reassigned Administer
+            275 access-suspended-at-deadline Administer
+            276 access-review-closed Administer
+            277 access-review-result-read Read
+            278 own-access-review-read Read
+            279 access-review-announced Administer
             300 key-created Administer
             301 key-read Read
             302 keys-listed Read

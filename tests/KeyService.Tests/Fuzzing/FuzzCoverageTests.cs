@@ -33,6 +33,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Cli.Adopt.SourceForms"] = "one of a few words",
         ["KeyService.Cli.Doctor.ProfileCheck"] = "hands on to ClientProfile",
         ["KeyService.Cli.Campaigns.HoldingColumn"] = "base64 of nine bytes, read by the base class library",
+        ["KeyService.Server.AccessReviews.ReviewScope"] = "a column of a verified row",
         ["KeyService.Server.Detection.DetectionRow"] = "a column of a verified row",
         ["KeyService.Server.Detection.DetectionState"] = "JSON of a verified row, read by the base class library",
         ["KeyService.Server.Detection.DetectionRules"] = "one of a few words",

@@ -10,6 +10,10 @@ public sealed class StepUpTests
     [Fact]
     public void These_RPCs_ask_for_a_code_of_the_last_minutes() => Assert.Equal(
         """
+        AccessReviewsService.AttestAccess
+        AccessReviewsService.CloseAccessReview
+        AccessReviewsService.ReassignAccessReview
+        AccessReviewsService.StartAccessReview
         AccessService.CreateGrant
         AccessService.CreatePrincipal
         AccessService.DisablePrincipal

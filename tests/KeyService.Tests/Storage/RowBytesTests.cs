@@ -92,7 +92,7 @@ public sealed class RowBytesTests : IDisposable
         byte[] constraint = [0, 1, 0, 6, .. "tenant"u8, 0, 5, .. "north"u8];
         foreach (var row in new[]
         {
-            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 7L),
+            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 8L),
             Row("register_state", "principals", 0L, 0L),
             Row("register_state", "alarms", 0L, 0L),
             Row("register_state", "keys", 0L, 0L),

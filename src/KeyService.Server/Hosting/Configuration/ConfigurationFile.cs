@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using KeyService.Hsm;
 using KeyService.Server.Access;
+using KeyService.Server.AccessReviews;
 using KeyService.Server.Oidc;
 using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Detection;
@@ -109,6 +110,7 @@ internal static class ConfigurationFile
             Alarms = ReadAlarms(root.Section("alarms")),
             Backup = ReadBackup(root.Section("backup")),
             Access = ReadAccess(root.Section("access")),
+            AccessReview = AccessReviewConfiguration.Read(root.Section("accessReview")),
             Oidc = ReadOidc(root.Section("oidc"), isThere: root.Has("oidc")),
             Retention = ReadRetention(root.Section("retention")),
             Sinks = SinksConfiguration.Read(root.Section("sinks")),

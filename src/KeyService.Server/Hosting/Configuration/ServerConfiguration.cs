@@ -1,6 +1,7 @@
 using System.Net;
 using KeyService.Hsm;
 using KeyService.Server.Access;
+using KeyService.Server.AccessReviews;
 using KeyService.Server.Oidc;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Sinks;
@@ -60,6 +61,9 @@ internal sealed record ServerConfiguration
     public required BackupConfiguration Backup { get; init; }
 
     public AccessConfiguration Access { get; init; } = new();
+
+    public AccessReviewConfiguration AccessReview { get; init; } = new();
+
     public required SinksConfiguration Sinks { get; init; }
 
     /// <summary>Null when no issuer's access tokens are taken.</summary>

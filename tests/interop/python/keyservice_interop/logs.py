@@ -193,8 +193,8 @@ class Note:
         return f"{self.text}\n{lines}".encode()
 
     @staticmethod
-    def parse(raw: bytes) -> "Note":
-        if len(raw) > MAX_NOTE or not raw.endswith(b"\n") or any(byte < 0x20 and byte != 0x0A for byte in raw):
+    def parse(raw: bytes, most: int = MAX_NOTE) -> "Note":
+        if len(raw) > most or not raw.endswith(b"\n") or any(byte < 0x20 and byte != 0x0A for byte in raw):
             raise _fail("not a note")
         try:
             whole = raw.decode("utf-8", "strict")

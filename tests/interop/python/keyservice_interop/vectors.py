@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
 
-from . import aad, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, slip39, terms, wrapped, xaes
+from . import aad, access_review, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, slip39, terms, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -370,7 +370,28 @@ def _slip39(document: dict) -> int:
     return _each(document["positive"], positive) + _each(document["negative"], negative)
 
 
+def _access_review(document: dict) -> int:
+    key = logs.Key.parse(document["key"])
+
+    def result(v):
+        note = logs.Note.parse(_hex(v, "note"), access_review.MAX_NOTE)
+        parsed = access_review.Result.parse(note.text)
+        assert str(parsed) == note.text and note.encode() == _hex(v, "note")
+        assert (key.name == parsed.origin and key.signed(note)) is v["verifies"]
+
+    def statement(v):
+        text = access_review.statement(v["principal"], v["type"], v["credentialKind"], v["credential"], v["grants"])
+        assert text == v["text"] and hashlib.sha256(text.encode()).hexdigest() == v["sha256"]
+
+    return (
+        _each(document["results"], result)
+        + _each(document["notResults"], lambda v: _refuses(FormatError, access_review.Result.parse, _hex(v, "text").decode()))
+        + _each(document["statements"], statement)
+    )
+
+
 CHECKS = {
+    "access-review": _access_review,
     "approvals": _approvals,
     "audit-log": _audit_log,
     "backup-bundle": _backup_bundle,
