@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using KeyService.Cli.CommandLine;
 using KeyService.Crypto.Evidence;
 using KeyService.Crypto.Logs;
@@ -20,10 +19,6 @@ internal static class EvidencePack
     /// <summary>The key that signed it; counts for nothing unless it is known from elsewhere.</summary>
     public const string KeyName = "key";
 
-    private const string ReviewFolder = "reviews/";
-    private const string ReviewKeyName = "reviews/key";
-    private const string NoteSuffix = ".note";
-    private const int MaxKeyLength = 4096;
     private const long MaxFileLength = 1L << 30;
 
     /// <summary>
@@ -51,7 +46,10 @@ internal static class EvidencePack
                     throw PackError.Of($"{file.Name} is not the file that was signed");
                 }
             }
-            VerifyReviews(files, manifest);
+            foreach (var file in manifest.Files)
+            {
+                PackNotes.Verify(files, manifest, file.Name);
+            }
             return new EvidenceSeal(manifest, signer, PackLog.Verify(files, manifest, keys, progress));
         }
         catch (InvalidDataException)
@@ -63,7 +61,7 @@ internal static class EvidencePack
     private static (EvidenceManifest Manifest, NoteVerifier Signer) ReadManifest(PackFiles files, IReadOnlyList<NoteVerifier> keys)
     {
         if (!SignedNote.TryParse(files.Read(ManifestName, SignedNote.MaxLength), out var note) || !EvidenceManifest.TryParse(note!.Text, out var manifest)
-            || ReadKey(files, KeyName) is not { } inside)
+            || PackNotes.ReadKey(files, KeyName) is not { } inside)
         {
             throw PackError.Of("its manifest or key is not in form");
         }
@@ -73,21 +71,4 @@ internal static class EvidencePack
             ? (manifest, signer)
             : throw PackError.Of("its key is of another installation");
     }
-
-    // The HSM signed these when a person signed the month off; that the pack was signed later says nothing of them.
-    private static void VerifyReviews(PackFiles files, EvidenceManifest manifest)
-    {
-        foreach (var name in manifest.Files.Select(file => file.Name).Where(name => name.StartsWith(ReviewFolder, StringComparison.Ordinal) && name.EndsWith(NoteSuffix, StringComparison.Ordinal)))
-        {
-            if (!SignedNote.TryParse(files.Read(name, SignedNote.MaxLength), out var note) || ReadKey(files, ReviewKeyName) is not { } key
-                || key.Name != $"{LogNames.Of(manifest.Installation.Span).Installation}/reviews" || !key.Signed(note!)
-                || note!.Text.Split('\n') is not [var origin, var month, ..] || origin != key.Name || name != $"{ReviewFolder}{month}{NoteSuffix}")
-            {
-                throw PackError.Of($"{name} is not signed by {ReviewKeyName}");
-            }
-        }
-    }
-
-    private static NoteVerifier? ReadKey(PackFiles files, string name) =>
-        NoteVerifier.TryParse(Encoding.UTF8.GetString(files.Read(name, MaxKeyLength)).TrimEnd('\n'), out var key) ? key : null;
 }

@@ -9,6 +9,7 @@ internal static class EvidenceCapability
         .AddSingleton(configuration)
         .AddSingleton(provider => EvidenceSigner.Of(provider.GetRequiredService<HsmToken>()))
         .AddSingleton<ReviewEvidence>()
+        .AddSingleton<AccessReviewEvidence>()
         .AddSingleton<RotationEvidence>()
         .AddSingleton<DecisionEvidence>()
         .AddSingleton<LogEvidence>()

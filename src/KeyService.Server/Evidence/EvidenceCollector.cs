@@ -27,7 +27,7 @@ namespace KeyService.Server.Evidence;
 /// </summary>
 internal sealed class EvidenceCollector(
     IStore store, RowAuthenticator rows, AccessRegister access, KeyQueries keys, AlarmBook alarms, BackupQueries backups,
-    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, LogEvidence log, ReviewEvidence reviews, RotationEvidence rotations, DecisionEvidence decisions,
+    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, LogEvidence log, AccessReviewEvidence accessReviews, ReviewEvidence reviews, RotationEvidence rotations, DecisionEvidence decisions,
     HsmToken hsm, ServerConfiguration configuration, TimeProvider time)
 {
     private const int Page = 1000;
@@ -52,6 +52,11 @@ internal sealed class EvidenceCollector(
             snapshot.Grants.Values.Select(grant => grant.ToMessage()));
         yield return Matrix(snapshot, now);
         yield return Conflicts(snapshot, now);
+        foreach (var item in await accessReviews.CollectAsync(range, cancellationToken))
+        {
+            yield return item;
+        }
+
         yield return await EmergenciesAsync(range, cancellationToken);
         var all = await KeysAsync(cancellationToken);
         yield return EvidenceItem.OfMessages(

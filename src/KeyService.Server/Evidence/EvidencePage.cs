@@ -14,7 +14,7 @@ internal static class EvidencePage
     [
         "whether the site's policies are written and followed, and whether its staff is trained",
         "data stores that nobody registered with the service",
-        "access reviews by managers, and the officers who approved what takes a quorum (keyservice approval export has each)",
+        "the officers who approved what takes a quorum (keyservice approval export has each)",
         "other servers of the installation, but for what they wrote into the common log and registers",
         "what was recorded after the log's checkpoint was signed",
     ];

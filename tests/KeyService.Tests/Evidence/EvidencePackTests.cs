@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using KeyService.Cli.CommandLine;
 using KeyService.Cli.Evidence;
+using KeyService.Crypto.AccessReviews;
 using KeyService.Crypto.Logs;
 using KeyService.Tests.Logs;
 
@@ -210,6 +211,22 @@ public sealed class EvidencePackTests
         Refused(SamplePack.WithoutLog(key, ("reviews/2026-10.note", [.. note[..^20], .. note[^19..]])), "reviews/2026-10.note is not signed by reviews/key");
         Refused(SamplePack.WithoutLog(key, ("reviews/2026-10.note", SamplePack.Note("mallory", "mallory\n2026-10\n"))), "reviews/2026-10.note is not signed by reviews/key");
         Refused(SamplePack.WithoutLog(("reviews/2026-10.note", note)), "it has no file reviews/key");
+    }
+
+    [Fact]
+    public void Results_of_access_reviews_verify_by_themselves()
+    {
+        var start = new DateTimeOffset(2026, 10, 1, 0, 0, 0, TimeSpan.Zero);
+        var result = new AccessReviewResult(
+            Convert.FromHexString("000102030405060708090a0b0c0d0e0f"), 0x17, "alice", start, start.AddDays(14), start.AddDays(1), "alice", new byte[32],
+            [new AccessReviewEntry("database", "service", "dave", "", "keep", start.AddHours(1), new byte[32], "")]);
+        var key = ("access/reviews/key", Encoding.UTF8.GetBytes($"{SamplePack.VerifierOf(result.Origin)}\n"));
+        var note = SamplePack.Note(result.Origin, result.ToString());
+        Assert.Null(SamplePack.WithoutLog(key, ("access/reviews/0000000000000017.note", note)).Verify(SamplePack.Verifier).LogRecords);
+        Refused(SamplePack.WithoutLog(key, ("access/reviews/0000000000000018.note", note)), "access/reviews/0000000000000018.note is not signed by access/reviews/key");
+        Refused(
+            SamplePack.WithoutLog(("access/reviews/key", Encoding.UTF8.GetBytes($"{SamplePack.Verifier}\n")), ("access/reviews/0000000000000017.note", note)),
+            "access/reviews/0000000000000017.note is not signed by access/reviews/key");
     }
 
     private static void Refused(SamplePack pack, params string[] oneOf) => Refused(pack, [SamplePack.Verifier], oneOf);
