@@ -38,9 +38,9 @@ prepare() {
     /usr/lib/python3/dist-packages/google/protobuf=python3-protobuf \
     /usr/lib/python3/dist-packages/cryptography=python3-cryptography \
     /usr/lib/python3/dist-packages/cryptography_vectors=python3-cryptography-vectors \
-    '/usr/lib/postgresql/*/bin/initdb=postgresql-15' setpriv=util-linux script=bsdutils strace=strace sslscan=sslscan \
-    /usr/sbin/rsyslogd=rsyslog '/usr/lib/*/rsyslog/lmnsd_ossl.so=rsyslog-openssl' '/usr/lib/*/rsyslog/lmnsd_gtls.so=rsyslog-gnutls'
-  [ "$long" = no ] || ensure "the long tests" "$install" '/usr/lib/*/faketime/libfaketimeMT.so.1=libfaketime'
+    '/usr/lib/postgresql/*/bin/initdb=postgresql-15' setpriv=util-linux strace=strace sslscan=sslscan \
+    /usr/sbin/rsyslogd=rsyslog '/usr/lib/*/rsyslog/lmnsd_ossl.so=rsyslog-openssl' '/usr/lib/*/rsyslog/lmnsd_gtls.so=rsyslog-gnutls' \
+    '/usr/lib/*/faketime/libfaketimeMT.so.1=libfaketime'
   npm_packages
 }
 
