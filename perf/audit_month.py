@@ -14,7 +14,8 @@ import tempfile
 import time
 
 seconds, config, load = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
-store = json.load(open(config))["store"]
+settings = json.load(open(config))
+store, configured = settings["store"], "sinks" in settings
 # ./keyservice takes the profile that fits the command.
 os.environ.pop("KEYSERVICE_PROFILE", None)
 SEGMENT = 16384  # docs/spec/audit-index.md
@@ -62,8 +63,8 @@ def reached(number):
     """Which followers have everything before a record."""
     positions = [int(part.split("/")[1]) for sink in sinks() for part in sink.split() if part.startswith("0/")]
     return {
-        "sinks": not positions or min(positions) >= number,
-        "detection": (at := detected()) is None or at >= number,
+        "sinks": min(positions, default=0) >= number or not configured,
+        "detection": (detected() or 0) >= number or "detection" not in settings,
         "index": ask("SELECT coalesce(max(segment), -1) + 1 FROM audit_segments WHERE slot = 0") >= number // SEGMENT,
         "checkpoint": ask("SELECT coalesce(max(size), 0) FROM audit_checkpoints WHERE log = 0") >= number,
     }

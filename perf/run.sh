@@ -44,7 +44,7 @@ benchmark() { dotnet artifacts/bin/KeyService.Benchmarks/release/KeyService.Benc
 state=${KEYSERVICE_DEV:-$PWD/.dev}
 pids=()
 finish() {
-  for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
+  for p in "${pids[@]}"; do pkill -P "$p" 2>/dev/null || true; kill "$p" 2>/dev/null || true; done
   pg_stop
 }
 trap finish EXIT
@@ -59,7 +59,7 @@ configured() {
   fi
   if [ $everything = yes ]; then
     mkdir -p "$state/copies" "$state/checkpoints"
-    more='"sinks": { "directories": [{ "name": "copies", "directory": "copies" }] }, "detection": {},
+    more='"sinks": { "directories": [{ "name": "copies", "directory": "copies", "fileSeconds": 60 }] }, "detection": {},
   "audit": { "checkpoints": [{ "name": "held", "directory": "checkpoints" }] },'
   fi
   cat >"$state/server.json" <<JSON

@@ -77,7 +77,7 @@ internal static class AuditSearchReport
         [
             ("a key used once in 100,000 records, all of it", rare, hits => hits.Count == records / RareEvery),
             ("a principal in one hour three years ago", Ask(principal: "ehr-17", from: middle, until: middle + hour), hits => hits.All(hit => hit.Record.Principal == "ehr-17")),
-            ("everything in one hour", Ask(from: middle, until: middle + hour), hits => hits.Count > 0 && hits.All(hit => hit.Record.TimeUnixNanoseconds - middle < hour)),
+            ("everything in one hour", Ask(from: middle, until: middle + hour), hits => hits.Count > 0 && hits.All(hit => hit.Record.TimeUnixNanoseconds - middle is var after && after >= 0 && after < hour)),
             ("refusals of a key, the last 100", Ask(key: "ehr/notes-3", outcome: AuditOutcome.Refused), hits => hits.Count > 0 && hits.All(hit => hit.Record.Key == "ehr/notes-3")),
             ("a principal, the last 100", Ask(principal: "ehr-17"), hits => hits.Count == PageSize),
             ("an operation by a principal on a key, the last 100", Ask("ehr-17", "ehr/notes-17", [AuditEvent.FieldsEncrypted]), hits => hits.All(hit => hit.Record.Key == "ehr/notes-17")),

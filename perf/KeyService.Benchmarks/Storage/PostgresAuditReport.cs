@@ -34,6 +34,11 @@ internal static class PostgresAuditReport
             await CompareAsync(store, copy, callers, rounds, rows);
         }
 
+        foreach (var name in LogFollowers.Names)
+        {
+            await FollowAsync(store, rows, name, rounds);
+        }
+
         await VerifyAsync(store, rows, rounds);
     }
 
@@ -47,7 +52,7 @@ internal static class PostgresAuditReport
             batch = mean;
             var peer = copy.Run(Records, (int)mean);
             double whileFollowed;
-            await using (LogFollowers.Start(store, rows))
+            await using (await LogFollowers.StartAsync(store, rows, LogFollowers.Names))
             {
                 (whileFollowed, _) = await ThroughAsync(store, callers);
             }
@@ -65,6 +70,38 @@ internal static class PostgresAuditReport
 
         Console.WriteLine($"P8 group commit callers={callers}: records a group={batch} store={Median(through):n0}/s copy={Median(bare):n0}/s ratio={Median(ratios):f2} (min {ratios.Min():f2}, max {ratios.Max():f2})");
         Console.WriteLine($"P8 followed callers={callers}: store={Median(followed):n0}/s ratio={Median(followedRatios):f2} (min {followedRatios.Min():f2}, max {followedRatios.Max():f2}), while the log is indexed, copied to a directory, looked through and signed");
+    }
+
+    // What each follower alone takes away, and what processor time all of them are.
+    private static async Task FollowAsync(PostgresStore store, RowAuthenticator rows, string name, int rounds)
+    {
+        List<double> alone = [], followed = [], aloneTime = [], followedTime = [];
+        for (var round = 0; round <= rounds; round++)
+        {
+            var (rate, time) = await TimedAsync(store);
+            double whileFollowed, followedBy;
+            await using (await LogFollowers.StartAsync(store, rows, [name]))
+            {
+                (whileFollowed, followedBy) = await TimedAsync(store);
+            }
+
+            if (round > 0)
+            {
+                alone.Add(rate);
+                followed.Add(whileFollowed);
+                aloneTime.Add(time);
+                followedTime.Add(followedBy);
+            }
+        }
+
+        Console.WriteLine($"P8 followed by {name} alone, callers=2000: store={Median(followed):n0}/s against {Median(alone):n0}/s; processor time of this process a record {Median(followedTime):f1} us against {Median(aloneTime):f1} us");
+    }
+
+    private static async Task<(double Rate, double Microseconds)> TimedAsync(PostgresStore store)
+    {
+        var before = Environment.CpuUsage.TotalTime;
+        var (rate, _) = await ThroughAsync(store, 2000);
+        return (rate, (Environment.CpuUsage.TotalTime - before).TotalMicroseconds / Records);
     }
 
     private static async Task<(double Rate, long Batch)> ThroughAsync(PostgresStore store, int callers)
