@@ -39,7 +39,7 @@ internal static class AccessReviewMessages
 
     /// <param name="item">The item.</param>
     /// <param name="review">Its review.</param>
-    /// <param name="snapshot">Who may what now: of what is pending it is shown.</param>
+    /// <param name="snapshot">Who may what now: shown of what is pending, and of what was kept while it is still the same.</param>
     public static AccessReviewItem ToMessage(this ReviewedPrincipal item, AccessReviewRow review, AccessSnapshot snapshot, DateTimeOffset now)
     {
         var message = new AccessReviewItem
@@ -55,11 +55,20 @@ internal static class AccessReviewMessages
             Note = item.Row?.Note ?? "",
             AccessDigest = ByteString.CopyFrom(item.Row?.AccessSha256 ?? []),
         };
-        if (item.IsPending && snapshot.Principals.TryGetValue(item.Name, out var principal))
+        if (item.Verdict is ReviewVerdict.Pending or ReviewVerdict.Keep && snapshot.Principals.TryGetValue(item.Name, out var principal))
         {
             var grants = AccessStatement.InForce(principal, snapshot.GrantsOf(item.Name), now);
-            message.AccessDigest = ByteString.CopyFrom(AccessStatement.DigestOf(principal, grants, now));
-            message.Grants.AddRange(grants.Select(grant => grant.ToMessage()));
+            var digest = AccessStatement.DigestOf(principal, grants, now);
+            if (item.IsPending)
+            {
+                message.AccessDigest = ByteString.CopyFrom(digest);
+            }
+
+            // Beside a manager's word stands what it was given for, or nothing.
+            if (message.AccessDigest.Span.SequenceEqual(digest) && !principal.Disabled)
+            {
+                message.Grants.AddRange(grants.Select(grant => grant.ToMessage()));
+            }
         }
 
         return message;

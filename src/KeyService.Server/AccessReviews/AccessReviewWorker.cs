@@ -16,31 +16,7 @@ internal sealed partial class AccessReviewWorker(
 
     private string? _trouble;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await using var role = await store.TryTakeRoleAsync(Role, stoppingToken);
-                if (role is not null)
-                {
-                    using var held = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, role.Lost);
-                    await Task.Run(() => LookAsync(held.Token), CancellationToken.None);
-                }
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                Say(e);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-
-            await Task.Delay(Retry, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => RoleHolder.RunAsync(store, Role, Retry, time, LookAsync, Say, stoppingToken);
 
     private async Task LookAsync(CancellationToken held)
     {

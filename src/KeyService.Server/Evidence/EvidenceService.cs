@@ -17,7 +17,8 @@ using Wire = KeyService.Protocol.V1;
 namespace KeyService.Server.Evidence;
 
 /// <summary>RPCs of evidence.proto.</summary>
-internal sealed class EvidenceService(EvidenceCollector collector, EvidenceSigner signer, IStore store, HsmToken hsm, ServerConfiguration configuration, TimeProvider time)
+internal sealed class EvidenceService(
+    EvidenceCollector collector, EvidenceSigner signer, Checkpoints checkpoints, IStore store, HsmToken hsm, ServerConfiguration configuration, TimeProvider time)
     : Wire.Evidence.EvidenceBase
 {
     private const int AnswerBytes = 64 * 1024;
@@ -36,6 +37,12 @@ internal sealed class EvidenceService(EvidenceCollector collector, EvidenceSigne
 
         call.Record.Detail = $"{range.From:u} to {range.Until:u}";
         var installation = (await Installation.ReadAsync(store, call.CancellationToken))!.Id;
+        if (request.Log)
+        {
+            // The log in the pack ends at the newest checkpoint: at this one, which has this server's records up to now, and not at one of a minute ago.
+            await checkpoints.MakeAsync(sealing: false, call.CancellationToken);
+        }
+
         var items = new List<EvidenceItem>();
         var files = new List<EvidenceEntry>();
         await foreach (var item in collector.CollectAsync(range, request.Log, call.CancellationToken))

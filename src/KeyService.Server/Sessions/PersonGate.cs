@@ -139,7 +139,7 @@ internal sealed class PersonGate(
         return await store.ReadAsync(connection => _sessions.FindAsync(connection, null, hash, cancellationToken), cancellationToken);
     }
 
-    private Task<CommitReceipt> EndAsync(PersonSession found, SessionEnd end) => store.CommitAsync(
+    private Task EndAsync(PersonSession found, SessionEnd end) => UnlessHsmIsAwayAsync(store.CommitAsync(
         new AuditRecordDraft(AuditEvent.SessionEnded) { Principal = found.Principal, PrincipalType = PrincipalType.Person, Automated = true, Detail = $"session {found.Id}: {end}" },
         async transaction =>
         {
@@ -149,28 +149,32 @@ internal sealed class PersonGate(
                 await _sessions.WriteAsync(transaction, session.Over(end, transaction.Time, by: null));
             }
         },
-        CancellationToken.None);
+        CancellationToken.None));
 
-    private async Task NoteUseAsync(PersonSession found, DateTimeOffset now)
+    private Task NoteUseAsync(PersonSession found, DateTimeOffset now) => UnlessHsmIsAwayAsync(store.CommitAsync(
+        new AuditRecordDraft(AuditEvent.SessionUsed) { Principal = found.Principal, PrincipalType = PrincipalType.Person, Automated = true, Detail = $"session {found.Id}" },
+        async transaction =>
+        {
+            // Somebody may have ended or noted it meanwhile.
+            if (await _sessions.FindAsync(transaction.Connection, transaction.Transaction, found.TokenHash, CancellationToken.None) is { EndTime: null } session
+                && session.LastUseTime + SessionLimits.NoteEvery <= now)
+            {
+                await _sessions.WriteAsync(transaction, session with { LastUseTime = now, Revision = session.Revision + 1 });
+            }
+        },
+        CancellationToken.None));
+
+    // A use that cannot be written lets the session end the earlier, and one that is over is over without its end on record: whoever looks why the HSM is
+    // away is told of the session, not of the HSM.
+    private static async Task UnlessHsmIsAwayAsync(Task<CommitReceipt> commit)
     {
         try
         {
-            await store.CommitAsync(
-                new AuditRecordDraft(AuditEvent.SessionUsed) { Principal = found.Principal, PrincipalType = PrincipalType.Person, Automated = true, Detail = $"session {found.Id}" },
-                async transaction =>
-                {
-                    // Somebody may have ended or noted it meanwhile.
-                    if (await _sessions.FindAsync(transaction.Connection, transaction.Transaction, found.TokenHash, CancellationToken.None) is { EndTime: null } session
-                        && session.LastUseTime + SessionLimits.NoteEvery <= now)
-                    {
-                        await _sessions.WriteAsync(transaction, session with { LastUseTime = now, Revision = session.Revision + 1 });
-                    }
-                },
-                CancellationToken.None);
+            await commit;
         }
         catch (HsmException)
         {
-            // A use that cannot be written lets the session end the earlier; whoever looks why the HSM is away is not sent off for it.
+            // Written by the next call that finds the HSM.
         }
     }
 }

@@ -227,9 +227,10 @@ public sealed class SessionTests
         await RefusedAsync(Reason.HsmUnavailable, new SessionsClient(host.As("ben")).OfferSecondFactorAsync(new()));
         // None of the uses could be written.
         host.Time.Advance(TimeSpan.FromMinutes(1));
-        await Assert.ThrowsAsync<RpcException>(async () => await ada.WhoAmIAsync(new()));
+        await RefusedAsync(Reason.SessionRequired, ada.WhoAmIAsync(new()));
         host.HsmIsAway = false;
         await RefusedAsync(Reason.SessionRequired, ada.WhoAmIAsync(new()));
+        Assert.Contains($"session-ended Success ada   session {session.Session.Id}: Idle", await host.RecordsAsync());
     }
 
     [Fact]

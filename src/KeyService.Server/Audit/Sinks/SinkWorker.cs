@@ -38,31 +38,9 @@ internal sealed partial class SinkWorker(
     public IEnumerable<(SinkConfiguration Sink, SinkStatus Status)> Known() =>
         _followers.Where(each => each.Status is not null).Select(each => (each.Configuration, each.Status!));
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (configuration.All.Count > 0 && !stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await using var role = await store.TryTakeRoleAsync(Role, stoppingToken);
-                if (role is not null)
-                {
-                    using var held = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, role.Lost);
-                    await FollowAsync(held.Token, stoppingToken);
-                }
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                RoundFailed(logger, e);
-            }
-
-            await Task.Delay(RoleLook, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => configuration.All.Count == 0
+        ? Task.CompletedTask
+        : RoleHolder.RunAsync(store, Role, RoleLook, time, held => FollowAsync(held, stoppingToken), e => RoundFailed(logger, e), stoppingToken);
 
     private async Task FollowAsync(CancellationToken held, CancellationToken stoppingToken)
     {
