@@ -64,7 +64,7 @@ internal static class AccessReviewCommands
         var id = new Argument<string?>("ID") { Description = "Id of the review, 16 hexadecimal digits; the newest when left out", Arity = ArgumentArity.ZeroOrOne };
         var mine = new Option<bool>("--mine") { Description = "Only what is yours to attest, of the open review" };
         var pending = new Option<bool>("--pending") { Description = "Only what nobody attested yet" };
-        return new Command("show", "Show what a review has of each principal, and what it may do while that is to be attested") { id, mine, pending }.Runs(async run =>
+        return new Command("show", "Show what a review has of each principal, and what it may do: what is to be attested, and what was kept and is still the same") { id, mine, pending }.Runs(async run =>
         {
             if (run.Get(mine) && run.Get(id) is not null)
             {
