@@ -304,13 +304,15 @@ public sealed partial class HsmToken
         ImportBackupKey(attachment, value);
     }
 
-    private void ImportBackupKey(Attachment attachment, SecretBuffer value)
+    private void ImportBackupKey(Attachment attachment, SecretBuffer value) => Import(attachment, readWrite => BackupKey.Import(readWrite, value));
+
+    private void Import(Attachment attachment, Func<HsmSession, KeyHandle> import)
     {
         if (attachment.Keys.BackupKeyId is { } present)
         {
             throw new HsmException(HsmFault.HierarchyConflict, $"The token '{Info.TokenLabel}' has a backup key already ({present}). Changing it takes a ceremony.");
         }
-        attachment.WithReadWrite(readWrite => BackupKey.Import(readWrite, value));
+        attachment.WithReadWrite(import);
         events(new HsmEvent(HsmEventKind.KeyCreated, $"A backup key was imported to token '{Info.TokenLabel}', wrap-only."));
     }
 

@@ -24,6 +24,11 @@ internal sealed record HierarchyKeys(KeyHandle? Root, KeyHandle? Backup, string?
         {
             KeyAttributes.RequireBackup(session, backupKey);
             session.ReadBytes(backupKey, CKA.CKA_ID, 64, out var id);
+            if (!BackupKey.WrapsAs(session, backupKey, id))
+            {
+                throw new HsmException(HsmFault.AttributesWrong,
+                    "The backup key on the token wraps otherwise than its id says. Somebody else made or replaced it: do not use this token until that is explained.");
+            }
             backupKeyId = Convert.ToHexStringLower(id);
         }
         return new HierarchyKeys(root, backup, backupKeyId);

@@ -17,9 +17,9 @@ internal static class KeyAttributes
 
     private static readonly (CKA Type, bool Value)[] Backup = [.. Permanent, (CKA.CKA_UNWRAP, false)];
 
-    internal static void RequireRoot(HsmSession session, KeyHandle key) => Require(session, key, Root, "root key");
+    internal static void RequireRoot(HsmSession session, KeyHandle key) => Require(session, key, Root, "root key", isMadeHere: true);
 
-    internal static void RequireBackup(HsmSession session, KeyHandle key) => Require(session, key, Backup, "backup key");
+    internal static void RequireBackup(HsmSession session, KeyHandle key) => Require(session, key, Backup, "backup key", isMadeHere: false);
 
     /// <summary>A key that stays must be sensitive and not extractable. Corrected where the module lets it be, refused otherwise.</summary>
     internal static void RequireProtected(HsmSession session, KeyHandle key, string what)
@@ -43,7 +43,7 @@ internal static class KeyAttributes
     private static bool IsProtected(HsmSession session, KeyHandle key) =>
         session.ReadFlag(key, CKA.CKA_SENSITIVE) == true && session.ReadFlag(key, CKA.CKA_EXTRACTABLE) == false;
 
-    private static void Require(HsmSession session, KeyHandle key, (CKA Type, bool Value)[] expected, string what)
+    private static void Require(HsmSession session, KeyHandle key, (CKA Type, bool Value)[] expected, string what, bool isMadeHere)
     {
         var wrong = expected.Where(attribute => session.ReadFlag(key, attribute.Type) is { } actual && actual != attribute.Value)
             .Select(attribute => $"{attribute.Type} is {!attribute.Value}").ToList();
@@ -56,7 +56,9 @@ internal static class KeyAttributes
         {
             wrong.Add("CKA_COPYABLE is True");
         }
-        if (session.ReadNumber(key, CKA.CKA_KEY_TYPE) != (ulong)CKK.CKK_AES || session.ReadNumber(key, CKA.CKA_VALUE_LEN) != KeyTemplates.KeyLength)
+        // SoftHSM says 0 of a key that it unwrapped; what such a key is, its id proves (BackupKey.WrapsAs).
+        if (session.ReadNumber(key, CKA.CKA_KEY_TYPE) != (ulong)CKK.CKK_AES
+            || (session.ReadNumber(key, CKA.CKA_VALUE_LEN) is var length && length != KeyTemplates.KeyLength && (isMadeHere || length is not (null or 0))))
         {
             wrong.Add("it is not an AES-256 key");
         }

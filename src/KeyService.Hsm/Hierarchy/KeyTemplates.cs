@@ -16,7 +16,7 @@ internal static class KeyTemplates
     /// <summary>AES-256 token object that wraps and unwraps; whatever it unwraps comes out sensitive and not extractable.</summary>
     internal static AttributeTemplate Root(ReadOnlySpan<byte> id, TemplateReach reach = TemplateReach.Whole)
     {
-        var template = Permanent(RootLabel, id, reach).Add(CKA.CKA_UNWRAP, true).Add(CKA.CKA_VALUE_LEN, KeyLength);
+        var template = Unmodifiable(Permanent(RootLabel, id, reach).Add(CKA.CKA_UNWRAP, true).Add(CKA.CKA_VALUE_LEN, KeyLength));
         return reach == TemplateReach.Whole
             ? template.Add(CKA.CKA_UNWRAP_TEMPLATE, new AttributeTemplate().Add(CKA.CKA_SENSITIVE, true).Add(CKA.CKA_EXTRACTABLE, false))
             : template;
@@ -24,9 +24,11 @@ internal static class KeyTemplates
 
     /// <summary>AES-256 token object that wraps only: the service can write backups and cannot read them.</summary>
     internal static AttributeTemplate Backup(ReadOnlySpan<byte> id, ReadOnlySpan<byte> value, TemplateReach reach = TemplateReach.Whole) =>
-        Permanent(BackupLabel, id, reach)
-            .Add(CKA.CKA_UNWRAP, false)
-            .Add(CKA.CKA_VALUE, value);
+        Backup(id, reach).Add(CKA.CKA_VALUE, value);
+
+    /// <summary>The same for a value that comes in wrapped.</summary>
+    internal static AttributeTemplate Backup(ReadOnlySpan<byte> id, TemplateReach reach) =>
+        Unmodifiable(Permanent(BackupLabel, id, reach).Add(CKA.CKA_UNWRAP, false));
 
     internal static AttributeTemplate FindSecretKey(string label) =>
         new AttributeTemplate().Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY).Add(CKA.CKA_TOKEN, true).Add(CKA.CKA_LABEL, label);
@@ -60,13 +62,15 @@ internal static class KeyTemplates
         .Add(CKA.CKA_PRIVATE, true)
         .Add(CKA.CKA_SENSITIVE, true)
         .Add(CKA.CKA_EXTRACTABLE, false)
-        .Add(CKA.CKA_MODIFIABLE, false)
         .Add(CKA.CKA_WRAP, true)
         .Add(CKA.CKA_ENCRYPT, false)
         .Add(CKA.CKA_DECRYPT, false)
         .Add(CKA.CKA_SIGN, false)
         .Add(CKA.CKA_VERIFY, false)
         .Add(CKA.CKA_DERIVE, false);
+
+    /// <summary>Behind everything else: SoftHSM takes a template of C_UnwrapKey attribute by attribute, and would refuse what comes after it.</summary>
+    private static AttributeTemplate Unmodifiable(AttributeTemplate template) => template.Add(CKA.CKA_MODIFIABLE, false);
 
     private static AttributeTemplate Session(WrappedKeyKind kind, bool extractable, bool sensitive = true)
     {

@@ -1,6 +1,7 @@
 using KeyService.Hsm.Pkcs11;
 using Net.Pkcs11Interop.Common;
 using Net.Pkcs11Interop.LowLevelAPI80;
+using Net.Pkcs11Interop.LowLevelAPI80.MechanismParams;
 
 namespace KeyService.Hsm.Sessions;
 
@@ -93,6 +94,21 @@ internal sealed unsafe partial class HsmSession
     internal CKR TryUnwrap(CKM mechanism, KeyHandle unwrappingKey, byte[] wrapped, AttributeTemplate template, out KeyHandle handle)
     {
         var type = new CK_MECHANISM { Mechanism = (ulong)mechanism };
+        ulong value = 0;
+        var code = module.Library.C_UnwrapKey(
+            Handle, ref type, Use(unwrappingKey), wrapped, (ulong)wrapped.Length, template.Items, template.Count, ref value);
+        handle = Own(value);
+        return code;
+    }
+
+    /// <summary>RSAES-OAEP with SHA-1 and no label: the one form that every module knows.</summary>
+    internal CKR TryUnwrapOaep(KeyHandle unwrappingKey, byte[] wrapped, AttributeTemplate template, out KeyHandle handle)
+    {
+        var parameters = new CK_RSA_PKCS_OAEP_PARAMS { HashAlg = (ulong)CKM.CKM_SHA_1, Mgf = (ulong)CKG.CKG_MGF1_SHA1, Source = (ulong)CKZ.CKZ_DATA_SPECIFIED };
+        var type = new CK_MECHANISM
+        {
+            Mechanism = (ulong)CKM.CKM_RSA_PKCS_OAEP, Parameter = (IntPtr)(&parameters), ParameterLen = (ulong)sizeof(CK_RSA_PKCS_OAEP_PARAMS),
+        };
         ulong value = 0;
         var code = module.Library.C_UnwrapKey(
             Handle, ref type, Use(unwrappingKey), wrapped, (ulong)wrapped.Length, template.Items, template.Count, ref value);

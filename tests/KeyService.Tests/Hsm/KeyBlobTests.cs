@@ -35,7 +35,7 @@ public sealed class KeyBlobTests
 
     [Fact]
     public void The_software_key_wrap_gives_the_answer_of_RFC_3394() =>
-        Assert.Equal(KnownAnswers.KeyWrapResult.ToArray(), BackupKey.AesKeyWrap(KnownAnswers.KeyWrapKey, KnownAnswers.KeyWrapData));
+        Assert.Equal(KnownAnswers.KeyWrapResult.ToArray(), AesKeyWrap.Wrap(KnownAnswers.KeyWrapKey, KnownAnswers.KeyWrapData));
 
     [Fact]
     public void The_id_of_a_backup_key_is_fixed_by_its_value()
