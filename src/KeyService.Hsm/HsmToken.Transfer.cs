@@ -1,3 +1,4 @@
+using KeyService.Crypto;
 using KeyService.Crypto.Transfers;
 using KeyService.Hsm.Connection;
 using KeyService.Hsm.Hierarchy;
@@ -36,6 +37,33 @@ public sealed partial class HsmToken
                 return Adopt(attachment, session);
             },
             sealedKey,
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Random bytes of the token's generator.</summary>
+    /// <param name="length">1 to 1,024.</param>
+    /// <param name="cancellationToken">Cancels waiting for a turn.</param>
+    /// <returns>To be disposed of.</returns>
+    public async ValueTask<SecretBuffer> GetRandomAsync(int length, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, 1024);
+        return await connection.RunAsync(
+            static (_, session, length) =>
+            {
+                var random = new SecretBuffer(length);
+                try
+                {
+                    session.Random(random.DangerousSpan);
+                    return random;
+                }
+                catch
+                {
+                    random.Dispose();
+                    throw;
+                }
+            },
+            length,
             cancellationToken).ConfigureAwait(false);
     }
 }

@@ -86,11 +86,13 @@ internal sealed class DocumentLines
     public bool Time(string name, out DateTimeOffset time)
     {
         time = default;
-        return Text(name, out string value)
-            && DateTimeOffset.TryParseExact(value, TimeFormat, CultureInfo.InvariantCulture,
-            DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time)
-            && TimeText(time) == value;
+        return Text(name, out string value) && TryTime(value, out time);
     }
+
+    /// <summary>What <see cref="TimeText"/> writes.</summary>
+    public static bool TryTime(string text, out DateTimeOffset time) =>
+        DateTimeOffset.TryParseExact(text, TimeFormat, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time)
+        && TimeText(time) == text;
 
     /// <summary>RFC 3339, UTC, whole seconds.</summary>
     public static string TimeText(DateTimeOffset time) => time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture);

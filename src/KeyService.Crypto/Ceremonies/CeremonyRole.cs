@@ -1,0 +1,23 @@
+namespace KeyService.Crypto.Ceremonies;
+
+/// <summary>What somebody does in a ceremony. Nobody has two roles: who drives holds no share, who witnesses does neither.</summary>
+public static class CeremonyRole
+{
+    /// <summary>Drives the ceremony; holds no share.</summary>
+    public const string Administrator = "administrator";
+
+    /// <summary>Sees every step and records what goes otherwise; holds no share.</summary>
+    public const string Witness = "witness";
+
+    /// <summary>Holds a share.</summary>
+    public const string Custodian = "custodian";
+
+    /// <summary>Named beforehand, takes the place of a custodian who does not come.</summary>
+    public const string Alternate = "alternate";
+
+    /// <summary>Looks on, from outside of the team.</summary>
+    public const string Auditor = "auditor";
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<string> All { get; } = [Administrator, Witness, Custodian, Alternate, Auditor];
+}
