@@ -26,26 +26,14 @@ internal sealed class OfficerKey : IDisposable
     /// <summary>Reads a key file.</summary>
     public static async Task<OfficerKey> ReadAsync(string path, int? descriptor, CancellationToken cancellation)
     {
-        var text = Encoding.ASCII.GetString(await InputFile.ReadSmallAsync(path, MaxFileLength, cancellation).ConfigureAwait(false));
+        var text = await TextAsync(path, cancellation).ConfigureAwait(false);
         using var passphrase = Passphrase.Read(descriptor, $"of {path}", twice: false);
-        var key = ECDsa.Create();
-        try
-        {
-            key.ImportFromEncryptedPem(text, passphrase.Characters);
-            if (OfficerSignature.IsPublicKey(key.ExportSubjectPublicKeyInfo()))
-            {
-                return new OfficerKey(key);
-            }
-        }
-        catch (Exception e) when (e is ArgumentException or CryptographicException)
-        {
-            key.Dispose();
-            throw new CliError(ExitCode.NotVerified, "DECRYPTION_FAILED", $"{path} does not open with this passphrase, or is no encrypted key.",
-                "Check both; keyservice officer key create makes one.", e);
-        }
-        key.Dispose();
-        throw CliError.Usage($"{path} is no key on P-256.", "Make one with keyservice officer key create.");
+        return Open(path, text, passphrase);
     }
+
+    /// <summary>Reads a key file whose passphrase is known.</summary>
+    public static async Task<OfficerKey> ReadAsync(string path, Passphrase passphrase, CancellationToken cancellation) =>
+        Open(path, await TextAsync(path, cancellation).ConfigureAwait(false), passphrase);
 
     /// <summary>The file's text.</summary>
     public string Encrypted(Passphrase passphrase) => key.ExportEncryptedPkcs8PrivateKeyPem(
@@ -78,4 +66,28 @@ internal sealed class OfficerKey : IDisposable
     }
 
     public void Dispose() => key.Dispose();
+
+    private static async Task<string> TextAsync(string path, CancellationToken cancellation) =>
+        Encoding.ASCII.GetString(await InputFile.ReadSmallAsync(path, MaxFileLength, cancellation).ConfigureAwait(false));
+
+    private static OfficerKey Open(string path, string text, Passphrase passphrase)
+    {
+        var key = ECDsa.Create();
+        try
+        {
+            key.ImportFromEncryptedPem(text, passphrase.Characters);
+            if (OfficerSignature.IsPublicKey(key.ExportSubjectPublicKeyInfo()))
+            {
+                return new OfficerKey(key);
+            }
+        }
+        catch (Exception e) when (e is ArgumentException or CryptographicException)
+        {
+            key.Dispose();
+            throw new CliError(ExitCode.NotVerified, "DECRYPTION_FAILED", $"{path} does not open with this passphrase, or is no encrypted key.",
+                "Check both; keyservice officer key create makes one.", e);
+        }
+        key.Dispose();
+        throw CliError.Usage($"{path} is no key on P-256.", "Make one with keyservice officer key create.");
+    }
 }

@@ -39,6 +39,19 @@ internal sealed class Passphrase : IDisposable
         return typed;
     }
 
+    /// <summary>What was read already, of a rehearsal.</summary>
+    public static Passphrase Of(ReadOnlySpan<char> text)
+    {
+        if (text.Length is 0 or > MaxLength)
+        {
+            throw CliError.Usage($"A passphrase has 1 to {MaxLength} characters.", "Type it again.");
+        }
+        var passphrase = new Passphrase();
+        text.CopyTo(passphrase.characters);
+        passphrase.length = text.Length;
+        return passphrase;
+    }
+
     public void Dispose() => CryptographicOperations.ZeroMemory(System.Runtime.InteropServices.MemoryMarshal.AsBytes(characters.AsSpan()));
 
     private static Passphrase FromDescriptor(int descriptor)

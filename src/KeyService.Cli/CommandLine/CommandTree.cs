@@ -9,6 +9,7 @@ using KeyService.Cli.Certificates;
 using KeyService.Cli.Backups;
 using KeyService.Cli.BreakGlass;
 using KeyService.Cli.Campaigns;
+using KeyService.Cli.Ceremonies;
 using KeyService.Cli.Completion;
 using KeyService.Cli.DataKeys;
 using KeyService.Cli.Destruction;
@@ -81,6 +82,7 @@ internal static class CommandTree
         ("place", PlaceCommands.Create),
         ("break-glass", BreakGlassCommands.Create),
         ("backup", BackupCommands.Create),
+        ("ceremony", CeremonyCommands.Create),
         ("audit", AuditCommands.Create),
         ("evidence", EvidenceCommands.Create),
         ("alarms", AlarmCommands.Create),

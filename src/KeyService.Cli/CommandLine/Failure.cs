@@ -3,6 +3,7 @@ using KeyService.Client;
 using KeyService.Crypto;
 using KeyService.Crypto.Archives;
 using KeyService.Crypto.Backups;
+using KeyService.Hsm;
 
 namespace KeyService.Cli.CommandLine;
 
@@ -18,6 +19,8 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         BundleException e => new(CommandLine.ExitCode.NotVerified, ReasonOf(e.Fault), e.Message, AdviceOf(e.Fault)),
         InvalidContextException e => new(CommandLine.ExitCode.Usage, "INVALID_CONTEXT", e.Message,
             "Give at most 16 pairs KEY=VALUE of valid UTF-8, no key twice, at most 4 KiB together."),
+        HsmException e => new(e.Fault is HsmFault.IntegrityFailure ? CommandLine.ExitCode.NotVerified : CommandLine.ExitCode.Unavailable, "HSM", e.Message,
+            "Check the device, its module and the PIN's file."),
         ProducerFailedException e => new(CommandLine.ExitCode.ProducerFailed, "PRODUCER_FAILED", e.Message,
             "No archive was sealed. Make the producer work on its own first; what it said is above."),
         RestoreTestFailedException e => new(CommandLine.ExitCode.RestoreTestFailed, "RESTORE_TEST_FAILED", e.Message,

@@ -1,0 +1,145 @@
+using System.CommandLine;
+using KeyService.Cli.CommandLine;
+using KeyService.Crypto.Approvals;
+using KeyService.Crypto.Ceremonies;
+using KeyService.Hsm;
+
+namespace KeyService.Cli.Ceremonies;
+
+/// <summary>Options of the commands that hold a ceremony: what was settled beforehand.</summary>
+internal sealed class CeremonyOptions
+{
+    private const int MaxShares = 16;
+
+    private readonly Option<string> directory = new("--directory", "-d")
+    {
+        Description = "New directory that gets transcript and documents", HelpName = "DIRECTORY", Required = true,
+    };
+
+    private readonly Option<string> administrator = Person("--administrator", "Drives the ceremony; holds no share");
+    private readonly Option<string[]> witnesses = People("--witness", "Sees every step; holds no share; once for each");
+    private readonly Option<string[]> custodians = People("--custodian", "Holds a share; once for each, in the order of the shares");
+    private readonly Option<string[]> alternates = People("--alternate", "Takes the place of a custodian who does not come");
+    private readonly Option<string[]> auditors = People("--auditor", "Looks on");
+    private readonly Option<string[]> signingKeys = new("--signing-key")
+    {
+        Description = "File of a person's own key (keyservice officer key create), to sign the transcript with", HelpName = "NAME=FILE", DefaultValueFactory = _ => [],
+    };
+
+    private readonly Option<bool> rehearsal = new("--rehearsal") { Description = "Practice on a toy token: marked everywhere, and refused where a ceremony is asked for" };
+    private readonly Option<string?> module = new("--module") { Description = "PKCS#11 module of the token", HelpName = "FILE" };
+    private readonly Option<string?> label = new("--token-label") { Description = "Label of the token", HelpName = "LABEL" };
+    private readonly Option<string?> serial = new("--token-serial") { Description = "Serial number that the token must have", HelpName = "SERIAL" };
+    private readonly Option<string?> pinFile = new("--pin-file") { Description = "File with the token's user PIN, mode 0600", HelpName = "FILE" };
+    private readonly Option<string?> nssParameters = new("--nss-parameters") { Description = "Only for NSS modules", HelpName = "TEXT" };
+
+    public Option<int> Threshold { get; } = new("--threshold") { Description = "Shares that will be needed, 2 or more", HelpName = "M", Required = true };
+
+    public Option<string[]> TransferKeys { get; } = new("--transfer-key")
+    {
+        Description = "Transfer key of another token that gets the backup key too", HelpName = "FILE", DefaultValueFactory = _ => [],
+    };
+
+    public Option<string[]> ShareKeys { get; } = new("--share-key")
+    {
+        Description = "RSA key (PEM) of a custodian whose share is encrypted to it instead of shown", HelpName = "NAME=FILE", DefaultValueFactory = _ => [],
+    };
+
+    /// <summary>Required where shares are compared with their record.</summary>
+    public static Option<string> Genesis() => new("--of")
+    {
+        Description = "Transcript (.kst) of the ceremony that made the shares", HelpName = "FILE", Required = true,
+    };
+
+    public void AddTo(Command command, bool withToken)
+    {
+        foreach (var option in new Option[] { directory, administrator, witnesses, custodians, alternates, auditors, signingKeys, rehearsal })
+        {
+            command.Add(option);
+        }
+        if (withToken)
+        {
+            foreach (var option in new Option[] { module, label, serial, pinFile, nssParameters })
+            {
+                command.Add(option);
+            }
+        }
+    }
+
+    public string Directory(Invocation run) => run.Required(directory);
+
+    public CeremonyPlan Read(Invocation run, string kind, bool withToken)
+    {
+        var isRehearsal = run.Get(rehearsal);
+        List<CeremonyPerson> people =
+        [
+            Read(run.Required(administrator), CeremonyRole.Administrator),
+            .. Of(run, witnesses, CeremonyRole.Witness), .. Of(run, custodians, CeremonyRole.Custodian), .. Of(run, alternates, CeremonyRole.Alternate),
+            .. Of(run, auditors, CeremonyRole.Auditor),
+        ];
+        if (people.GroupBy(each => each.Name, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            throw CliError.Usage($"{twice.Key} is named twice.", "Nobody has two roles in a ceremony: who drives or witnesses holds no share. Name another person.");
+        }
+        if (people.GroupBy(each => each.FullName, StringComparer.OrdinalIgnoreCase).FirstOrDefault(same => same.Count() > 1) is { } alike)
+        {
+            throw CliError.Usage($"{alike.Key} is named twice.", "Nobody has two roles in a ceremony. If these are two people, write something that tells them apart.");
+        }
+        if (people.TrueForAll(each => each.Role != CeremonyRole.Witness))
+        {
+            throw CliError.Usage("Nobody witnesses.", "Name a witness: --witness NAME=\"FULL NAME\".");
+        }
+        return new CeremonyPlan
+        {
+            Kind = kind,
+            IsRehearsal = isRehearsal,
+            People = people,
+            Token = withToken ? Token(run) : null,
+            SigningKeys = Pairs(run.Get(signingKeys)!, people),
+        };
+    }
+
+    /// <summary>Quorum and number of shares.</summary>
+    public int ThresholdFor(Invocation run, CeremonyPlan plan)
+    {
+        var (needed, shares) = (run.Required(Threshold), plan.People.Count(each => each.Role == CeremonyRole.Custodian));
+        return needed >= 2 && needed <= shares && shares <= MaxShares
+            ? needed
+            : throw CliError.Usage($"{needed} of {shares} shares is no quorum.", $"At least 2 must be needed, and not more than there are custodians, who are {MaxShares} at most. Three of five is usual.");
+    }
+
+    public IReadOnlyDictionary<string, string> ShareKeysOf(Invocation run, CeremonyPlan plan) => Pairs(run.Get(ShareKeys)!, plan.People);
+
+    private static Option<string> Person(string name, string description) =>
+        new(name) { Description = description, HelpName = "NAME=\"FULL NAME\"", Required = true };
+
+    private static Option<string[]> People(string name, string description) =>
+        new(name) { Description = description, HelpName = "NAME=\"FULL NAME\"", DefaultValueFactory = _ => [] };
+
+    private static IEnumerable<CeremonyPerson> Of(Invocation run, Option<string[]> option, string role) => run.Get(option)!.Select(text => Read(text, role));
+
+    private static CeremonyPerson Read(string text, string role) => text.Split('=', 2) is [var name, var full] && ApprovalName.IsName(name) && full.Trim().Length > 0
+        && new TranscriptEntry(DateTimeOffset.UnixEpoch, TranscriptEntryType.Person, name, $"{role} {full.Trim()}").IsValid
+        ? new CeremonyPerson(name, role, full.Trim())
+        : throw CliError.Usage($"\"{text}\" names nobody.", $"Write --{role} carol=\"Carol Chen\": a short name of a-z, 0-9, '.', '_' and '-', and the name in full.");
+
+    private static Dictionary<string, string> Pairs(string[] texts, IReadOnlyList<CeremonyPerson> people)
+    {
+        var pairs = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var text in texts)
+        {
+            if (text.Split('=', 2) is not [var name, var file] || people.All(each => each.Name != name) || !pairs.TryAdd(name, Path.GetFullPath(file)))
+            {
+                throw CliError.Usage($"\"{text}\" is nobody's file.", "Write NAME=FILE with the short name of somebody who takes part, once for each.");
+            }
+        }
+        return pairs;
+    }
+
+    private HsmConfiguration Token(Invocation run) => run.Get(module) is { } path && run.Get(pinFile) is { } pin && (run.Get(label) ?? run.Get(serial)) is not null
+        ? new HsmConfiguration
+        {
+            ModulePath = path, TokenLabel = run.Get(label), TokenSerial = run.Get(serial), PinFile = Path.GetFullPath(pin), NssParameters = run.Get(nssParameters),
+        }
+        : throw CliError.Usage("No token was named.", "Name it with --module, --pin-file, and --token-label or --token-serial. For a rehearsal, hsm-sim/rehearsal.sh makes one.");
+}

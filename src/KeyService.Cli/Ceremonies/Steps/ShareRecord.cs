@@ -1,0 +1,54 @@
+using System.Globalization;
+using KeyService.Cli.CommandLine;
+using KeyService.Crypto;
+using KeyService.Crypto.Ceremonies;
+using KeyService.Crypto.Shares;
+
+namespace KeyService.Cli.Ceremonies;
+
+/// <summary>What a transcript recorded of a share when it was handed out.</summary>
+internal sealed record RecordedShare(int Index, byte[] Digest, string Custodian, string Bag);
+
+/// <summary>The shares of a backup key as the transcript of their ceremony has them.</summary>
+internal sealed record ShareRecord(string BackupKeyId, int Set, int Threshold, IReadOnlyList<RecordedShare> Shares)
+{
+    /// <summary>Words of each of them.</summary>
+    public static int WordCount => Share.WordsOf(KeyService.Crypto.BackupKeyId.KeyLength);
+
+    /// <summary>From the ceremony's own transcript, when it hands out shares itself, or from the one that its plan names.</summary>
+    public static ShareRecord Of(CeremonyRun run) => run.Plan.Genesis is { } path ? Load(path, run.Plan.IsRehearsal) : Of(run.Journal.Transcript, run.Journal.Path);
+
+    private static ShareRecord Load(string path, bool rehearsal)
+    {
+        if (!Transcript.TryParse(File.ReadAllBytes(path), out var transcript))
+        {
+            throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_DAMAGED", $"{path} is no transcript, or was changed.", "Fetch another copy of it.");
+        }
+        var verdict = TranscriptVerdict.Of(transcript!);
+        if (verdict.Ending != TranscriptVerdict.Completed || transcript!.Header.IsRehearsal != rehearsal)
+        {
+            throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_REFUSED",
+                transcript!.Header.IsRehearsal ? $"{path} is of a rehearsal: its shares are worth nothing." : $"{path} is of a ceremony that was not completed, or of a real one.",
+                "Name the transcript of the ceremony that made the shares.");
+        }
+        return Of(transcript, path);
+    }
+
+    private static ShareRecord Of(Transcript transcript, string path)
+    {
+        var id = transcript.Entries.LastOrDefault(each => each is { Type: TranscriptEntryType.Fact, Subject: TokenSteps.BackupKeyFact })?.Text;
+        // The last entry of an index counts: a part that was interrupted was done again.
+        var shares = transcript.Entries.Where(each => each.Type == TranscriptEntryType.Share).Select(Read).ToLookup(each => each.Share.Index).Select(each => each.Last()).ToList();
+        return id is not null && shares.Count > 0
+            ? new ShareRecord(id, shares[0].Set, shares[0].Threshold, [.. shares.Select(each => each.Share).OrderBy(each => each.Index)])
+            : throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_REFUSED", $"{path} records no shares.", "Name the transcript of the ceremony that made them: genesis or backup-key.");
+    }
+
+    private static (int Set, int Threshold, RecordedShare Share) Read(TranscriptEntry entry) =>
+        entry.Subject.Split('/') is [var set, var index] && entry.Text.Split(' ') is ["threshold", var threshold, "digest", var digest, "custodian", var custodian, "bag", var bag]
+        && digest.Length == 64
+            ? (Number(set), Number(threshold), new RecordedShare(Number(index), Convert.FromHexString(digest), custodian, bag))
+            : throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_REFUSED", "The transcript records a share in a way that is not known.", "Use the version of keyservice that wrote it.");
+
+    private static int Number(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
+}

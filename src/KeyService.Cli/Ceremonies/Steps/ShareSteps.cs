@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using KeyService.Cli.CommandLine;
+using KeyService.Crypto.Ceremonies;
+using KeyService.Crypto.IO;
+using KeyService.Crypto.Shares;
+
+namespace KeyService.Cli.Ceremonies;
+
+/// <summary>Shares come to their custodians, one at a time, and are checked again later.</summary>
+internal static class ShareSteps
+{
+    private const int MinKeyBits = 3072;
+
+    public static async Task HandOutAsync(CeremonyRun run, CancellationToken cancellation)
+    {
+        foreach (var (custodian, share) in run.Custodians.Zip(run.Handout))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            await run.PartAsync($"5/{share.MemberIndex + 1}", $"Share {share.MemberIndex + 1} goes to {custodian.FullName}", custodian,
+                () => HandOutAsync(run, custodian, share, cancellation)).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Each custodian's share against the digest that was recorded when it was handed out.</summary>
+    public static async Task CheckAsync(CeremonyRun run, CancellationToken cancellation)
+    {
+        var recorded = ShareRecord.Of(run);
+        var good = 0;
+        foreach (var entry in recorded.Shares)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var number = $"3/{entry.Index}";
+            var custodian = run.Present.FirstOrDefault(each => each.Name == entry.Custodian && each.Role == CeremonyRole.Custodian);
+            if (custodian is null)
+            {
+                if (!run.Journal.IsDone(number))
+                {
+                    run.Deviate(number, $"Share {entry.Index} was not checked: {entry.Custodian} is not here.");
+                }
+                continue;
+            }
+            await run.PartAsync(number, $"Share {entry.Index}, held by {custodian.FullName}", custodian, () =>
+            {
+                CheckOne(run, number, entry, custodian, recorded);
+                return Task.CompletedTask;
+            }).ConfigureAwait(false);
+            good += run.Journal.Last(TranscriptEntryType.Observe, number)?.StartsWith(Whole, StringComparison.Ordinal) == true ? 1 : 0;
+        }
+        run.Fact("shares.checked", string.Create(CultureInfo.InvariantCulture, $"{good} of {recorded.Shares.Count} are as they were handed out; {recorded.Threshold} are needed"));
+        if (good < recorded.Threshold)
+        {
+            run.Deviate("3", "Fewer shares were proven than a restore needs. Find the others, or hold a backup-key ceremony while the service still runs.");
+        }
+    }
+
+    private const string Whole = "As it was handed out";
+
+    private static void CheckOne(CeremonyRun run, string number, RecordedShare entry, CeremonyPerson custodian, ShareRecord recorded)
+    {
+        using var share = ShareEntry.Read(run.Desk, $"Share {entry.Index}, {custodian.FullName}", ShareRecord.WordCount, out var problem);
+        var found = share is null ? problem!
+            : ShareDigest.Of(share).AsSpan().SequenceEqual(entry.Digest) ? $"{Whole}: set {recorded.Set}, share {entry.Index}."
+            : $"Not the share that was handed out: {Describe(share)}.";
+        if (found.StartsWith(Whole, StringComparison.Ordinal))
+        {
+            run.Observe(number, found);
+        }
+        else
+        {
+            run.Deviate(number, $"{custodian.FullName}, share {entry.Index}: {found}");
+        }
+    }
+
+    internal static string Describe(Share share) => string.Create(CultureInfo.InvariantCulture,
+        $"it is share {share.MemberIndex + 1} of set {share.Set.Identifier}, of which {share.MemberThreshold} are needed");
+
+    private static async Task HandOutAsync(CeremonyRun run, CeremonyPerson custodian, Share share, CancellationToken cancellation)
+    {
+        var heading = $"Share {share.MemberIndex + 1} of {run.Handout.Count} · {custodian.FullName}";
+        var words = new ushort[share.WordCount];
+        try
+        {
+            share.WriteWords(words);
+            if (run.Plan.ShareKeys.TryGetValue(custodian.Name, out var keyFile))
+            {
+                await EncryptAsync(run, custodian, share, words, keyFile, cancellation).ConfigureAwait(false);
+            }
+            else
+            {
+                run.Desk.Ask($"{custodian.FullName} sits down at the screen, everybody else looks away. Press Enter to see the words.");
+                run.Desk.ShowShare(heading, words);
+            }
+            var typed = ShareEntry.ReadAgain(run.Desk, heading, words);
+            run.Shares.Add(typed);
+            var bag = Bag(run, custodian);
+            run.Journal.Add(TranscriptEntryType.Share, $"{share.Set.Identifier}/{share.MemberIndex + 1}",
+                $"threshold {share.MemberThreshold} digest {Convert.ToHexStringLower(ShareDigest.Of(typed))} custodian {custodian.Name} bag {bag}");
+            run.Desk.Say($"Share {share.MemberIndex + 1} is with {custodian.FullName}, in bag {bag}.");
+        }
+        finally
+        {
+            words.AsSpan().Clear();
+        }
+    }
+
+    private static string Bag(CeremonyRun run, CeremonyPerson custodian)
+    {
+        while (true)
+        {
+            var bag = run.Desk.Ask($"{custodian.FullName} puts the paper into a bag and seals it. What is the serial number of the bag?");
+            if (bag.Length is > 0 and <= 64 && !bag.Contains(' ', StringComparison.Ordinal))
+            {
+                return bag;
+            }
+            run.Desk.Warn("A serial number has 1 to 64 characters without spaces.");
+        }
+    }
+
+    // For a custodian who is not in the room, or will not write: RSAES-OAEP with SHA-256, which openssl pkeyutl opens anywhere.
+    private static async Task EncryptAsync(CeremonyRun run, CeremonyPerson custodian, Share share, ushort[] words, string keyFile, CancellationToken cancellation)
+    {
+        using var rsa = RSA.Create();
+        try
+        {
+            rsa.ImportFromPem(await File.ReadAllTextAsync(keyFile, cancellation).ConfigureAwait(false));
+        }
+        catch (ArgumentException e)
+        {
+            throw new CliError(ExitCode.Usage, "USAGE", $"{keyFile} holds no public key.", $"Give an RSA key of {MinKeyBits} bits or more as PEM.", e);
+        }
+        if (rsa.KeySize < MinKeyBits)
+        {
+            throw CliError.Usage($"{keyFile} is an RSA key of {rsa.KeySize} bits.", $"Give one of {MinKeyBits} bits or more.");
+        }
+        var text = GC.AllocateArray<byte>(320, pinned: true);
+        try
+        {
+            var length = 0;
+            foreach (var word in words)
+            {
+                length += Encoding.ASCII.GetBytes(ShareWordList.At(word), text.AsSpan(length));
+                text[length++] = (byte)' ';
+            }
+            var name = $"share-{share.MemberIndex + 1}-{custodian.Name}.bin";
+            var encrypted = rsa.Encrypt(text.AsSpan(0, length - 1), RSAEncryptionPadding.OaepSHA256);
+            DurableFile.WriteAllBytes(Path.Combine(run.Directory, name), encrypted, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            run.Journal.Add(TranscriptEntryType.Attach, name, $"{Convert.ToHexStringLower(SHA256.HashData(encrypted))} {encrypted.Length}");
+            run.Desk.Say($"The share is in {name}, encrypted to the key of {custodian.FullName}. It opens on that person's own machine with: "
+                + $"openssl pkeyutl -decrypt -inkey KEY -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -in {name}");
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(text);
+        }
+    }
+}

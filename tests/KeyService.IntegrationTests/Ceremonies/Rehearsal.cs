@@ -1,0 +1,129 @@
+using System.Diagnostics;
+using KeyService.Crypto.Ceremonies;
+
+namespace KeyService.IntegrationTests.Ceremonies;
+
+/// <summary>How a rehearsal ended, and what was asked and said in it.</summary>
+internal sealed record RehearsalResult(int ExitCode, string Said, IReadOnlyList<string> Questions, string Output);
+
+/// <summary>
+/// The people of a rehearsal: they answer what the command asks at the other end of a pipe, keep their shares, and type them again when they are asked to.
+/// </summary>
+internal sealed class Rehearsal : IDisposable
+{
+    private static readonly (string Name, string FullName)[] Custodians =
+        [("carol", "Carol Chen"), ("dave", "Dave Diaz"), ("erin", "Erin Evans"), ("frank", "Frank Fox"), ("grace", "Grace Gray")];
+
+    private readonly string? token;
+
+    private Rehearsal(string? token) => this.token = token;
+
+    public string Path { get; } = Directory.CreateTempSubdirectory("keyservice-rehearsal-").FullName;
+
+    /// <summary>Full name of a custodian to the words on his or her paper.</summary>
+    public Dictionary<string, string> Papers { get; private init; } = [];
+
+    /// <summary>Answers other than the usual ones: the first whose beginning a question contains.</summary>
+    public List<(string Question, string Answer)> Answers { get; } = [];
+
+    public static async Task<Rehearsal> WithTokenAsync()
+    {
+        Infrastructure.RequireSoftHsm();
+        var rehearsal = new Rehearsal("token");
+        (await Command.RunAsync(System.IO.Path.Combine(Infrastructure.RepositoryRoot, "hsm-sim/rehearsal.sh"), [System.IO.Path.Combine(rehearsal.Path, "token")])).ExpectExit(0);
+        return rehearsal;
+    }
+
+    /// <summary>The same people with the same papers, another day, in another directory.</summary>
+    public async Task<Rehearsal> AnotherDayAsync(bool withToken)
+    {
+        var other = new Rehearsal(withToken ? "token" : null) { Papers = new(Papers) };
+        if (withToken)
+        {
+            (await Command.RunAsync(System.IO.Path.Combine(Infrastructure.RepositoryRoot, "hsm-sim/rehearsal.sh"), [System.IO.Path.Combine(other.Path, "token")])).ExpectExit(0);
+        }
+        return other;
+    }
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+
+    public string File(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Who takes part, with so many custodians.</summary>
+    public static string[] People(int custodians) =>
+    [
+        "--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker",
+        .. Custodians.Take(custodians).SelectMany(each => new[] { "--custodian", $"{each.Name}={each.FullName}" }),
+    ];
+
+    public string[] Token() => ["--module", Infrastructure.SoftHsmModule, "--token-label", "rehearsal", "--pin-file", File("token/pin")];
+
+    public Task<RehearsalResult> GenesisAsync(string directory, int threshold, int custodians, params string[] more) =>
+        RunAsync(null, ["ceremony", "genesis", "--rehearsal", "--directory", File(directory), "--threshold", $"{threshold}", .. Token(), .. People(custodians), .. more]);
+
+    public Transcript Transcript(string directory)
+    {
+        Assert.True(KeyService.Crypto.Ceremonies.Transcript.TryParse(System.IO.File.ReadAllBytes(File($"{directory}/transcript.kst")), out var transcript));
+        return transcript!;
+    }
+
+    /// <summary>Runs the command and answers; at the question of that number (from 0) the process is killed instead.</summary>
+    public async Task<RehearsalResult> RunAsync(int? killAt, params string[] arguments)
+    {
+        var environment = new Dictionary<string, string?> { ["KEYSERVICE_SERVER"] = Executables.Server };
+        if (token is not null)
+        {
+            environment["SOFTHSM2_CONF"] = File("token/softhsm2.conf");
+        }
+        using var process = Process.Start(Command.StartInfo(Executables.Cli, arguments, environment, Path))!;
+        using var limit = new CancellationTokenSource(Command.Limit);
+        var output = process.StandardOutput.ReadToEndAsync(limit.Token);
+        var said = new List<string>();
+        var questions = new List<string>();
+        var at = "";
+        var shown = "";
+        while (await process.StandardError.ReadLineAsync(limit.Token) is { } line)
+        {
+            said.Add(line);
+            if (line.StartsWith("SHARE ", StringComparison.Ordinal))
+            {
+                shown = line["SHARE ".Length..];
+                Papers[at] = shown;
+            }
+            else if (!line.StartsWith('?'))
+            {
+                at = Custodians.Select(each => each.FullName).FirstOrDefault(name => line.Contains(name, StringComparison.Ordinal)) ?? at;
+            }
+            else if (killAt == questions.Count)
+            {
+                process.Kill();
+                break;
+            }
+            else
+            {
+                questions.Add(line);
+                await process.StandardInput.WriteLineAsync(Answer(line, at));
+                await process.StandardInput.FlushAsync(limit.Token);
+            }
+        }
+        await process.WaitForExitAsync(limit.Token);
+        return new RehearsalResult(process.ExitCode, string.Join('\n', said), questions, await output);
+    }
+
+    private string Answer(string question, string at)
+    {
+        var own = Answers.FindIndex(each => question.Contains(each.Question, StringComparison.Ordinal));
+        if (own >= 0)
+        {
+            var answer = Answers[own].Answer;
+            Answers.RemoveAt(own);
+            return answer;
+        }
+        return question.Contains("Word ", StringComparison.Ordinal) ? Papers[at]
+            : question.Contains("serial number of the bag", StringComparison.Ordinal) ? "BAG-" + at.Replace(' ', '-')
+            : question.Contains("Passphrase", StringComparison.Ordinal) ? "a passphrase"
+            : question.Contains("try this step again", StringComparison.Ordinal) ? "stop"
+            : question.Contains("Why is it stopped", StringComparison.Ordinal) ? "The step did not succeed."
+            : "";
+    }
+}
