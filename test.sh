@@ -32,7 +32,7 @@ prepare() {
   require_dotnet
   ensure "the tests" "$install" \
     /usr/lib/softhsm/libsofthsm2.so=softhsm2 '/usr/lib/*/libsoftokn3.so=libnss3' gcc=gcc /usr/include/dlfcn.h=libc6-dev \
-    softhsm2-util=softhsm2 pkcs11-tool=opensc openssl=openssl script=bsdutils \
+    softhsm2-util=softhsm2 pkcs11-tool=opensc openssl=openssl script=bsdutils tmux=tmux \
     age=age gpg=gnupg node=nodejs npm=npm \
     /usr/bin/python3=python3 /usr/lib/python3/dist-packages/grpc=python3-grpcio \
     /usr/lib/python3/dist-packages/google/protobuf=python3-protobuf \
