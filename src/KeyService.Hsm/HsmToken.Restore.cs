@@ -109,7 +109,7 @@ public sealed partial class HsmToken
         return Convert.ToHexStringLower(BackupKey.IdOf(value));
     }
 
-    private static void DemandBackupKey(SecretBuffer value, string backupKeyId)
+    internal static void DemandBackupKey(SecretBuffer value, string backupKeyId)
     {
         var id = BackupKeyIdOf(value);
         if (id != backupKeyId)
