@@ -93,6 +93,7 @@ internal static class CommandTree
         ("doctor", DoctorCommand.Create),
         ("serve", ServerCommands.Serve),
         ("init", ServerCommands.Init),
+        ("restore", ServerCommands.Restore),
         ("config", ServerCommands.Config),
         ("witness", ServerCommands.Witness),
         ("completion", CompletionCommand.Create),

@@ -79,6 +79,7 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         BundleFault.Truncated => "BUNDLE_TRUNCATED",
         BundleFault.SignatureInvalid => "BUNDLE_NOT_VERIFIED",
         BundleFault.OtherSigningKey => "BUNDLE_OTHER_SIGNER",
+        BundleFault.NotOfTheChain => "BUNDLE_NOT_NEXT",
         _ => "BUNDLE_DAMAGED",
     };
 
@@ -88,6 +89,7 @@ internal sealed record Failure(int ExitCode, string Reason, string Message, stri
         BundleFault.UnsupportedVersion => "Use a newer keyservice.",
         BundleFault.OtherSigningKey =>
             "It is another installation's, or somebody else made it: nothing of it may be used. Compare with keyservice backup signing-key.",
+        BundleFault.NotOfTheChain => "Name the newest full bundle of the installation first, then the incremental ones after it in order (keyservice backup verify).",
         _ => "Fetch another copy of the bundle from another destination; of this one nothing may be used.",
     };
 }

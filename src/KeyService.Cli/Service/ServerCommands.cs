@@ -15,6 +15,9 @@ internal static class ServerCommands
     public static Command Init() => Passing(new Command("init",
         "Prepare token, store and first administrator (--config FILE --admin-name NAME --admin-certificate-uri URI, or --admin-unix-uid UID)"), "init");
 
+    public static Command Restore() => Passing(new Command("restore",
+        "Make an installation of backup bundles again (--config FILE --bundle FILE… --signing-key FILE --backup-key-fd N --admin-name NAME …)"), "restore");
+
     public static Command Config() => new("config", "Look at the server's configuration")
     {
         Passing(new Command("check", "Check a configuration file without starting anything (--config FILE)"), "config", "check"),

@@ -52,6 +52,9 @@ public enum BundleAttributeId : byte
 
     /// <summary>Encryptions under the version that were reserved: an upper bound of those made.</summary>
     WrapsReserved = 23,
+
+    /// <summary>1: it is suspended and does not decrypt either. Absent: it decrypts as its state allows.</summary>
+    ProcessingStopped = 24,
 }
 
 /// <summary>One attribute.</summary>

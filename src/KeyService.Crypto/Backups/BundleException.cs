@@ -23,6 +23,9 @@ public enum BundleFault
 
     /// <summary>Signed by another key than the one that the reader demanded.</summary>
     OtherSigningKey = 7,
+
+    /// <summary>Whole, and not the one that follows: another installation's, another backup key's, out of order, or one between is missing.</summary>
+    NotOfTheChain = 8,
 }
 
 /// <summary>The one exception for a bundle that cannot be read. Its text carries no secret.</summary>

@@ -43,6 +43,23 @@ internal static class KeyTemplates
     /// <summary>The same key as it comes back to stay. No CKA_VALUE_LEN: SoftHSM refuses it in an unwrap template.</summary>
     internal static AttributeTemplate Unwrapped(WrappedKeyKind kind) => Session(kind, extractable: false);
 
+    /// <summary>The backup key as it opens a bundle: a session object that unwraps and does nothing else.</summary>
+    internal static AttributeTemplate Unwrapping(ReadOnlySpan<byte> value) => new AttributeTemplate()
+        .Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY)
+        .Add(CKA.CKA_KEY_TYPE, CKK.CKK_AES)
+        .Add(CKA.CKA_TOKEN, false)
+        .Add(CKA.CKA_PRIVATE, true)
+        .Add(CKA.CKA_SENSITIVE, true)
+        .Add(CKA.CKA_EXTRACTABLE, false)
+        .Add(CKA.CKA_UNWRAP, true)
+        .Add(CKA.CKA_WRAP, false)
+        .Add(CKA.CKA_ENCRYPT, false)
+        .Add(CKA.CKA_DECRYPT, false)
+        .Add(CKA.CKA_SIGN, false)
+        .Add(CKA.CKA_VERIFY, false)
+        .Add(CKA.CKA_DERIVE, false)
+        .Add(CKA.CKA_VALUE, value);
+
     /// <summary>A session key with a value known to the caller, for known-answer tests and fingerprints only.</summary>
     internal static AttributeTemplate Known(WrappedKeyKind kind, ReadOnlySpan<byte> value) =>
         Session(kind, extractable: true, sensitive: false).Add(CKA.CKA_VALUE, value);

@@ -224,5 +224,5 @@ internal sealed unsafe partial class HsmSession
         }
     }
 
-    private void Check(CKR code, string function, string explanation) => Check((ulong)code, function, explanation);
+    internal void Check(CKR code, string function, string explanation) => Check((ulong)code, function, explanation);
 }

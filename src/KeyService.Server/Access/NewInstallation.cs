@@ -47,24 +47,31 @@ internal static class NewInstallation
             async transaction =>
             {
                 await Installation.CreateAsync(transaction, rows, installationId, blobs);
-                var table = new AccessRows(rows);
-                await table.InsertAsync(transaction, new Principal
-                {
-                    Name = name, Type = type, Credential = credential, Disabled = false, CreateTime = transaction.Time, Revision = 1,
-                });
-                await table.InsertAsync(transaction, new Grant
-                {
-                    Id = AccessAdministration.NewId(),
-                    Principal = name,
-                    Permissions = AdministratorPermissions,
-                    KeyPattern = KeyPattern.All,
-                    ContextConstraint = EncryptionContext.Empty,
-                    ExpireTime = null,
-                    CreateTime = transaction.Time,
-                    Revoked = false,
-                    Revision = 1,
-                });
+                await AddAdministratorAsync(transaction, rows, name, type, credential);
             },
             cancellationToken);
+    }
+
+    /// <summary>Part of the change that makes an installation: its first principal, and the grant that lets it register all others.</summary>
+    /// <param name="name">Keeps the rule of principals' names.</param>
+    public static async Task AddAdministratorAsync(IStoreTransaction transaction, RowAuthenticator rows, string name, PrincipalType type, Credential credential)
+    {
+        var table = new AccessRows(rows);
+        await table.InsertAsync(transaction, new Principal
+        {
+            Name = name, Type = type, Credential = credential, Disabled = false, CreateTime = transaction.Time, Revision = 1,
+        });
+        await table.InsertAsync(transaction, new Grant
+        {
+            Id = AccessAdministration.NewId(),
+            Principal = name,
+            Permissions = AdministratorPermissions,
+            KeyPattern = KeyPattern.All,
+            ContextConstraint = EncryptionContext.Empty,
+            ExpireTime = null,
+            CreateTime = transaction.Time,
+            Revoked = false,
+            Revision = 1,
+        });
     }
 }

@@ -192,7 +192,7 @@ internal sealed class AccessReviewCampaign(
     /// <returns>Null when no review is open.</returns>
     public async Task<SignedReview?> SignAsync(IStore store, ReviewSigner signer, string? by, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var installation = (await Installation.ReadAsync(store, cancellationToken))!.Id;
+        var installation = (await Installation.ReadAsync(store, cancellationToken))!.LogId;
         var open = await store.ReadAsync(
             async connection => await reviews.FindOpenAsync(connection, null, cancellationToken) is { } review
                 ? (review, await EverybodyAsync(connection, review, cancellationToken), await items.VerifyCountAsync(connection, null, cancellationToken))

@@ -213,7 +213,7 @@ internal sealed class AccessReviewsService(
         register.Current.Principals.TryGetValue(name, out var principal) && register.Allows(principal, Permission.AttestAccess, keyName: null, context: null);
 
     private async Task<string> VerifierKeyAsync(CancellationToken cancellationToken) => (await signer.VerifierAsync(
-        AccessReviewResult.OriginOf((await Installation.ReadAsync(store, cancellationToken))!.Id), cancellationToken)).ToString();
+        AccessReviewResult.OriginOf((await Installation.ReadAsync(store, cancellationToken))!.LogId), cancellationToken)).ToString();
 
     /// <summary>Empty for the first page.</summary>
     private async ValueTask<string> CursorAsync(string list, string filter, string pageToken, Call call) => pageToken.Length == 0

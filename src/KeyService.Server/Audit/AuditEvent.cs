@@ -319,6 +319,15 @@ internal enum AuditEvent : ushort
     /// <summary>Versions that a bundle was the first to hold, a block of them.</summary>
     BackupVersionsRecorded = 805,
 
+    /// <summary>A restore from bundles begins in an empty store: the first record of its log, which says from what.</summary>
+    RestoreBegun = 820,
+
+    /// <summary>Keys of a bundle stand in the store again, a batch of them.</summary>
+    KeysRestored = 821,
+
+    /// <summary>Everything was read back and opened; the installation exists again, with a new first administrator.</summary>
+    InstallationRestored = 822,
+
     /// <summary>A person asks for emergency access; a second one is to confirm.</summary>
     BreakGlassAsked = 1000,
 

@@ -81,6 +81,7 @@ internal static class AuditEvents
         AuditEvent.AccessReviewsListed or AuditEvent.AccessReviewRead or AuditEvent.AccessReviewResultRead or AuditEvent.OwnAccessReviewRead => AuditEventType.Read,
         AuditEvent.BackupExportRequested or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
             => AuditEventType.Administer,
+        AuditEvent.RestoreBegun or AuditEvent.KeysRestored or AuditEvent.InstallationRestored => AuditEventType.Administer,
         AuditEvent.BackupBundlesListed or AuditEvent.BackupCopiesChecked => AuditEventType.Read,
         _ => throw new InvalidOperationException($"Audit event {auditEvent} has no type."),
     };

@@ -13,6 +13,15 @@ namespace KeyService.Server.Backups;
 /// <param name="Copies">Their copies, also those at destinations that are not configured any more.</param>
 internal sealed record BackupState(BundleRow? Last, BundleRow? NewestFull, IReadOnlyList<BundleRow> InForce, IReadOnlyList<CopyRow> Copies)
 {
+    /// <summary>What this installation was restored from, if it was: the number and digest of the newest bundle, which the next one follows.</summary>
+    public (long Sequence, byte[] Digest)? RestoredFrom { get; init; }
+
+    /// <summary>Number of the next bundle.</summary>
+    public long NextSequence => (Last?.Sequence ?? RestoredFrom?.Sequence ?? 0) + 1;
+
+    /// <summary>Digest of the bundle before the next; empty: there is none.</summary>
+    public byte[] PreviousDigest => Last?.Digest ?? RestoredFrom?.Digest ?? [];
+
     public CopyRow? CopyOf(BundleRow bundle, string destination) =>
         Copies.FirstOrDefault(copy => copy.Bundle == bundle.Sequence && copy.Destination == destination);
 
@@ -29,7 +38,12 @@ internal sealed record BackupState(BundleRow? Last, BundleRow? NewestFull, IRead
             var verified = copies.Where(copy => copy.State == CopyState.Verified).Select(copy => copy.Bundle).ToHashSet();
             return new BackupState(
                 inForce.Count > 0 ? inForce[^1] : null,
-                inForce.LastOrDefault(bundle => bundle.Kind == BundleKind.Full && verified.Contains(bundle.Sequence)), inForce, copies);
+                inForce.LastOrDefault(bundle => bundle.Kind == BundleKind.Full && verified.Contains(bundle.Sequence)), inForce, copies)
+            {
+                RestoredFrom = await tables.FindRestorationAsync(connection, cancellationToken) is { } restoration
+                    ? (restoration.LastSequence, restoration.LastDigest)
+                    : null,
+            };
         },
         cancellationToken);
 }

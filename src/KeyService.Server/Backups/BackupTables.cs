@@ -4,6 +4,7 @@ using Dapper;
 using KeyService.Crypto;
 using KeyService.Crypto.Backups;
 using KeyService.Server.Keys;
+using KeyService.Server.Restore;
 using KeyService.Server.Storage;
 using KeyService.Server.Trust;
 
@@ -119,6 +120,11 @@ internal sealed class BackupTables(RowAuthenticator rows)
         await _registers.VerifyAsync(connection, BundleRegister, bundles.Count, bundles.Changes, cancellationToken);
         await _registers.VerifyAsync(connection, CopyRegister, copies.Count, copies.Changes, cancellationToken);
     }
+
+    /// <summary>From what the installation was restored; null when it was not.</summary>
+    /// <exception cref="StoreTamperedException">The row was changed.</exception>
+    public Task<Restoration?> FindRestorationAsync(DbConnection connection, CancellationToken cancellationToken) =>
+        Restoration.ReadAsync(connection, null, rows, cancellationToken);
 
     /// <summary>Records a bundle that stands, verified, at a destination.</summary>
     public async Task InsertBundleAsync(IStoreTransaction transaction, BundleRow bundle)

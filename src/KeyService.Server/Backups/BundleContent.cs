@@ -165,6 +165,11 @@ internal sealed class BundleContent(IStore store, RowAuthenticator rows)
         Add(attributes, BundleAttributeId.SuspectedSince, version.Row.SuspectedSince);
         Add(attributes, BundleAttributeId.ProcessedAt, version.Row.CompromiseProcessedTime);
         attributes.Add(new(BundleAttributeId.WrapsReserved, version.WrapsReserved));
+        if (version.Row.ProcessingStopped)
+        {
+            attributes.Add(new(BundleAttributeId.ProcessingStopped, 1));
+        }
+
         return [.. attributes];
     }
 

@@ -60,10 +60,10 @@ internal sealed class BundleMaker(
         foreach (var destination in reachable.Where(each => each.IsDue))
         {
             var bundleId = RandomNumberGenerator.GetBytes(BundleFormat.IdLength);
-            var sequence = (state.Last?.Sequence ?? 0) + 1;
+            var sequence = state.NextSequence;
             var made = time.GetUtcNow();
             var header = BundleHeader.Create(
-                origin.InstallationId, bundleId, (ulong)sequence, kind, UnixTime.Nanoseconds(made), Convert.FromHexString(backupKeyId), state.Last?.Digest ?? []);
+                origin.InstallationId, bundleId, (ulong)sequence, kind, UnixTime.Nanoseconds(made), Convert.FromHexString(backupKeyId), state.PreviousDigest);
             var fileName = $"{origin.Prefix}{sequence:000000000000}-{Convert.ToHexStringLower(bundleId.AsSpan(0, 4))}{BundleFormat.FileSuffix}";
             Progress = new BackupProgress(sequence, destination.Name, made, 0);
             try

@@ -52,7 +52,7 @@ internal sealed class FindingReviews(FindingTable findings, SignOffTable signOff
     public async Task<SignedMonth> SignAsync(
         IStore store, ReviewSigner signer, string month, string by, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var origin = SignOffNote.Origin((await Installation.ReadAsync(store, cancellationToken))!.Id);
+        var origin = SignOffNote.Origin((await Installation.ReadAsync(store, cancellationToken))!.LogId);
         var all = await store.ReadAsync(connection => findings.ListMonthAsync(connection, null, month, cancellationToken), cancellationToken);
         var note = await signer.SignAsync(origin, SignOffNote.TextOf(origin, month, by, now, all), cancellationToken);
         return new SignedMonth(month, by, note, SignOffNote.DigestOf(all));

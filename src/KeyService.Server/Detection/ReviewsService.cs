@@ -135,7 +135,7 @@ internal sealed class ReviewsService(
     {
         var call = Call.Of(context);
         call.Authorize(keyName: null, context: null);
-        var origin = SignOffNote.Origin((await Installation.ReadAsync(store, call.CancellationToken))!.Id);
+        var origin = SignOffNote.Origin((await Installation.ReadAsync(store, call.CancellationToken))!.LogId);
         var response = new ListSignOffsResponse { VerifierKey = (await signer.VerifierAsync(origin, call.CancellationToken)).ToString() };
         response.SignOffs.AddRange((await store.ReadAsync(connection => signOffs.ListAsync(connection, call.CancellationToken), call.CancellationToken)).Select(ReviewMessages.ToMessage));
         call.Record.ItemCount = response.SignOffs.Count;

@@ -20,7 +20,7 @@ internal sealed class AccessReviewEvidence(IStore store, AccessReviewTable revie
     /// <exception cref="StoreTamperedException">A register was changed outside the service.</exception>
     public async Task<IReadOnlyList<EvidenceItem>> CollectAsync(EvidenceRange range, CancellationToken cancellationToken)
     {
-        var installation = (await Installation.ReadAsync(store, cancellationToken))!.Id;
+        var installation = (await Installation.ReadAsync(store, cancellationToken))!.LogId;
         var touched = new List<(AccessReviewRow Review, IReadOnlyList<ReviewedPrincipal> Everybody)>();
         await store.ReadAsync(
             async connection =>

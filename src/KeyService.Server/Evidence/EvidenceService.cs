@@ -36,7 +36,7 @@ internal sealed class EvidenceService(
         }
 
         call.Record.Detail = $"{range.From:u} to {range.Until:u}";
-        var installation = (await Installation.ReadAsync(store, call.CancellationToken))!.Id;
+        var installation = (await Installation.ReadAsync(store, call.CancellationToken))!.LogId;
         if (request.Log)
         {
             // The log in the pack ends at the newest checkpoint: at this one, which has this server's records up to now, and not at one of a minute ago.

@@ -24,7 +24,7 @@ internal sealed class ReviewEvidence(
                 await DetectionRow.ReadAsync(connection, rows, cancellationToken)),
             cancellationToken);
         var months = ReviewedMonth.Of(range, installation.CreateTime, state?.BeganAt, time.GetUtcNow(), configuration, found, signed);
-        var key = await signer.VerifierAsync(SignOffNote.Origin(installation.Id), cancellationToken);
+        var key = await signer.VerifierAsync(SignOffNote.Origin(installation.LogId), cancellationToken);
         return
         [
             EvidenceItem.OfMessages(

@@ -47,7 +47,7 @@ internal static class LostStreams
             if (!AuditRecord.TryParse(entry.Record, out var record) || record is null)
                 continue;
             var auditEvent = (AuditEvent)record.EventId;
-            if (auditEvent is AuditEvent.ServiceStarted or AuditEvent.ServiceStopped or AuditEvent.InstallationCreated)
+            if (auditEvent is AuditEvent.ServiceStarted or AuditEvent.ServiceStopped or AuditEvent.InstallationCreated or AuditEvent.InstallationRestored)
                 return false;
             if (record.Detail?.StartsWith(OpenedPrefix, StringComparison.Ordinal) == true)
                 named.Add(record.Detail);

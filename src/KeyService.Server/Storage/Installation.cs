@@ -18,6 +18,15 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
     private const string Table = "installation";
 
     /// <summary>
+    /// What its audit log and everything that is signed beside it is named by, 16 bytes: the id, or one drawn when the installation was restored from
+    /// bundles. A log that begins anew is not the one that witnesses know by the id (ADR 0272).
+    /// </summary>
+    public byte[] LogId { get; init; } = Id;
+
+    /// <summary>Whether it was restored from bundles.</summary>
+    public bool IsRestored => !LogId.AsSpan().SequenceEqual(Id);
+
+    /// <summary>
     /// Registers whose rows are counted, by the name of their table, in generations: those of one release together, a later one only added. The
     /// installation's own row says by its revision, under its MAC, how many generations have begun (ADR 0186).
     /// </summary>
@@ -38,7 +47,10 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         async connection =>
         {
             var row = await SelectAsync(connection);
-            return row is null ? null : new Installation(row.Id, UnixTime.FromNanoseconds(row.CreatedAt), await SelectBlobsAsync(connection));
+            return row is null ? null : new Installation(row.Id, UnixTime.FromNanoseconds(row.CreatedAt), await SelectBlobsAsync(connection))
+            {
+                LogId = row.LogId ?? row.Id,
+            };
         },
         cancellationToken);
 
@@ -47,7 +59,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
     {
         var row = await store.ReadAsync(SelectAsync, cancellationToken)
             ?? throw new StoreTamperedException(Table, "1", "the row is missing");
-        await rows.VerifyAsync(Canonical(row.Id, row.CreatedAt, row.Revision), row.Mac, Table, "1", cancellationToken);
+        await rows.VerifyAsync(Canonical(row.Id, row.CreatedAt, row.LogId, row.Revision), row.Mac, Table, "1", cancellationToken);
     }
 
     /// <summary>
@@ -87,7 +99,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
     private static async Task<List<string>> BeginRegistersAsync(IStoreTransaction transaction, RowAuthenticator rows)
     {
         var row = await SelectAsync(transaction.Connection) ?? throw new StoreTamperedException(Table, "1", "the row is missing");
-        await rows.VerifyAsync(Canonical(row.Id, row.CreatedAt, row.Revision), row.Mac, Table, "1", CancellationToken.None);
+        await rows.VerifyAsync(Canonical(row.Id, row.CreatedAt, row.LogId, row.Revision), row.Mac, Table, "1", CancellationToken.None);
         if (row.Revision >= Registers.Length)
         {
             throw new BegunElsewhereException();
@@ -102,16 +114,19 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         }
 
         var revision = (long)Registers.Length;
-        var mac = await rows.SealAsync(transaction, Canonical(row.Id, row.CreatedAt, revision), Table, "1", revision);
+        var mac = await rows.SealAsync(transaction, Canonical(row.Id, row.CreatedAt, row.LogId, revision), Table, "1", revision);
         var changed = await transaction.Connection.ExecuteAsync(
             "UPDATE installation SET revision = @revision, mac = @mac WHERE id = 1 AND revision = @before",
             new { revision, mac, before = row.Revision }, transaction.Transaction);
         return changed == 1 ? begun : throw new BegunElsewhereException();
     }
 
-    /// <summary>Part of the change that makes an installation: its row, the integrity key's blobs, the empty registers.</summary>
+    /// <summary>Part of the change that makes an installation: its row, the integrity key's blobs, the registers.</summary>
+    /// <param name="logId">Of a restored one; null otherwise.</param>
+    /// <param name="counted">What registers hold already, by name; those that are not named are empty.</param>
     public static async Task CreateAsync(
-        IStoreTransaction transaction, RowAuthenticator rows, byte[] installationId, IReadOnlyList<IntegrityKeyBlob> blobs)
+        IStoreTransaction transaction, RowAuthenticator rows, byte[] installationId, IReadOnlyList<IntegrityKeyBlob> blobs, byte[]? logId = null,
+        IReadOnlyDictionary<string, (long Rows, long Changes)>? counted = null)
     {
         if (await SelectAsync(transaction.Connection) is not null)
         {
@@ -120,10 +135,10 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
 
         var createdAt = UnixTime.Nanoseconds(transaction.Time);
         var revision = (long)Registers.Length;
-        var mac = await rows.MacAsync(Canonical(installationId, createdAt, revision), CancellationToken.None);
+        var mac = await rows.MacAsync(Canonical(installationId, createdAt, logId, revision), CancellationToken.None);
         await transaction.Connection.ExecuteAsync(
-            "INSERT INTO installation (id, installation_id, created_at, revision, mac) VALUES (1, @installationId, @createdAt, @revision, @mac)",
-            new { installationId, createdAt, revision, mac }, transaction.Transaction);
+            "INSERT INTO installation (id, installation_id, created_at, log_id, revision, mac) VALUES (1, @installationId, @createdAt, @logId, @revision, @mac)",
+            new { installationId, createdAt, logId, revision, mac }, transaction.Transaction);
         foreach (var (tokenId, blob, checkValue) in blobs)
         {
             await transaction.Connection.ExecuteAsync(
@@ -134,24 +149,29 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         var state = new RegisterState(rows);
         foreach (var register in Registers.SelectMany(names => names))
         {
-            await state.CreateAsync(transaction, register);
+            var (count, changes) = counted?.GetValueOrDefault(register) ?? default;
+            await state.CreateAsync(transaction, register, count, changes);
         }
 
         await AuditMark.CreateAsync(transaction, rows);
     }
 
     private static Task<Row?> SelectAsync(DbConnection connection) => connection.QuerySingleOrDefaultAsync<Row>(
-        "SELECT installation_id AS Id, created_at AS CreatedAt, revision AS Revision, mac AS Mac FROM installation WHERE id = 1")!;
+        "SELECT installation_id AS Id, created_at AS CreatedAt, log_id AS LogId, revision AS Revision, mac AS Mac FROM installation WHERE id = 1")!;
 
     private static async Task<IReadOnlyList<IntegrityKeyBlob>> SelectBlobsAsync(DbConnection connection) =>
         (await connection.QueryAsync<IntegrityKeyBlob>(
             "SELECT token_id AS TokenId, blob AS Blob, check_value AS CheckValue FROM integrity_key_blobs ORDER BY token_id")).AsList();
 
-    private static byte[] Canonical(byte[] id, long createdAt, long revision) =>
-        RowMac.Row(Table).AddInt64(1).AddBytes(id).AddInt64(createdAt).AddInt64(revision).ToArray();
+    // The row of an installation that was never restored has the bytes that it had before there was such a thing.
+    private static byte[] Canonical(byte[] id, long createdAt, byte[]? logId, long revision)
+    {
+        var row = RowMac.Row(Table).AddInt64(1).AddBytes(id).AddInt64(createdAt);
+        return (logId is null ? row : row.AddBytes(logId)).AddInt64(revision).ToArray();
+    }
 
     // Another server of the new version was first: its commit did it all, and this one's change is undone.
     private sealed class BegunElsewhereException : Exception;
 
-    private sealed record Row(byte[] Id, long CreatedAt, long Revision, byte[] Mac);
+    private sealed record Row(byte[] Id, long CreatedAt, byte[]? LogId, long Revision, byte[] Mac);
 }

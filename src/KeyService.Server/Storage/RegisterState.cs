@@ -12,7 +12,8 @@ namespace KeyService.Server.Storage;
 internal sealed class RegisterState(RowAuthenticator rows)
 {
     /// <summary>Call once for each register when the installation is made; afterwards a missing state row is itself a finding.</summary>
-    public Task CreateAsync(IStoreTransaction transaction, string register) => WriteAsync(transaction, register, default);
+    public Task CreateAsync(IStoreTransaction transaction, string register, long rowCount = 0, long changeCount = 0) =>
+        WriteAsync(transaction, register, new State(rowCount, changeCount));
 
     /// <summary>
     /// Begins a register on a store that an older version made. Its table has been made by a migration just now: rows in it, or a state,

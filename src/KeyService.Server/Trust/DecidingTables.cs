@@ -12,6 +12,7 @@ using KeyService.Server.Detection;
 using KeyService.Server.Holdings;
 using KeyService.Server.Keys;
 using KeyService.Server.Places;
+using KeyService.Server.Restore;
 using KeyService.Server.Sessions;
 
 namespace KeyService.Server.Trust;
@@ -47,6 +48,7 @@ internal static class DecidingTables
         .. FindingTable.Deciding,
         .. DetectionRow.Deciding,
         .. SignOffTable.Deciding,
+        .. Restoration.Deciding,
         .. StoreAcceptance.Deciding,
         .. ClockMark.Deciding,
     ];

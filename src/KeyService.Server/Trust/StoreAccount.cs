@@ -20,7 +20,7 @@ internal sealed class StoreAccount(IStore store, RowAuthenticator rows, IReadOnl
     /// <summary>Whether from this record on the log knows every row.</summary>
     public static bool Begins(AuditRecord record) => (AuditEvent)record.EventId switch
     {
-        AuditEvent.InstallationCreated => record.Changes.Count > 0,
+        AuditEvent.InstallationCreated or AuditEvent.RestoreBegun => record.Changes.Count > 0,
         AuditEvent.StoreAccountTaken => record.Detail == Complete,
         _ => false,
     };

@@ -12,7 +12,6 @@ internal static class TrustCapability
 {
     public static IServiceCollection AddTrust(this IServiceCollection services)
     {
-        services.AddSingleton(provider => new TrustFiles(provider.GetRequiredService<ServerConfiguration>().DataDirectory));
         services.AddSingleton<StoreTrust>();
         services.AddSingleton<ProtectionGate>();
         services.AddSingleton(provider => new ClockGuard(

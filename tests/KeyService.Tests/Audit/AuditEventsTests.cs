@@ -151,6 +151,9 @@ public sealed class AuditEventsTests
             803 backup-bundle-recorded Administer
             804 backup-copy-recorded Administer
             805 backup-versions-recorded Administer
+            820 restore-begun Administer
+            821 keys-restored Administer
+            822 installation-restored Administer
             900 holding-registered Administer
             901 holding-read Read
             902 holdings-listed Read

@@ -297,7 +297,7 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
     }
 
     private async Task<LogNames> NamesAsync(CancellationToken cancellationToken) =>
-        _names ??= LogNames.Of((await Installation.ReadAsync(store, cancellationToken))!.Id);
+        _names ??= LogNames.Of((await Installation.ReadAsync(store, cancellationToken))!.LogId);
 
     private static AuditRecordDraft Record(AuditEvent auditEvent, MerkleFrontier frontier, string what) => new(auditEvent)
     {

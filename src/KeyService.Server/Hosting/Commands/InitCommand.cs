@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using KeyService.Crypto;
 using KeyService.Hsm;
 using KeyService.Server.Access;
+using KeyService.Server.Restore;
 using KeyService.Server.Storage;
 
 namespace KeyService.Server.Hosting;
@@ -30,6 +31,12 @@ internal static class InitCommand
             throw new StartUpException(ExitCode.InUse,
                 $"The store {configuration.StoreName} holds an installation of {standing.CreateTime:u} already; "
                 + "nothing was changed. Start it with serve.");
+        }
+        if (await Restoration.PeekAsync(store, cancellation) is { } begun)
+        {
+            throw new StartUpException(ExitCode.InUse,
+                $"A restore was begun in the store {configuration.StoreName} on {begun.BeginTime:u} and has not ended; nothing was changed. "
+                + "Run restore again with the same bundles, or name an empty store.");
         }
         await using var hsm = ServiceCore.OpenHsm(configuration, time, events: null);
         if (!hsm.HasHierarchy)

@@ -3,12 +3,12 @@ using KeyService.Server.Witness;
 
 namespace KeyService.Server.Hosting;
 
-/// <summary>The server binary's arguments: serve, init, config check, store, doctor, witness. Failures are one line on stderr and an exit code.</summary>
+/// <summary>The server binary's arguments: serve, init, restore, config check, store, doctor, witness. Failures are one line on stderr and an exit code.</summary>
 internal static class ServerCommandLine
 {
     public static async Task<int> RunAsync(string[] arguments)
     {
-        var root = new RootCommand("KeyService: keys from an HSM, fields and archives encrypted.") { Serve(), Init(), Config(), Store(), Doctor(), Witness() };
+        var root = new RootCommand("KeyService: keys from an HSM, fields and archives encrypted.") { Serve(), Init(), Restore(), Config(), Store(), Doctor(), Witness() };
         // A failure is ours to say, in one line; the library would print a stack.
         var settings = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
         try
@@ -53,20 +53,38 @@ internal static class ServerCommandLine
     private static Command Init()
     {
         var config = ConfigOption();
-        var name = new Option<string>("--admin-name") { Description = "Name of the first administrator.", Required = true };
-        var uri = new Option<string?>("--admin-certificate-uri") { Description = "URI in the certificate's subject alternative names." };
-        var hash = new Option<string?>("--admin-certificate-sha256")
-        {
-            Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits.",
-        };
-        var uid = new Option<uint?>("--admin-unix-uid") { Description = "User id on the Unix socket." };
+        var administrator = new AdministratorOptions();
         var (owner, ownerPassword) = OwnerOptions();
-        var command = new Command("init", "Make key hierarchy, store and first administrator.") { config, name, uri, hash, uid, owner, ownerPassword };
+        var command = new Command("init", "Make key hierarchy, store and first administrator.") { config, owner, ownerPassword };
+        administrator.AddTo(command);
         command.SetAction(async (parsed, cancellation) => (int)await InitCommand.RunAsync(
-            parsed.GetRequiredValue(config),
-            FirstAdministrator.Of(parsed.GetRequiredValue(name), parsed.GetValue(uri), parsed.GetValue(hash), parsed.GetValue(uid)),
-            DatabaseOwner.Of(parsed.GetValue(owner), parsed.GetValue(ownerPassword)),
-            cancellation));
+            parsed.GetRequiredValue(config), administrator.Of(parsed), DatabaseOwner.Of(parsed.GetValue(owner), parsed.GetValue(ownerPassword)), cancellation));
+        return command;
+    }
+
+    private static Command Restore()
+    {
+        var config = ConfigOption();
+        var administrator = new AdministratorOptions();
+        var (owner, ownerPassword) = OwnerOptions();
+        var bundles = new Option<string[]>("--bundle")
+        {
+            Description = "A bundle (.ksb): the newest full one first, then each incremental one after it in order.", Required = true,
+        };
+        var signingKey = new Option<string>("--signing-key")
+        {
+            Description = "Public key (PEM) that must have signed the bundles; keyservice backup signing-key wrote it.", Required = true,
+        };
+        var backupKey = new Option<int>("--backup-key-fd") { Description = "Descriptor that gives the backup key: 32 bytes and the end.", Required = true };
+        var json = new Option<bool>("--json") { Description = "Progress and result as lines of JSON." };
+        var command = new Command("restore", "Make the installation of backup bundles again, on an initialised token and an empty store.")
+        {
+            config, bundles, signingKey, backupKey, owner, ownerPassword, json,
+        };
+        administrator.AddTo(command);
+        command.SetAction(async (parsed, cancellation) => (int)await RestoreCommand.RunAsync(
+            parsed.GetRequiredValue(config), parsed.GetRequiredValue(bundles), parsed.GetRequiredValue(signingKey), parsed.GetRequiredValue(backupKey),
+            administrator.Of(parsed), DatabaseOwner.Of(parsed.GetValue(owner), parsed.GetValue(ownerPassword)), parsed.GetValue(json), cancellation));
         return command;
     }
 
@@ -119,6 +137,29 @@ internal static class ServerCommandLine
         var check = new Command("check", "Read the configuration strictly and say what is wrong with it.") { config };
         check.SetAction(parsed => (int)ConfigCheckCommand.Run(parsed.GetRequiredValue(config)));
         return new Command("config", "About the configuration file.") { check };
+    }
+
+    /// <summary>Who administers what was just made.</summary>
+    private sealed class AdministratorOptions
+    {
+        private readonly Option<string> _name = new("--admin-name") { Description = "Name of the first administrator.", Required = true };
+        private readonly Option<string?> _uri = new("--admin-certificate-uri") { Description = "URI in the certificate's subject alternative names." };
+        private readonly Option<string?> _hash = new("--admin-certificate-sha256")
+        {
+            Description = "SHA-256 of the certificate's public key, 64 hexadecimal digits.",
+        };
+        private readonly Option<uint?> _uid = new("--admin-unix-uid") { Description = "User id on the Unix socket." };
+
+        public void AddTo(Command command)
+        {
+            command.Add(_name);
+            command.Add(_uri);
+            command.Add(_hash);
+            command.Add(_uid);
+        }
+
+        public FirstAdministrator Of(ParseResult parsed) => FirstAdministrator.Of(
+            parsed.GetRequiredValue(_name), parsed.GetValue(_uri), parsed.GetValue(_hash), parsed.GetValue(_uid));
     }
 
     private static Command Doctor()

@@ -3,6 +3,7 @@ using KeyService.Crypto;
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Restore;
 using KeyService.Server.Storage;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Storage.Sqlite;
@@ -18,7 +19,7 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
 {
     private static readonly TimeSpan Soon = TimeSpan.FromDays(30);
     private readonly List<Finding> _findings = [];
-    private readonly TrustFiles _files = new(configuration.DataDirectory);
+    private TrustFiles _files = new(configuration.DataDirectory);
 
     /// <summary>Time of the newest audit record, once the store was read.</summary>
     public DateTimeOffset? NewestRecord { get; private set; }
@@ -97,10 +98,14 @@ internal sealed class InstallationCheck(ServerConfiguration configuration, TimeP
             NewestRecord = await ReadNewestAsync(store, cancellation);
             if (await Installation.ReadAsync(store, cancellation) is not { } installation)
             {
-                _findings.Add(Finding.Problem(
-                    "store", $"{configuration.StoreName} holds no installation.", $"Run init --config {configuration.FilePath} once."));
+                _findings.Add(await Restoration.PeekAsync(store, cancellation) is { } begun
+                    ? Finding.Problem(
+                        "store", $"{configuration.StoreName} holds a restore that was begun on {begun.BeginTime:u} and has not ended.", "Run restore again with the same bundles.")
+                    : Finding.Problem(
+                        "store", $"{configuration.StoreName} holds no installation.", $"Run init --config {configuration.FilePath} once."));
                 return;
             }
+            _files = TrustFiles.Of(configuration.DataDirectory, installation);
             if (hsm is null)
             {
                 _findings.Add(Finding.Warning("store",

@@ -30,7 +30,8 @@ internal static class ServerHost
         services.AddSingleton(configuration.Telemetry.OtlpEndpoint is null ? core.Store : new ObservedStore(core.Store));
         services.AddSingleton(core.Rows);
         services.AddSingleton(core.Contexts);
-        services.AddSingleton(new SeedVault(core.Rows, core.InstallationId));
+        services.AddSingleton(new SeedVault(core.Rows, core.Installation.Id));
+        services.AddSingleton(TrustFiles.Of(configuration.DataDirectory, core.Installation));
         services.AddSingleton(core.Access);
         services.AddSingleton<ListenerLog>();
         services.AddSingleton<ConnectionPlaces>();

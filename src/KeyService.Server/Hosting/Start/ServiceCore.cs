@@ -1,6 +1,7 @@
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Restore;
 using KeyService.Server.Storage;
 using KeyService.Server.Storage.Postgres;
 using KeyService.Server.Storage.Sqlite;
@@ -13,13 +14,13 @@ namespace KeyService.Server.Hosting;
 /// </summary>
 internal sealed class ServiceCore : IAsyncDisposable
 {
-    private ServiceCore(HsmToken hsm, IStore store, RowAuthenticator rows, ContextDigests contexts, AccessRegister access, byte[] installationId)
+    private ServiceCore(HsmToken hsm, IStore store, RowAuthenticator rows, ContextDigests contexts, AccessRegister access, Installation installation)
     {
         Hsm = hsm;
         Store = store;
         Rows = rows;
         Contexts = contexts;
-        InstallationId = installationId;
+        Installation = installation;
         Access = access;
     }
 
@@ -31,8 +32,7 @@ internal sealed class ServiceCore : IAsyncDisposable
 
     public ContextDigests Contexts { get; }
 
-    /// <summary>16 bytes.</summary>
-    public byte[] InstallationId { get; }
+    public Installation Installation { get; }
 
     public AccessRegister Access { get; }
 
@@ -58,7 +58,7 @@ internal sealed class ServiceCore : IAsyncDisposable
             DemandAnAdministrator(access, time);
             var installation = await Installation.ReadAsync(store, cancellation);
             var contexts = await ContextDigests.DeriveAsync(rows, installation!.Id, cancellation);
-            return new ServiceCore(hsm, store, rows, contexts, access, installation.Id);
+            return new ServiceCore(hsm, store, rows, contexts, access, installation);
         }
         catch (Exception exception)
         {
@@ -103,8 +103,9 @@ internal sealed class ServiceCore : IAsyncDisposable
         IStore store, HsmToken hsm, ServerConfiguration configuration, CancellationToken cancellation)
     {
         var installation = await Installation.ReadAsync(store, cancellation)
-            ?? throw new StartUpException(
-                ExitCode.NotInitialised, $"The store {configuration.StoreName} is empty. Run init with this configuration first.");
+            ?? throw new StartUpException(ExitCode.NotInitialised, await Restoration.PeekAsync(store, cancellation) is { } begun
+                ? $"The store {configuration.StoreName} is not initialised: a restore was begun on {begun.BeginTime:u} and has not ended. Run restore again with the same bundles."
+                : $"The store {configuration.StoreName} is empty. Run init with this configuration first.");
         var blob = installation.IntegrityKeyBlobs.FirstOrDefault(candidate => candidate.TokenId == hsm.TokenId)
             ?? throw new StartUpException(ExitCode.Configuration,
                 $"The store {configuration.StoreName} belongs to another token "

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using KeyService.Crypto.Backups;
 using KeyService.Hsm;
 using KeyService.Server.Storage;
 using Microsoft.AspNetCore.Connections;
@@ -15,6 +16,10 @@ internal static class StartUpFailure
         ConfigurationException configuration => new StartUpException(ExitCode.Configuration, configuration.Message, configuration),
         TlsMaterialException tls => new StartUpException(ExitCode.Configuration, tls.Message, tls),
         HsmException hsm => Of(hsm),
+        BundleException bundle => new StartUpException(
+            bundle.Fault is BundleFault.Empty or BundleFault.NotABundle or BundleFault.UnsupportedVersion or BundleFault.NotOfTheChain
+                ? ExitCode.Configuration : ExitCode.Tampered,
+            bundle.Message, bundle),
         StoreOpenException store => new StartUpException(store.InUse ? ExitCode.InUse : ExitCode.Unavailable, $"{store.Message} {store.Fix}".TrimEnd(), store),
         StoreUnavailableException store => new StartUpException(ExitCode.Unavailable, store.Message, store),
         StoreTamperedException store => new StartUpException(ExitCode.Tampered, store.Message, store),
