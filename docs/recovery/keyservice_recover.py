@@ -47,7 +47,7 @@ ADVICE = {
     "Usage": "Call it with --help.",
     "Word": "Look at that word on the share. The list is in this file; 4 letters are enough.",
     "Length": "Count the words on the share: a share of a backup key has 33.",
-    "Checksum": "Compare the words that were read with those on the share.",
+    "Checksum": "Compare it with the share, and count: a share of a backup key has 33 words.",
     "Malformed": "It is not what it should be, or was cut or changed: take another copy.",
     "OtherSet": "Shares of one set begin with the same two words. Leave out the one that does not.",
     "Duplicate": "Each share counts once: ask another custodian.",
@@ -242,7 +242,8 @@ def parse_share(numbers, name):
     extendable = head >> 24 & 1
     if rs1024_polymod([*CUSTOMIZATION[extendable], *numbers]) != 1:
         place = locate_mistyped_word(numbers)
-        which = "several words were" if place is None else "word %d was" % (place + 1)
+        which = "word %d was" % (place + 1) if place is not None else (
+            "several of its %d words were" % len(numbers))
         raise Problem("Checksum", "%s: %s misread or mistyped" % (name, which), place)
     length = (10 * (len(numbers) - 7) - padding) // 8
     group, group_threshold, group_count, member, threshold = (
@@ -330,7 +331,7 @@ for element in range(256):
     inverse = EXP[-LOG[element] % 255] if element else 0
     twice = inverse << 8 | inverse
     SBOX.append((inverse ^ twice >> 4 ^ twice >> 5 ^ twice >> 6 ^ twice >> 7) & 0xFF ^ 0x63)
-INVERSE_SBOX = [SBOX.index(element) for element in range(256)]
+INVERSE_SBOX = sorted(range(256), key=SBOX.__getitem__)
 # SubBytes and MixColumns of one byte at once, for each of the four rows.
 T0 = [gf_multiply(2, s) << 24 | s << 16 | s << 8 | gf_multiply(3, s) for s in SBOX]
 T1, T2, T3 = ([rotate(word, bits) for word in T0] for bits in (8, 16, 24))
@@ -859,9 +860,12 @@ def test_rest():
 def choose_aes(pure):
     """Tests everything, and uses libcrypto when it is there and right."""
     global Aes256
-    test_words()
-    test_rest()
-    test_aes()
+    try:
+        test_words()
+        test_rest()
+        test_aes()
+    except Exception as error:  # whatever a mistyped line leads to
+        raise Problem("SelfTest", "the self-test fails: %s" % error)
     if not pure and LibAes256.load():
         Aes256 = LibAes256
         try:
@@ -923,7 +927,10 @@ def read_bundles(arguments, wanted):
 
 def ask(prompt):
     """A line that is not shown; of a pipe the next one, None at its end."""
-    return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline() or None
+    try:
+        return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline() or None
+    except EOFError:
+        return None
 
 def ask_share(name):
     """A share that is typed, corrected where that can be told; None at the end of a pipe."""

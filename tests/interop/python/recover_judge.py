@@ -1,14 +1,23 @@
-"""Holds docs/recovery/keyservice_recover.py to the vectors: recover_vectors.py FILE VECTORS [--pure].
+"""Holds docs/recovery/keyservice_recover.py to the vectors, and changes what it reads.
 
-Prints a line for each file of vectors; exit code 1 when one does not hold.
+recover_judge.py FILE VECTORS [--pure]          every vector of the formats that it reads
+recover_judge.py FILE VECTORS --change FOLDER   share-*.txt, bundle.ksb, letter.ksa: changed and cut
+recover_judge.py FILE VECTORS --terminal FOLDER share-*.txt: typed at a terminal, where they must not be seen
+
+Prints a line for each; exit code 1 when one does not hold.
 """
 
 import base64
+import contextlib
 import hashlib
 import importlib.util
 import io
+import itertools
 import json
+import os
 import pathlib
+import pty
+import re
 import sys
 import zlib
 
@@ -241,13 +250,145 @@ CHECKS = {
 }
 
 
+def changed_words(folder):
+    """Every word of every share in turn, by two others: refused, and the place is named."""
+    count = 0
+    for path in sorted(folder.glob("share-*.txt")):
+        numbers = [recover.NUMBERS[word] for word in recover.words_of(path.read_text())]
+        recover.parse_share(numbers, path.name)
+        for place in range(len(numbers)):
+            for other in (numbers[place] ^ 1, (numbers[place] + 517) % 1024):
+                try:
+                    recover.parse_share(numbers[:place] + [other] + numbers[place + 1:], path.name)
+                    raise AssertionError(f"{path.name}: word {place} went through")
+                except recover.Problem as problem:
+                    assert (problem.kind, problem.place) == ("Checksum", place), problem.what
+                    assert f"word {place + 1} was" in problem.what
+                    count += 1
+    assert count == 5 * 33 * 2
+    return count
+
+
+def refuses_every_change(raw, step):
+    count = 0
+    for at in range(0, len(raw), step):
+        changed = bytearray(raw)
+        changed[at] ^= 1 << at % 8
+        assert fault_of(recover.read_bundle, io.BytesIO(bytes(changed))), f"byte {at} may change"
+        count += 1
+    for length in range(0, len(raw), step):
+        fault = fault_of(recover.read_bundle, io.BytesIO(raw[:length]))
+        assert fault == ("Truncated" if length else "Empty"), (length, fault)
+        count += 1
+    assert fault_of(recover.read_bundle, io.BytesIO(raw + b"\0")) == "Damaged"
+    return count
+
+
+def changed_bundle(folder):
+    """Every byte of the smallest bundle, some of a larger one and of the installation's own."""
+    vectors = json.loads((pathlib.Path(sys.argv[2]) / "backup-bundle.json").read_text("utf-8"))["positive"]
+    least = next(v for v in vectors if v["name"] == "least: no key at all")
+    return (refuses_every_change(unhex(least["encoded"]), 1) + refuses_every_change(unhex(vectors[0]["encoded"]), 11)
+            + refuses_every_change((folder / "bundle.ksb").read_bytes(), 31))
+
+
+def shares_of(folder):
+    return [recover.parse_words(recover.words_of(path.read_text()), path.name) for path in sorted(folder.glob("share-*.txt"))]
+
+
+def every_subset(folder):
+    """Three of five shares or more give the backup key that the bundle names, fewer none."""
+    with open(folder / "bundle.ksb", "rb") as file:
+        needed_id = recover.read_bundle(file).backup_key_id
+    shares, count = shares_of(folder), 0
+    for size in range(1, 6):
+        for chosen in itertools.permutations(shares, size):
+            if size < 3:
+                assert fault_of(recover.combine_shares, list(chosen)) == "TooFew"
+                count += 1
+            elif [share.member for share in chosen] == sorted(share.member for share in chosen) or size == 3:
+                assert recover.backup_key_id(recover.combine_shares(list(chosen))) == needed_id
+                count += 1
+    return count
+
+
+def changed_archive(folder):
+    """Fixed part, salt, commitment and chunks: refused. One of the two slot areas: opens all the same."""
+    raw, shares, versions = (folder / "letter.ksa").read_bytes(), shares_of(folder)[:3], {}
+    with open(folder / "bundle.ksb", "rb") as file:
+        recover.read_bundle(file, lambda name, version, attributes, material: versions.update({version: material}))
+    backup_key = recover.combine_shares(shares)
+
+    def opened(changed):
+        source, sink = io.BytesIO(changed), io.BytesIO()
+        header = recover.read_archive_header(source)
+        for slot in header.slots:
+            kek, _ = recover.open_version(backup_key, slot[1:9], versions[slot[1:9]])
+            data_key = recover.unwrap_data_key(kek, slot, 3, header.id, header.context)
+            if data_key:
+                recover.open_archive(data_key, header, source, sink.write)
+                return sink.getvalue()
+        raise recover.Problem("VerificationFailed", "no slot opens")
+
+    plain, count = opened(raw), 0
+    for at in [*range(0, 4096, 37), *range(4096, 12288, 211), *range(12288, len(raw), 3)]:
+        changed = bytearray(raw)
+        changed[at] ^= 1 << at % 8
+        if 4096 <= at < 12288:
+            assert opened(bytes(changed)) == plain, at
+        else:
+            assert fault_of(opened, bytes(changed)), f"byte {at} may change"
+        count += 1
+    for length in [*range(0, 12344, 997), *range(12344, len(raw))]:
+        assert fault_of(opened, raw[:length]), f"opens when cut to {length}"
+        count += 1
+    assert fault_of(opened, raw + b"\0")
+    return count
+
+
+def terminal(folder):
+    """Three shares at a terminal of their own, a word a line; the answer, in which no word may stand."""
+    child, screen = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-I", "-S", sys.argv[1], "check"])
+    shown = b""
+
+    def until(text):
+        nonlocal shown
+        begin = len(shown)
+        while text not in shown[begin:]:
+            piece = os.read(screen, 4096)
+            assert piece, shown
+            shown += piece
+
+    words = []
+    for number, path in enumerate(sorted(folder.glob("share-*.txt"))[:3], 1):
+        typed = recover.words_of(path.read_text())
+        for place, word in enumerate([*typed, ""], 1):
+            until(b"share %d, word %d: " % (number, place))
+            os.write(screen, word.encode() + b"\n")
+        words += typed
+    with contextlib.suppress(OSError):  # how a terminal ends
+        until(b"never")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    for word in words:
+        assert re.search(rb"\b%s\b" % word.encode(), shown.replace(b"word", b"").replace(b"list", b"")) is None, "a word is seen"
+    print(shown.decode().splitlines()[-1])
+
+
 def main():
     recover.choose_aes("--pure" in sys.argv)
-    failed = False
-    for name, check in CHECKS.items():
+    vectors, failed = pathlib.Path(sys.argv[2]), False
+    runs = [(name, check, json.loads((vectors / f"{name}.json").read_text("utf-8"))) for name, check in CHECKS.items()]
+    if "--terminal" in sys.argv:
+        runs = [("terminal", terminal, pathlib.Path(sys.argv[sys.argv.index("--terminal") + 1]))]
+    if "--change" in sys.argv:
+        folder = pathlib.Path(sys.argv[sys.argv.index("--change") + 1])
+        runs = [(check.__name__, check, folder) for check in (every_subset, changed_words, changed_bundle, changed_archive)]
+    for name, check, argument in runs:
         try:
-            check(json.loads((pathlib.Path(sys.argv[2]) / f"{name}.json").read_text("utf-8")))
-            print(f"{name}: holds")
+            count = check(argument)
+            print(f"{name}: holds" + (f", {count} changes" if count else ""))
         except AssertionError as error:
             failed = True
             print(f"{name}: FAILED: {error}")
