@@ -39,6 +39,22 @@ public sealed partial class OfflineOpeningTests(AfterTheService left) : IClassFi
         Assert.Equal(left.RecordsHash, SHA256.HashData(await File.ReadAllBytesAsync(PathOf("records.tar"))));
     }
 
+    [Fact]
+    public async Task An_archive_that_was_wrapped_anew_after_the_bundle_opens_by_its_older_wrapping_and_a_later_one_is_missed()
+    {
+        Take("bundle.ksb", "letter.ksa", "rewrapped.ksa", "late.ksa");
+        var late = (await OpenAsync("late.ksa", Enough, ["-o", "letter"])).ExpectExit(6);
+        var version = Regex.Match(late.Error, "no bundle that was given holds key version ([0-9a-f]{16})").Groups[1].Value;
+        Assert.Equal(Convert.FromHexString(version), (await File.ReadAllBytesAsync(PathOf("rewrapped.ksa")))[(8192 + 10)..(8192 + 18)]);
+        Assert.False(File.Exists(PathOf("letter")));
+
+        Assert.Equal(left.Letter, (await OpenAsync("rewrapped.ksa", Enough, [])).ExpectExit(0).Output);
+        await ChangeAsync("rewrapped.ksa", bytes => bytes[8192] ^= 1);
+        var damaged = (await OpenAsync("rewrapped.ksa", Enough, [])).ExpectExit(0);
+        Assert.Equal(left.Letter, damaged.Output);
+        Assert.Contains("one of the archive's two slot areas is damaged", damaged.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("--pure")]
