@@ -30,8 +30,6 @@ import base64
 import binascii
 import collections
 import contextlib
-import ctypes
-import ctypes.util
 import getpass
 import hashlib
 import hmac
@@ -42,6 +40,12 @@ import struct
 import sys
 import tempfile
 import time
+
+try:
+    import ctypes
+    import ctypes.util
+except ImportError:  # a Python that was built without it
+    ctypes = None
 
 ADVICE = {
     "Usage": "Call it with --help.",
@@ -288,15 +292,23 @@ def recover_secret(threshold, points):
                "one of the shares is not of the same secret as the others")
     return secret
 
+def pbkdf2_hmac_sha256(password, salt, iterations):
+    """RFC 8018, 5.2: the first 32 bytes. hashlib has it only if built with OpenSSL."""
+    block = hmac.digest(password, salt + b"\0\0\0\1", "sha256")
+    result = number_of(block)
+    for _ in range(iterations - 1):
+        block = hmac.digest(password, block, "sha256")
+        result ^= number_of(block)
+    return result.to_bytes(32, "big")
+
 def decrypt_master_secret(encrypted, share_set, passphrase):
     """SLIP-39, "Encryption of the master secret": four rounds of a Feistel network."""
     half = len(encrypted) // 2
     left, right = encrypted[:half], encrypted[half:]
     salt = b"" if share_set.extendable else b"shamir" + share_set.identifier.to_bytes(2, "big")
     for i in (3, 2, 1, 0):
-        key = hashlib.pbkdf2_hmac("sha256", bytes([i]) + passphrase, salt + right,
-                                  2500 << share_set.exponent, half)
-        left, right = right, xor(left, key)
+        key = pbkdf2_hmac_sha256(bytes([i]) + passphrase, salt + right, 2500 << share_set.exponent)
+        left, right = right, xor(left, key)  # as much of the key as there is of the half
     return right + left
 
 def combine_shares(shares, passphrase=b""):
@@ -426,7 +438,9 @@ class LibAes256:
     @classmethod
     def load(cls):
         """Whether there is one. macOS ends programs that load its own."""
-        name = ctypes.util.find_library("crypto") if sys.platform != "darwin" else None
+        name = None
+        if ctypes and sys.platform != "darwin":
+            name = ctypes.util.find_library("crypto")
         with contextlib.suppress(OSError, AttributeError):
             lib = ctypes.CDLL(name) if name else None
             for function in ("EVP_CIPHER_CTX_new", "EVP_aes_256_gcm", "EVP_aes_256_ecb"):
@@ -652,7 +666,8 @@ def read_bundle(file, visit=lambda name, version, attributes, material: None):
     header = file.read(97)
     demand(header, "Empty", "there is nothing in it")
     demand(header[:6] == b"KSBNDL"[:len(header)], "NotABundle", "it is not a bundle")
-    demand(len(header) < 8 or header[6:8] == b"01", "UnsupportedVersion", "an unknown version")
+    demand(len(header) < 8 or header[6:8] == b"01", "UnsupportedVersion",
+           "it is of an unknown version")
     demand(len(header) == 97, "Truncated", "it ends in its header")
     sequence, kind, made_at = struct.unpack(">QBq", header[40:57])
     demand(sequence and kind in (1, 2) and (kind == 1 or any(header[65:])), "Damaged",
@@ -712,7 +727,8 @@ def read_archive_header(file):
     start = file.read(28)
     demand(start, "Empty", "there is nothing in the archive")
     demand(start[:6] == b"KSARCH"[:len(start)], "NotAnArchive", "it is not an archive")
-    demand(start[6:8] == b"01"[:len(start[6:8])], "UnsupportedVersion", "an unknown version")
+    demand(start[6:8] == b"01"[:len(start[6:8])], "UnsupportedVersion",
+           "the archive is of an unknown version")
     demand(len(start) == 28, "Truncated", "the archive ends in its header")
     context_length, name_length = struct.unpack(">HH", start[24:])
     demand(context_length <= 4096 and name_length <= 255, "Damaged",
@@ -951,7 +967,7 @@ def ask_share(name):
                 return parse_words(words, name)
             except Problem as problem:
                 say("%s. %s" % (problem.what, ADVICE[problem.kind]))
-                if problem.place is None and len(words) < 33:
+                if line is not None and problem.place is None and len(words) < 33:
                     break
                 again = []
                 if problem.place is not None:
@@ -1002,15 +1018,21 @@ def absence(version, found):
 
 # ---- Commands -----------------------------------------------------------------------------------
 
+def demand_output(path):
+    """Before anybody types a share."""
+    if path is None:
+        demand(not sys.stdout.isatty(), "Usage", "name a file by -o, or redirect the output")
+    else:
+        demand(not os.path.lexists(path), "Usage", "%s is there already: name another" % path)
+
 @contextlib.contextmanager
 def output(path):
     """Where to write. A file appears under its name when all of it was verified and written."""
+    demand_output(path)
     if path is None:
-        demand(not sys.stdout.isatty(), "Usage", "name a file by -o, or redirect the output")
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
         return
-    demand(not os.path.lexists(path), "Usage", "%s is there already: name another file" % path)
     directory = os.path.dirname(path) or "."
     handle, temporary = tempfile.mkstemp(prefix=".recover-", dir=directory)
     try:
@@ -1042,6 +1064,7 @@ def showing_progress(write, total):
     return counted
 
 def command_open(arguments):
+    demand_output(arguments.output)
     with open(arguments.archive, "rb") as file:
         archive = read_archive_header(file)
         say("archive %s, content %r, context %r" % (
@@ -1082,6 +1105,7 @@ def parse_data_key_row(line):
     return bytes.fromhex(row["id"]), wrapped, bytes.fromhex(row["context"])
 
 def command_fields(arguments):
+    demand_output(arguments.output)
     shared = [tuple(text.split("=", 1)) for text in arguments.context]
     demand(all(len(pair) == 2 for pair in shared), "Usage", "a context is KEY=VALUE")
     table = {}
@@ -1107,22 +1131,35 @@ def command_fields(arguments):
     def tokens():
         return read_rows(arguments.tokens, parse_token_row, '{"token": "ks1...", "context": {}}')
 
-    def version_of(token):
-        return token.id if token.form != 0x12 else table.get(token.id, (b"",))[0][1:9]
+    def version_of(row):
+        if isinstance(row, Problem):
+            raise row
+        token = row[0]
+        demand(token.form != 0x12 or token.id in table, "Missing",
+               "--data-keys holds no data key %s" % token.id.hex())
+        return table[token.id][0][1:9] if token.form == 0x12 else token.id
 
-    # Twice over the lines: which key versions are needed, then the values.
-    wanted = {version_of(row[0]) for _, row in tokens() if not isinstance(row, Problem)}
-    needed_id, found = read_bundles(arguments, wanted)
+    def at_line(number, call, *given):
+        try:
+            return call(*given)
+        except Problem as problem:
+            raise Problem(problem.kind, "line %d: %s" % (number, problem.what))
+
+    # Twice over the lines: which key versions are needed, then, by the shares, the values.
+    first_line = {}
+    for number, row in tokens():
+        with contextlib.suppress(*[Problem] if arguments.keep_going else []):
+            first_line.setdefault(at_line(number, version_of, row), number)
+    needed_id, found = read_bundles(arguments, first_line)
+    for version, number in first_line.items():
+        demand(arguments.keep_going or found.get(version, (0, 0, None))[2], "Missing",
+               "line %d: %s" % (number, absence(version, found)))
     keys = open_versions(arguments, needed_id, found)
 
     def open_row(row):
-        if isinstance(row, Problem):
-            raise row
-        token, context = row
-        version = version_of(token)
-        demand(version, "Missing", "--data-keys holds no data key %s" % token.id.hex())
+        version = version_of(row)
         demand(version in keys, "Missing", absence(version, found))
-        kek, key = keys[version]
+        (token, context), (kek, key) = row, keys[version]
         if token.form == 0x12:
             key = unwrap_data_key(kek, table[token.id][0], 2, token.id, table[token.id][1])
         elif token.form == 1:
@@ -1140,10 +1177,10 @@ def command_fields(arguments):
     with output(arguments.output) as write:
         for number, row in tokens():
             try:
-                answer = open_row(row)
+                answer = at_line(number, open_row, row)
             except Problem as problem:
                 if not arguments.keep_going:
-                    raise Problem(problem.kind, "line %d: %s" % (number, problem.what))
+                    raise
                 failed, answer = failed + 1, {"error": problem.what}
             write(json.dumps({"line": number, **answer}).encode() + b"\n")
     demand(not failed, "VerificationFailed", "%d lines did not open; the output says why" % failed)
@@ -1202,8 +1239,9 @@ def parse_arguments():
     def needed(flag, what):
         return [flag], {"required": True, "metavar": what}
 
-    bundle = ["--bundle"], {"required": True, "nargs": "+", "metavar": "FILE.ksb"}
-    shares = ["--shares"], {"nargs": "+", "metavar": "FILE", "help": "one share each; else asked"}
+    several = {"nargs": "+", "action": "extend"}
+    bundle = ["--bundle"], {**several, "required": True, "metavar": "FILE.ksb"}
+    shares = ["--shares"], {**several, "metavar": "FILE", "help": "one share each; else asked"}
     signer = ["--signing-key"], {"metavar": "PEM", "help": "the installation's, to compare"}
     target = ["-o", "--output"], {"metavar": "FILE", "help": "else the redirected output"}
     command("open", command_open, "open an archive", bundle, shares, signer,
