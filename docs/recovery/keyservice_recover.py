@@ -36,6 +36,7 @@ import hmac
 import json
 import os
 import re
+import signal
 import struct
 import sys
 import tempfile
@@ -1262,6 +1263,9 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: what was begun is removed
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         choose_aes(arguments.pure)
         arguments.run(arguments)

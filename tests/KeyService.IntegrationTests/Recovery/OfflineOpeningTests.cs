@@ -186,6 +186,10 @@ public sealed partial class OfflineOpeningTests(AfterTheService left) : IClassFi
     public async Task Changed_and_foreign_bundles_and_archives_leave_no_file()
     {
         Take("bundle.ksb", "letter.ksa", "records.ksa", "signing-key.pem");
+        var full = await Command.RunAsync(
+            "/bin/sh", ["-c", $"ulimit -f 16; exec /usr/bin/python3 -I -S keyservice_recover.py open --bundle bundle.ksb --archive records.ksa -o out --shares {string.Join(' ', Enough)}"], workingDirectory: _directory);
+        Assert.Contains("it cannot be read or written", full.ExpectExit(2).Error, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_directory, ".recover-*"));
         await ChangeAsync("records.ksa", bytes => bytes[12_400 + (16_400 * 7)] ^= 1);
         var damaged = (await OpenAsync("records.ksa", Enough, ["-o", "out"])).ExpectExit(4);
         Assert.Contains("chunk 7 does not verify", damaged.Error, StringComparison.Ordinal);
