@@ -20,6 +20,9 @@ public enum HsmEventKind
 
     /// <summary>A key of the hierarchy was made.</summary>
     KeyCreated = 6,
+
+    /// <summary>A key of the hierarchy was destroyed.</summary>
+    KeyDestroyed = 7,
 }
 
 /// <summary>An event of a token.</summary>

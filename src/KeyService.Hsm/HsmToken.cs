@@ -65,6 +65,9 @@ public sealed partial class HsmToken : IAsyncDisposable
     /// <summary>True when root key and backup key stand on the token, as it was last seen.</summary>
     public bool HasHierarchy => connection.Recovery.Latest.Keys.IsComplete;
 
+    /// <summary>True when a root key stands on the token, as it was last seen.</summary>
+    public bool HasRoot => connection.Recovery.Latest.Keys.Root is not null;
+
     /// <summary>Number of the module's life; grows by one with each reconnect.</summary>
     public long Generation => connection.Module.Generation;
 

@@ -57,6 +57,38 @@ public static class TokenProvisioning
         }
     }
 
+    /// <summary>Initialises a token again, by which every object on it is destroyed. It keeps its label and has no user PIN afterwards.</summary>
+    /// <param name="modulePath">The PKCS#11 module.</param>
+    /// <param name="label">Which token; NSS gives all of its tokens the same serial number.</param>
+    /// <param name="serial">And its serial number.</param>
+    /// <param name="securityOfficerPinFile">The security officer's PIN.</param>
+    /// <param name="nssParameters">Only for NSS modules.</param>
+    /// <exception cref="HsmException">The token is not there, in use, or refuses; or it holds objects or a user PIN still.</exception>
+    public static void WipeToken(string modulePath, string label, string serial, string securityOfficerPinFile, string? nssParameters = null)
+    {
+        var module = Pkcs11Module.Acquire(modulePath, nssParameters);
+        module.Gate.EnterAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        try
+        {
+            var (slot, token) = TokenLocator.Find(module, label, serial);
+            using (var source = PinSource.Open(new HsmConfiguration { ModulePath = modulePath, PinFile = securityOfficerPinFile }))
+            using (var pin = source.Read())
+            {
+                HsmSession.InitializeToken(module, slot, pin.DangerousSpan, Encoding.UTF8.GetBytes(token.Label));
+            }
+            // SoftHSM gives a new serial number with it: the old one is gone, or stands without a PIN.
+            if (TokenLocator.All(module).Any(entry => entry.Token.Label == label && entry.Token.Serial == serial && entry.Token.HasUserPin))
+            {
+                throw new HsmException(HsmFault.Unexpected, $"Token {serial} was initialised again and still has its user PIN. Wipe it by the vendor's own means.");
+            }
+        }
+        finally
+        {
+            module.Gate.Exit();
+            module.Release();
+        }
+    }
+
     private static string Initialize(Pkcs11Module module, string label, byte[] labelBytes, string pinFile, string officerPinFile)
     {
         using var officerPin = ReadOrMakePin(officerPinFile);

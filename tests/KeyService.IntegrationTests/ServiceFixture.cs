@@ -81,6 +81,9 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>What is different in the server's configuration, from <c>init</c> on.</summary>
     internal Action<Dictionary<string, object?>>? Configure { get; set; }
 
+    /// <summary>What is done with the new token before <c>init</c>.</summary>
+    internal Func<Task>? BeforeInit { get; set; }
+
     /// <summary>What <c>init</c> is told beside the first administrator.</summary>
     internal IReadOnlyList<string> InitArguments { get; set; } = [];
 
@@ -102,12 +105,16 @@ public sealed class ServiceFixture : IAsyncLifetime
     /// <summary>Token, PKI, configuration and first administrator, without a running server.</summary>
     internal async Task ProvisionAsync()
     {
-        var usual = Configure is null && InitArguments.Count == 0;
+        var usual = Configure is null && BeforeInit is null && InitArguments.Count == 0;
         await ProvisionedDirectory.CopyAsync(Directory, initialized: usual);
         Administrator = WriteProfile("administrator");
         Database = WriteProfile("database");
         Backup = WriteProfile("backup");
         WriteConfig(Configure);
+        if (BeforeInit is not null)
+        {
+            await BeforeInit();
+        }
         if (!usual)
         {
             await InitializeStoreAsync(ConfigPath, ServerEnvironment, InitArguments);

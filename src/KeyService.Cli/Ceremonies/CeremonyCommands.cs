@@ -13,7 +13,7 @@ internal static class CeremonyCommands
 
     public static Command Create() => new("ceremony", "Hold key ceremonies, check their transcripts")
     {
-        Genesis(), ShareCheck(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
+        Genesis(), ShareCheck(), BackupExport(), RestoreDrill(), Restore(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
     };
 
     private static Command Genesis()
@@ -42,11 +42,71 @@ internal static class CeremonyCommands
     private static Command ShareCheck()
     {
         var options = new CeremonyOptions();
-        var genesis = CeremonyOptions.Genesis();
-        var command = new Command(CeremonyKind.ShareCheck, "Compare each custodian's share with what was recorded of it") { genesis };
+        var command = new Command(CeremonyKind.ShareCheck, "Compare each custodian's share with what was recorded of it") { options.Genesis };
         options.AddTo(command, withToken: false);
         return command.WithNotes("Needs no token and no service. The shares are not combined.").Runs(run =>
-            HoldAsync(run, options.Directory(run), options.Read(run, CeremonyKind.ShareCheck, withToken: false) with { Genesis = Path.GetFullPath(run.Required(genesis)) }));
+        {
+            var plan = options.Read(run, CeremonyKind.ShareCheck, withToken: false);
+            return HoldAsync(run, options.Directory(run), plan with
+            {
+                Genesis = options.GenesisOf(run) ?? throw CliError.Usage("The record of the shares is missing.", "Name the transcript of the ceremony that made them: --of FILE."),
+            });
+        });
+    }
+
+    private static Command BackupExport()
+    {
+        var options = new CeremonyOptions();
+        var destinations = new Option<string[]>("--copy-to") { Description = "Directory on a medium, once for each copy; two or more", HelpName = "DIRECTORY", Required = true };
+        var command = new Command(CeremonyKind.BackupExport, "Copy bundles to media, read them back, hand them to who takes them away") { options.Bundles, options.BundleKey, destinations };
+        options.AddTo(command, withToken: false);
+        return command.WithNotes("Custodians here are who takes the copies, in their order. Needs no token, no share and no service.").Runs(run =>
+        {
+            var places = run.Required(destinations);
+            if (places.Length < 2 || places.Select(Path.GetFullPath).Distinct(StringComparer.Ordinal).Count() < places.Length)
+            {
+                throw CliError.Usage("One copy is none.", "Name two places or more, each with --copy-to.");
+            }
+            var plan = options.WithBundles(run, options.Read(run, CeremonyKind.BackupExport, withToken: false));
+            CeremonyOptions.RequireCustodians(plan, 1);
+            return HoldAsync(run, options.Directory(run), plan with { Destinations = [.. places.Select(Path.GetFullPath)] });
+        });
+    }
+
+    private static Command RestoreDrill()
+    {
+        var options = new CeremonyOptions();
+        var officerPin = new Option<string?>("--so-pin-file") { Description = "File with the security officer's PIN of the scratch token, to initialise it again with; else its root key is destroyed", HelpName = "FILE" };
+        var command = new Command(CeremonyKind.RestoreDrill, "Bring every key of a bundle back onto a scratch token, and wipe it") { options.Genesis, options.Bundles, options.BundleKey, officerPin };
+        options.AddTo(command, withToken: true);
+        return command.WithNotes("The scratch token may be of another vendor. The service is not touched, and need not be there.").Runs(run =>
+        {
+            var plan = options.WithBundles(run, options.Read(run, CeremonyKind.RestoreDrill, withToken: true));
+            CeremonyOptions.RequireCustodians(plan, 2);
+            return HoldAsync(run, options.Directory(run), plan with { OfficerPinFile = run.Get(officerPin) is { } pin ? Path.GetFullPath(pin) : null });
+        });
+    }
+
+    private static Command Restore()
+    {
+        var options = new CeremonyOptions();
+        var config = new Option<string>("--config") { Description = "Configuration of the server that is made again", HelpName = "FILE", Required = true };
+        var server = new Option<string[]>("--server") { Description = "What else the server's restore is told, for example --server=--admin-unix-uid=0", HelpName = "OPTION", DefaultValueFactory = _ => [] };
+        var command = new Command(CeremonyKind.Restore, "Make the installation of its bundles again, on a new token and an empty store") { options.Genesis, options.Bundles, options.BundleKey, config, server };
+        options.AddTo(command, withToken: true);
+        return command.WithNotes("""
+            For the day on which token and database are gone. Token options and configuration name the same token. What is said with --server goes to the
+            server's restore as it is: the first administrator, as with init (--server=--admin-name=alice --server=--admin-certificate-uri=URI).
+            """).Runs(run =>
+        {
+            var plan = options.WithBundles(run, options.Read(run, CeremonyKind.Restore, withToken: true));
+            CeremonyOptions.RequireCustodians(plan, 2);
+            if (plan.BundleKey is null)
+            {
+                throw CliError.Usage("Nobody named the key that must have signed the bundles.", "Give it with --bundle-key FILE; keyservice backup signing-key wrote it while the service stood.");
+            }
+            return HoldAsync(run, options.Directory(run), plan with { ServerArguments = ["--config", Path.GetFullPath(run.Required(config)), .. run.Get(server)!] });
+        });
     }
 
     private static Command Resume()
@@ -130,7 +190,8 @@ internal static class CeremonyCommands
         }
     }
 
-    private static CeremonyScript[] Scripts() => [GenesisScript.Create(), ShareCheckScript.Create()];
+    private static CeremonyScript[] Scripts() =>
+        [GenesisScript.Create(), ShareCheckScript.Create(), BackupExportScript.Create(), RestoreDrillScript.Create(), RestoreScript.Create()];
 
     private static CeremonyScript Find(string kind) => Array.Find(Scripts(), script => script.Kind == kind)
         ?? throw CliError.Usage($"There is no ceremony {kind}.", $"There are: {string.Join(", ", Scripts().Select(each => each.Kind))}.");

@@ -45,11 +45,34 @@ internal sealed class CeremonyOptions
         Description = "RSA key (PEM) of a custodian whose share is encrypted to it instead of shown", HelpName = "NAME=FILE", DefaultValueFactory = _ => [],
     };
 
-    /// <summary>Required where shares are compared with their record.</summary>
-    public static Option<string> Genesis() => new("--of")
+    public Option<string?> Genesis { get; } = new("--of") { Description = "Transcript (.kst) of the ceremony that made the shares, to compare them with", HelpName = "FILE" };
+
+    public Option<string[]> Bundles { get; } = new("--bundle")
     {
-        Description = "Transcript (.kst) of the ceremony that made the shares", HelpName = "FILE", Required = true,
+        Description = "Bundle (.ksb): the newest full one first, then each incremental one after it", HelpName = "FILE", Required = true,
     };
+
+    public Option<string?> BundleKey { get; } = new("--bundle-key")
+    {
+        Description = "Public key (PEM) that must have signed the bundles; keyservice backup signing-key writes it", HelpName = "FILE",
+    };
+
+    public string? GenesisOf(Invocation run) => run.Get(Genesis) is { } path ? Path.GetFullPath(path) : null;
+
+    public CeremonyPlan WithBundles(Invocation run, CeremonyPlan plan) => plan with
+    {
+        Genesis = GenesisOf(run),
+        Bundles = [.. run.Required(Bundles).Select(Path.GetFullPath)],
+        BundleKey = run.Get(BundleKey) is { } key ? Path.GetFullPath(key) : null,
+    };
+
+    public static void RequireCustodians(CeremonyPlan plan, int least)
+    {
+        if (plan.People.Count(each => each.Role == CeremonyRole.Custodian) < least)
+        {
+            throw CliError.Usage("There are too few custodians.", $"Name {least} or more: --custodian NAME=\"FULL NAME\".");
+        }
+    }
 
     public void AddTo(Command command, bool withToken)
     {

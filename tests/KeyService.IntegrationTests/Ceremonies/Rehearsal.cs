@@ -15,8 +15,16 @@ internal sealed class Rehearsal : IDisposable
         [("carol", "Carol Chen"), ("dave", "Dave Diaz"), ("erin", "Erin Evans"), ("frank", "Frank Fox"), ("grace", "Grace Gray")];
 
     private readonly string? token;
+    private readonly string label;
 
-    private Rehearsal(string? token) => this.token = token;
+    private Rehearsal(string? token, string label = "rehearsal")
+    {
+        this.token = token is null ? null : System.IO.Path.GetFullPath(token, Path);
+        this.label = label;
+    }
+
+    /// <summary>On a SoftHSM token that stands already, with softhsm2.conf and pin beside it.</summary>
+    public static Rehearsal OnToken(string directory, string label) => new(directory, label);
 
     public string Path { get; } = Directory.CreateTempSubdirectory("keyservice-rehearsal-").FullName;
 
@@ -56,7 +64,7 @@ internal sealed class Rehearsal : IDisposable
         .. Custodians.Take(custodians).SelectMany(each => new[] { "--custodian", $"{each.Name}={each.FullName}" }),
     ];
 
-    public string[] Token() => ["--module", Infrastructure.SoftHsmModule, "--token-label", "rehearsal", "--pin-file", File("token/pin")];
+    public string[] Token() => ["--module", Infrastructure.SoftHsmModule, "--token-label", label, "--pin-file", $"{token}/pin"];
 
     public Task<RehearsalResult> GenesisAsync(string directory, int threshold, int custodians, params string[] more) =>
         RunAsync(null, ["ceremony", "genesis", "--rehearsal", "--directory", File(directory), "--threshold", $"{threshold}", .. Token(), .. People(custodians), .. more]);
@@ -73,7 +81,7 @@ internal sealed class Rehearsal : IDisposable
         var environment = new Dictionary<string, string?> { ["KEYSERVICE_SERVER"] = Executables.Server };
         if (token is not null)
         {
-            environment["SOFTHSM2_CONF"] = File("token/softhsm2.conf");
+            environment["SOFTHSM2_CONF"] = $"{token}/softhsm2.conf";
         }
         using var process = Process.Start(Command.StartInfo(Executables.Cli, arguments, environment, Path))!;
         using var limit = new CancellationTokenSource(Command.Limit);

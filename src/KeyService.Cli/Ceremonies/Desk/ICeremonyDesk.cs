@@ -14,6 +14,9 @@ internal interface ICeremonyDesk : IDisposable
     /// <summary>Says something that must not be overlooked.</summary>
     void Warn(string text);
 
+    /// <summary>Says how far something is, in the place of what was said before.</summary>
+    void Progress(string text);
+
     /// <summary>Asks one question.</summary>
     /// <exception cref="CeremonyStoppedException">The answer was <c>stop</c>.</exception>
     string Ask(string question);

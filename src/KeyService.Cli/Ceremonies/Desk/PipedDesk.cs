@@ -17,6 +17,11 @@ internal sealed class PipedDesk : ICeremonyDesk
 
     public void Warn(string text) => Say($"! {text}");
 
+    public void Progress(string text)
+    {
+        // Nobody watches.
+    }
+
     public string Ask(string question)
     {
         Say($"? {question}");

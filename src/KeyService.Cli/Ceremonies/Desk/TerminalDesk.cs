@@ -40,6 +40,8 @@ internal sealed class TerminalDesk(bool rehearsal) : ICeremonyDesk
 
     public void Warn(string text) => Write($"\e[1m! {Wrapped(text)}\e[0m\n");
 
+    public void Progress(string text) => Write($"\r\e[2K  {Terminal.Printable(text)}");
+
     public string Ask(string question)
     {
         Write($"\n{Wrapped(question)}\n> ");

@@ -49,6 +49,18 @@ internal sealed class CeremonyRun(CeremonyPlan plan, CeremonyScript script, Cere
     /// <summary>Opens the token, the first time.</summary>
     public HsmToken Token => token ??= Open();
 
+    /// <summary>Since its first entry.</summary>
+    public TimeSpan Elapsed => Time.GetUtcNow() - Journal.Transcript.Entries[0].Time;
+
+    public async Task CloseTokenAsync()
+    {
+        if (token is not null)
+        {
+            await token.DisposeAsync().ConfigureAwait(false);
+            token = null;
+        }
+    }
+
     public void Enter(CeremonyPerson person)
     {
         Journal.Add(TranscriptEntryType.Person, person.Name, $"{person.Role} {person.FullName}");
@@ -109,10 +121,7 @@ internal sealed class CeremonyRun(CeremonyPlan plan, CeremonyScript script, Cere
     public async ValueTask DisposeAsync()
     {
         Forget();
-        if (token is not null)
-        {
-            await token.DisposeAsync().ConfigureAwait(false);
-        }
+        await CloseTokenAsync().ConfigureAwait(false);
     }
 
     /// <summary>Zeroes what is secret.</summary>

@@ -1,3 +1,5 @@
+using KeyService.Crypto.Ceremonies;
+
 namespace KeyService.Cli.Ceremonies;
 
 /// <summary>Steps that every ceremony begins with.</summary>
@@ -10,4 +12,14 @@ internal static class CommonSteps
     public static CeremonyStep Station(int number) => new(number, "The station",
         "The station's software is hashed, its networks, its swap space and its clock are looked at. Compare the hash with the one on the release's page, read aloud.",
         "Nothing has been made yet.", StationSteps.ExamineAsync);
+
+    /// <summary>For a ceremony that no token takes part in.</summary>
+    public static CeremonyStep StationWithoutHsm(int number, string why) => Station(number) with
+    {
+        Act = (run, cancellation) =>
+        {
+            run.Fact(TranscriptVerdict.WithoutHsm, why);
+            return StationSteps.ExamineAsync(run, cancellation);
+        },
+    };
 }

@@ -10,7 +10,7 @@ internal static class GenesisScript
         CommonSteps.Attendance(1),
         CommonSteps.Station(2),
         new(3, "The HSM", "The token is opened and says what it is. Compare its serial number with the device and its papers. It must not hold a backup key.",
-            "Nothing has been made yet.", TokenSteps.IdentifyEmptyAsync),
+            "Nothing has been made yet.", (run, cancellation) => TokenSteps.IdentifyEmptyAsync(run, "3", cancellation)),
         new(4, "The backup key", "A key of 256 bits is made of the HSM's random numbers and the station's, and split into shares. It is in the memory of this station only, until step 8; the shares too, until they are written down. "
             + "A loss of power from here to step 6 makes the ceremony void.",
             "It can still be undone by stopping: the key is forgotten, and shares that were written down are destroyed before witnesses.", BackupKeySteps.MakeAsync),

@@ -14,7 +14,7 @@ internal static class TokenSteps
 {
     internal const string BackupKeyFact = "backup-key.id";
 
-    public static Task IdentifyAsync(CeremonyRun run, CancellationToken cancellation)
+    public static Task IdentifyAsync(CeremonyRun run, string step, CancellationToken cancellation)
     {
         var info = run.Token.Info;
         run.Fact("hsm.module", $"{info.ModulePath}, {info.LibraryManufacturer} {info.LibraryDescription} {info.LibraryVersion}");
@@ -23,21 +23,21 @@ internal static class TokenSteps
         run.Fact("hsm.serial", info.TokenSerial);
         if (run.Token.DevelopmentOnly && !run.Plan.IsRehearsal)
         {
-            run.Deviate("3", "This is a software token: its keys are files. It is for development only, and never for patients' data.");
+            run.Deviate(step, "This is a software token: its keys are files. It is for development only, and never for patients' data.");
         }
         if (run.Plan.Token?.TokenSerial is null
             && run.Desk.Ask($"Is {info.TokenSerial} the serial number on the device and in its papers? Enter for yes; otherwise type the one you read.") is { Length: > 0 } other)
         {
-            run.Compare("3", "serial number", other, info.TokenSerial);
+            run.Compare(step, "serial number", other, info.TokenSerial);
         }
         return Task.CompletedTask;
     }
 
-    /// <summary>A token without a backup key, or the very one that this ceremony gave its key to.</summary>
-    public static async Task IdentifyEmptyAsync(CeremonyRun run, CancellationToken cancellation)
+    /// <summary>A token without a backup key.</summary>
+    public static async Task IdentifyEmptyAsync(CeremonyRun run, string step, CancellationToken cancellation)
     {
-        await IdentifyAsync(run, cancellation).ConfigureAwait(false);
-        run.Compare("3", "backup key on the token", "none", run.Token.BackupKeyId ?? "none");
+        await IdentifyAsync(run, step, cancellation).ConfigureAwait(false);
+        run.Compare(step, "backup key on the token", "none", run.Token.BackupKeyId ?? "none");
     }
 
     public static async Task MakeRootAsync(CeremonyRun run, CancellationToken cancellation)
