@@ -25,6 +25,7 @@ public sealed class KeyServiceClient : IDisposable
         AccessReviews = new AccessReviewCalls(invoker, runner);
         Sessions = new SessionCalls(invoker, runner);
         Places = new PlaceCalls(invoker, runner);
+        Ceremonies = new CeremonyCalls(invoker, runner);
         BreakGlass = new BreakGlassCalls(invoker, runner);
         Audit = new AuditCalls(invoker, runner);
         Retention = new RetentionCalls(invoker, runner);
@@ -67,6 +68,9 @@ public sealed class KeyServiceClient : IDisposable
 
     /// <summary>From where credentials are used.</summary>
     public PlaceCalls Places { get; }
+
+    /// <summary>Transcripts of key ceremonies.</summary>
+    public CeremonyCalls Ceremonies { get; }
 
     /// <summary>Emergency access.</summary>
     public BreakGlassCalls BreakGlass { get; }

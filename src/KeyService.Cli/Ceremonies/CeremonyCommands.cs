@@ -14,6 +14,7 @@ internal static class CeremonyCommands
     public static Command Create() => new("ceremony", "Hold key ceremonies, check their transcripts")
     {
         Genesis(), ShareCheck(), BackupExport(), RestoreDrill(), Restore(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
+        RecordedCommands.Record(), RecordedCommands.List(), RecordedCommands.Fetch(), RecordedCommands.Custody(),
     };
 
     private static Command Genesis()

@@ -111,13 +111,12 @@ internal static class TranscriptCommands
         return known;
     }
 
-    private static async Task<Transcript> ReadAsync(string path, CancellationToken cancellation)
-    {
-        var bytes = await InputFile.ReadSmallAsync(path, Transcript.MaxLength, cancellation).ConfigureAwait(false);
-        return Transcript.TryParse(bytes, out var transcript)
+    private static async Task<Transcript> ReadAsync(string path, CancellationToken cancellation) =>
+        Parse(await InputFile.ReadSmallAsync(path, Transcript.MaxLength, cancellation).ConfigureAwait(false), path);
+
+    internal static Transcript Parse(byte[] bytes, string path) => Transcript.TryParse(bytes, out var transcript)
             ? transcript!
             : throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_DAMAGED", $"{path} is no transcript, or was changed: its hashes do not hold.", "Fetch another copy of it; of this one nothing may be believed.");
-    }
 
     private static Argument<string> File() => new("FILE") { Description = "The transcript (.kst)" };
 }

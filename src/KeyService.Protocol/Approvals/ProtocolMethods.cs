@@ -8,7 +8,7 @@ public static class ProtocolMethods
 {
     private static readonly Dictionary<string, MethodDescriptor> ByName = new[]
         {
-            AccessReflection.Descriptor, AccessReviewsReflection.Descriptor, AlarmsReflection.Descriptor, ApprovalsReflection.Descriptor, AuditReflection.Descriptor, BackupsReflection.Descriptor,
+            AccessReflection.Descriptor, AccessReviewsReflection.Descriptor, AlarmsReflection.Descriptor, ApprovalsReflection.Descriptor, AuditReflection.Descriptor, BackupsReflection.Descriptor, CeremoniesReflection.Descriptor,
             BreakGlassReflection.Descriptor,
             CipherReflection.Descriptor, DataKeysReflection.Descriptor, DestructionReflection.Descriptor, EvidenceReflection.Descriptor, HoldingsReflection.Descriptor,
             KeysReflection.Descriptor, PlacesReflection.Descriptor, RetentionReflection.Descriptor,

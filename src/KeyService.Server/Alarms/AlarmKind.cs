@@ -85,4 +85,13 @@ internal enum AlarmKind
 
     /// <summary>Nobody attested somebody without whom nobody could administer access. Subject: the principal.</summary>
     AdministratorNotAttested = 62,
+
+    /// <summary>No share check was completed for longer than there may be none. Subject: "share-check".</summary>
+    ShareCheckOverdue = 70,
+
+    /// <summary>No restore drill was. Subject: "restore-drill".</summary>
+    RestoreDrillOverdue = 71,
+
+    /// <summary>No backup export was. Subject: "backup-export".</summary>
+    BackupExportOverdue = 72,
 }

@@ -313,6 +313,11 @@ internal enum AuditEvent : ushort
     /// <summary>A bundle stands, verified, at its first destination.</summary>
     BackupBundleRecorded = 803,
 
+    /// <summary>The transcript of a key ceremony was brought here.</summary>
+    CeremonyRecorded = 806,
+    CeremoniesListed = 807,
+    CeremonyRead = 808,
+
     /// <summary>A copy of a bundle was read again, or stands at a further destination, or was found missing or damaged (outcome failed).</summary>
     BackupCopyRecorded = 804,
 

@@ -57,6 +57,8 @@ internal static class AuditEvents
         AuditEvent.AuditSearched or AuditEvent.AuditLogKeysRead or AuditEvent.AuditExportOpened or AuditEvent.AuditExportClosed
             or AuditEvent.AuditRecordProven or AuditEvent.AuditSinksListed => AuditEventType.Read,
         AuditEvent.AuditArchiveRegistered => AuditEventType.Modify,
+        AuditEvent.CeremonyRecorded => AuditEventType.Administer,
+        AuditEvent.CeremoniesListed or AuditEvent.CeremonyRead => AuditEventType.Read,
         AuditEvent.AuditArchivesListed or AuditEvent.EvidenceExportOpened or AuditEvent.EvidenceExported => AuditEventType.Read,
         AuditEvent.AuditRecordsDeleted or AuditEvent.AuditRecordsRemoved => AuditEventType.Delete,
         AuditEvent.AuditSinkAdvanced or AuditEvent.AuditSinkFailed or AuditEvent.AuditSinkRecovered => AuditEventType.Administer,

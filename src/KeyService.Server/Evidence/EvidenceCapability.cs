@@ -10,6 +10,7 @@ internal static class EvidenceCapability
         .AddSingleton(provider => EvidenceSigner.Of(provider.GetRequiredService<HsmToken>()))
         .AddSingleton<ReviewEvidence>()
         .AddSingleton<AccessReviewEvidence>()
+        .AddSingleton<CeremonyEvidence>()
         .AddSingleton<RotationEvidence>()
         .AddSingleton<DecisionEvidence>()
         .AddSingleton<LogEvidence>()

@@ -27,7 +27,7 @@ namespace KeyService.Server.Evidence;
 /// </summary>
 internal sealed class EvidenceCollector(
     IStore store, RowAuthenticator rows, AccessRegister access, KeyQueries keys, AlarmBook alarms, BackupQueries backups,
-    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, LogEvidence log, AccessReviewEvidence accessReviews, ReviewEvidence reviews, RotationEvidence rotations, DecisionEvidence decisions,
+    BackupConfiguration backupRules, CertificateListing certificates, AuditRetention retention, LogEvidence log, CeremonyEvidence ceremonies, AccessReviewEvidence accessReviews, ReviewEvidence reviews, RotationEvidence rotations, DecisionEvidence decisions,
     HsmToken hsm, ServerConfiguration configuration, TimeProvider time)
 {
     private const int Page = 1000;
@@ -71,6 +71,7 @@ internal sealed class EvidenceCollector(
             "backup/bundles.json", "Backup bundles", "164.308(a)(7)(ii)(A)",
             $"Bundles that hold every key version under the backup key, and where their copies were last read whole. The gate is {(backupRules.Gate ? "on: no version protects before it is backed up" : "off: versions protect before they are backed up")}.",
             bundles.Select(BackupMessages.ToWire));
+        yield return await ceremonies.CollectAsync(range, cancellationToken);
         var holdings = await HoldingsAsync(cancellationToken);
         yield return Coverage(holdings, all);
         yield return EvidenceItem.OfMessages(

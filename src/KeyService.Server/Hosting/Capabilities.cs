@@ -8,6 +8,7 @@ using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Certificates;
 using KeyService.Server.Backups;
 using KeyService.Server.BreakGlass;
+using KeyService.Server.Ceremonies;
 using KeyService.Server.Ciphering;
 using KeyService.Server.DataKeys;
 using KeyService.Server.Destruction;
@@ -51,6 +52,7 @@ internal static class Capabilities
         services.AddKeys();
         services.AddRotation();
         services.AddBackups();
+        services.AddCeremonies(configuration.Ceremonies);
         services.AddDataKeys();
         services.AddCiphering();
         services.AddHoldings();
@@ -77,6 +79,7 @@ internal static class Capabilities
         endpoints.MapRpc<KeysService>();
         endpoints.MapRpc<RotationService>();
         endpoints.MapRpc<BackupsService>();
+        endpoints.MapRpc<CeremoniesService>();
         endpoints.MapRpc<DataKeysService>();
         endpoints.MapRpc<CipherService>();
         endpoints.MapRpc<HoldingsService>();

@@ -40,6 +40,7 @@ internal sealed record Installation(byte[] Id, DateTimeOffset CreateTime, IReadO
         ["break_glass_uses", "break_glass_envelopes"],
         ["findings", "sign_offs"],
         ["access_reviews", "access_review_items"],
+        ["ceremonies"],
     ];
 
     /// <summary>Null when the store is new. Not verified yet: load the integrity key from it, then <see cref="VerifyAsync"/>.</summary>

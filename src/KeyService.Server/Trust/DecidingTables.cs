@@ -7,6 +7,7 @@ using KeyService.Server.Audit.Retention;
 using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Backups;
 using KeyService.Server.BreakGlass;
+using KeyService.Server.Ceremonies;
 using KeyService.Server.Destruction;
 using KeyService.Server.Detection;
 using KeyService.Server.Holdings;
@@ -37,6 +38,7 @@ internal static class DecidingTables
         .. KeyTransitionTable.Deciding,
         .. AlarmTable.Deciding,
         .. BackupTables.Deciding,
+        .. CeremonyTable.Deciding,
         .. HoldingTables.Deciding,
         .. CampaignTables.Deciding,
         .. DestructionTable.Deciding,

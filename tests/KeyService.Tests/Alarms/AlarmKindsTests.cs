@@ -36,6 +36,9 @@ public sealed class AlarmKindsTests
         60 access-review-due Critical
         61 access-review-overdue Warning
         62 administrator-not-attested Critical
+        70 share-check-overdue Warning
+        71 restore-drill-overdue Warning
+        72 backup-export-overdue Warning
         """,
         string.Join('\n', Enum.GetValues<AlarmKind>().Select(each => $"{(int)each} {AlarmKinds.NameOf(each)} {AlarmKinds.SeverityOf(each)}")));
 

@@ -151,6 +151,9 @@ public sealed class AuditEventsTests
             803 backup-bundle-recorded Administer
             804 backup-copy-recorded Administer
             805 backup-versions-recorded Administer
+            806 ceremony-recorded Administer
+            807 ceremonies-listed Read
+            808 ceremony-read Read
             820 restore-begun Administer
             821 keys-restored Administer
             822 installation-restored Administer

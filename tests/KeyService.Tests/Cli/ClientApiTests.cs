@@ -28,7 +28,7 @@ public sealed class ClientApiTests
             Protocol.V1.DataKeys.Descriptor, Protocol.V1.Cipher.Descriptor, Protocol.V1.Keys.Descriptor,
             Protocol.V1.Rotation.Descriptor,
             Protocol.V1.Access.Descriptor, Protocol.V1.AccessReviews.Descriptor, Protocol.V1.Audit.Descriptor, Protocol.V1.System.Descriptor,
-            Protocol.V1.Alarms.Descriptor, Protocol.V1.Backups.Descriptor, Protocol.V1.Store.Descriptor,
+            Protocol.V1.Alarms.Descriptor, Protocol.V1.Backups.Descriptor, Protocol.V1.Ceremonies.Descriptor, Protocol.V1.Store.Descriptor,
             Protocol.V1.Holdings.Descriptor, Protocol.V1.AuditSinks.Descriptor, Protocol.V1.Reviews.Descriptor,
             Protocol.V1.Destructions.Descriptor, Protocol.V1.Sessions.Descriptor, Protocol.V1.Places.Descriptor, Protocol.V1.BreakGlass.Descriptor, Protocol.V1.Retention.Descriptor, Protocol.V1.Evidence.Descriptor, Protocol.V1.Approvals.Descriptor,
         }.Sum(service => service.Methods.Count);

@@ -1,9 +1,11 @@
+using System.Security.Cryptography;
 using System.Buffers.Binary;
 using System.Text;
 using KeyService.Crypto;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
 using KeyService.Server.BreakGlass;
+using KeyService.Server.Ceremonies;
 using KeyService.Server.Places;
 using KeyService.Server.Sessions;
 using KeyService.Server.Storage;
@@ -83,6 +85,9 @@ public sealed class RowBytesTests : IDisposable
                 };
                 await new EnvelopeTable(rows).WriteAsync(transaction, envelopes);
                 await new EnvelopeTable(rows).WriteAsync(transaction, envelopes with { WrongAttempts = 3, EndTime = At(1), Revision = 2 });
+                var ceremony = new CeremonyRow(new string('a', 32), "genesis", "completed", Now, [1, 2, 3], "cyd", Now + 100, 1, []);
+                await new CeremonyTable(rows).WriteAsync(transaction, ceremony);
+                await new CeremonyTable(rows).WriteAsync(transaction, ceremony with { Transcript = [1, 2, 3, 4], RecordedAt = Now + 200, Revision = 2 });
                 await new RequestLedger(rows).RememberAsync(transaction, "alice", "id-1", "/Rotate", new byte[32], [1, 2]);
             },
             CancellationToken.None);
@@ -92,7 +97,7 @@ public sealed class RowBytesTests : IDisposable
         byte[] constraint = [0, 1, 0, 6, .. "tenant"u8, 0, 5, .. "north"u8];
         foreach (var row in new[]
         {
-            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 8L),
+            Row("installation", 1L, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray(), Now, 9L),
             Row("register_state", "principals", 0L, 0L),
             Row("register_state", "alarms", 0L, 0L),
             Row("register_state", "keys", 0L, 0L),
@@ -119,6 +124,8 @@ public sealed class RowBytesTests : IDisposable
             Row("break_glass_uses", unchecked((long)0xfedcba9876543210), "ada", "fire", 1L, "key:00", 4L, Now, "ben", Now + 100, Now + 200, "cyd", Now + 300, 2L, "no fire", 2L),
             Row("break_glass_envelopes", 7L, "cyd", Now, new byte[48], Enumerable.Repeat((byte)1, 48).ToArray(), 0L, null, 1L),
             Row("break_glass_envelopes", 7L, "cyd", Now, new byte[48], Enumerable.Repeat((byte)1, 48).ToArray(), 3L, Now + 100, 2L),
+            Row("ceremonies", new string('a', 32), "genesis", "completed", Now, SHA256.HashData([1, 2, 3]), "cyd", Now + 100, 1L),
+            Row("ceremonies", new string('a', 32), "genesis", "completed", Now, SHA256.HashData([1, 2, 3, 4]), "cyd", Now + 200, 2L),
             Row("page-token", "ListGrants", "alice", "0a"),
         })
         {

@@ -4,6 +4,7 @@ using System.Text.Json;
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.AccessReviews;
+using KeyService.Server.Ceremonies;
 using KeyService.Server.Oidc;
 using KeyService.Server.Audit.Sinks;
 using KeyService.Server.Detection;
@@ -111,6 +112,7 @@ internal static class ConfigurationFile
             Backup = ReadBackup(root.Section("backup")),
             Access = ReadAccess(root.Section("access")),
             AccessReview = AccessReviewConfiguration.Read(root.Section("accessReview")),
+            Ceremonies = CeremonyConfiguration.Read(root.Section("ceremonies")),
             Oidc = ReadOidc(root.Section("oidc"), isThere: root.Has("oidc")),
             Retention = ReadRetention(root.Section("retention")),
             Sinks = SinksConfiguration.Read(root.Section("sinks")),

@@ -2,6 +2,7 @@ using System.Net;
 using KeyService.Hsm;
 using KeyService.Server.Access;
 using KeyService.Server.AccessReviews;
+using KeyService.Server.Ceremonies;
 using KeyService.Server.Oidc;
 using KeyService.Server.Audit;
 using KeyService.Server.Audit.Sinks;
@@ -63,6 +64,8 @@ internal sealed record ServerConfiguration
     public AccessConfiguration Access { get; init; } = new();
 
     public AccessReviewConfiguration AccessReview { get; init; } = new();
+
+    public CeremonyConfiguration Ceremonies { get; init; } = new();
 
     public required SinksConfiguration Sinks { get; init; }
 
