@@ -19,18 +19,6 @@ public sealed class RestoreCommandTests : IAsyncLifetime
     {
         _site = await DisasterSite.StartAsync();
         _fields = new SealedFields(_site.Service);
-        using (var channel = _site.Service.ConnectAs("administrator"))
-        {
-            var keys = new Keys.KeysClient(channel);
-            await Parallel.ForAsync(0, KeyCount, async (i, cancellation) => await keys.CreateKeyAsync(
-                new CreateKeyRequest { RequestId = $"{Guid.NewGuid()}", Name = $"many/{i:000}", Purpose = KeyPurpose.EncryptDecrypt },
-                cancellationToken: cancellation));
-        }
-
-        await _fields.AddAsync("many/000");
-        await _fields.AddAsync("many/149");
-        _bundles = [await _site.ExportAsync()];
-        await _site.DestroyAsync();
     }
 
     public ValueTask DisposeAsync() => _site.DisposeAsync();
@@ -38,6 +26,7 @@ public sealed class RestoreCommandTests : IAsyncLifetime
     [Fact]
     public async Task Killed_at_any_moment_it_goes_on_and_no_server_starts_before_it_has_ended()
     {
+        await LoseAsync(KeyCount);
         var random = new Random(20261130);
         var begun = 0;
         foreach (var at in new[] { "stage\":\"verifying", "making the root key", "stage\":\"restoring", "\"event\":\"progress\"", "stage\":\"going on", "stage\":\"reading", "stage\":\"reading" })
@@ -87,6 +76,7 @@ public sealed class RestoreCommandTests : IAsyncLifetime
     [Fact]
     public async Task Whatever_is_wrong_is_named_and_leaves_neither_store_nor_key()
     {
+        await LoseAsync(keys: 2);
         var bundle = await File.ReadAllBytesAsync(_bundles[0], Cancellation);
         var changed = Path.Combine(_site.Service.Directory, "changed.ksb");
         // Header, integrity key, a key's name, a version's check value, the counts, the signature.
@@ -130,6 +120,22 @@ public sealed class RestoreCommandTests : IAsyncLifetime
 
         await File.WriteAllTextAsync(_site.SigningKey, signer, Cancellation);
         (await _site.RestoreAsync(_bundles)).ExpectExit(0);
+    }
+
+    private async Task LoseAsync(int keys)
+    {
+        using (var channel = _site.Service.ConnectAs("administrator"))
+        {
+            var client = new Keys.KeysClient(channel);
+            await Parallel.ForAsync(0, keys, Cancellation, async (i, cancellation) => await client.CreateKeyAsync(
+                new CreateKeyRequest { RequestId = $"{Guid.NewGuid()}", Name = $"many/{i:000}", Purpose = KeyPurpose.EncryptDecrypt },
+                cancellationToken: cancellation));
+        }
+
+        await _fields.AddAsync("many/000");
+        await _fields.AddAsync($"many/{keys - 1:000}");
+        _bundles = [await _site.ExportAsync()];
+        await _site.DestroyAsync();
     }
 
     private bool HasInstallation()
