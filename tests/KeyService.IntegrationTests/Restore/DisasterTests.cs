@@ -86,11 +86,13 @@ public sealed class DisasterTests(PostgresFixture postgres) : IClassFixture<Post
 
         // What a person had stopped stays stopped, until a person lets it go.
         await Assert.ThrowsAsync<RpcException>(() => fields.OpenAllAsync(only: "ehr/stopped"));
-        await ChangeStateAsync(service, "ehr/stopped", KeyState.Deactivated);
+        await ChangeStateAsync(service, "ehr/stopped", KeyState.Active);
         await fields.OpenAllAsync(only: "ehr/stopped");
+        await fields.IsExhaustedAsync("ehr/stopped");
+        await ChangeStateAsync(service, "ehr/stopped", KeyState.Deactivated);
 
         // No version of before encrypts, whatever its state was; each key encrypts again under a new one.
-        await fields.EncryptsAgainAsync(["ehr/fields", "ehr/late", "ehr/leaked", "ehr-backup"], before.Select(version => version.Id).ToHashSet());
+        await fields.EncryptsAgainAsync(["ehr/fields", "ehr/late", "ehr/leaked", "ehr/stopped", "ehr-backup"], before.Select(version => version.Id).ToHashSet());
         var after = await VersionsAsync(service);
         foreach (var version in before.Where(version => version.Key != "ehr/lost" && after.ContainsKey(version.Id)))
         {
@@ -279,6 +281,13 @@ internal sealed class SealedFields(ServiceFixture service)
             var answer = await cipher.DecryptAsync(new DecryptRequest { Ciphertext = token, Context = Row(text) });
             Assert.Equal((key, text), (answer.Key, Encoding.UTF8.GetString(answer.Plaintext.Span)));
         }
+    }
+
+    internal async Task IsExhaustedAsync(string key)
+    {
+        using var channel = service.ConnectAs("database");
+        await Service.Calls.RefusedAsync(Reason.KeyExhausted, new DataKeys.DataKeysClient(channel).GenerateDataKeyAsync(
+            new GenerateDataKeyRequest { Key = key, Binding = new DataKeyBinding { Use = DataKeyUse.General } }));
     }
 
     internal async Task EncryptsAgainAsync(IEnumerable<string> keys, HashSet<string> old)
