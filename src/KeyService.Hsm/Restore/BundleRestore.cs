@@ -5,7 +5,7 @@ namespace KeyService.Hsm.Restore;
 
 /// <summary>
 /// Reads a chain of bundles through a token: each KEK is unwrapped under the backup key, wrapped under the token's root and proven, and handed on with what
-/// the bundle says of it, a batch at a time. A drill hands it to nobody, a restore to a store. Holds one batch, whatever the length.
+/// the bundle says of it, a batch at a time. A drill hands it to nobody, a restore to a store. Holds two batches, whatever the length.
 /// </summary>
 public sealed class BundleRestore
 {
@@ -47,7 +47,7 @@ public sealed class BundleRestore
     }
 
     /// <summary>Restores everything, batch by batch, in the order of the bundles.</summary>
-    /// <param name="sink">Takes a batch; the next one is made when it has.</param>
+    /// <param name="sink">Takes one batch after another.</param>
     /// <param name="after">Goes on behind the batch that ended here; null begins at the beginning.</param>
     /// <param name="progress">Told after each batch.</param>
     /// <param name="cancellationToken">Ends it between two batches.</param>
@@ -80,37 +80,55 @@ public sealed class BundleRestore
         using (reader)
         {
             var batch = new BatchInMaking(bundle);
+            // The token works on a batch while the one before is taken: never more than these two.
+            var taking = Task.CompletedTask;
             ulong read = 0;
-            while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false) is var item && item != BundleItem.End)
+            try
             {
-                if (item == BundleItem.Key)
+                while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false) is var item && item != BundleItem.End)
                 {
-                    await FlushIfFullAsync().ConfigureAwait(false);
-                    batch.Begin(reader.Key, isBehind: after is null || string.CompareOrdinal(reader.Key.Name, after.Key) > 0);
-                    continue;
+                    if (item == BundleItem.Key)
+                    {
+                        await FlushIfFullAsync().ConfigureAwait(false);
+                        batch.Begin(reader.Key, isBehind: after is null || string.CompareOrdinal(reader.Key.Name, after.Key) > 0);
+                        continue;
+                    }
+                    if (batch.IsBehind || (batch.Name == after!.Key && reader.Version.Id > after.Version))
+                    {
+                        await FlushIfFullAsync().ConfigureAwait(false);
+                        batch.Add(reader.Version);
+                    }
+                    read++;
                 }
-                read++;
-                if (batch.IsBehind || (batch.Name == after!.Key && reader.Version.Id > after.Version))
-                {
-                    await FlushIfFullAsync().ConfigureAwait(false);
-                    batch.Add(reader.Version);
-                }
+                _chain.DemandSame(bundle, reader);
+                await FlushAsync().ConfigureAwait(false);
             }
-            _chain.DemandSame(bundle, reader);
-            await FlushAsync().ConfigureAwait(false);
+            finally
+            {
+                await taking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            await taking.ConfigureAwait(false);
             return counts;
 
             Task FlushIfFullAsync() => batch.IsFull ? FlushAsync() : Task.CompletedTask;
 
             async Task FlushAsync()
             {
-                if (batch.Take() is { } taken)
+                if (batch.Take() is not { } taken)
                 {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    await sink(await RestoreAsync(taken, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
-                    counts = counts.Plus(taken);
+                    return;
                 }
-                progress?.Report(new RestoreProgress((long)(done + read), (long)_chain.VersionCount));
+                cancellationToken.ThrowIfCancellationRequested();
+                var restored = await RestoreAsync(taken, cancellationToken).ConfigureAwait(false);
+                await taking.ConfigureAwait(false);
+                counts = counts.Plus(taken);
+                taking = TakeAsync(restored, new RestoreProgress((long)(done + read), (long)_chain.VersionCount));
+            }
+
+            async Task TakeAsync(RestoredBatch restored, RestoreProgress reached)
+            {
+                await sink(restored, cancellationToken).ConfigureAwait(false);
+                progress?.Report(reached);
             }
         }
     }

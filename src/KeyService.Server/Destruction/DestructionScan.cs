@@ -97,6 +97,6 @@ internal sealed class DestructionScan(
         CreateTime = Timestamp.FromDateTimeOffset(version.CreateTime),
         ActivateTime = HoldingMessages.Time(version.ActivateTime),
         DeactivateTime = HoldingMessages.Time(version.DeactivateTime),
-        CheckValue = Convert.ToHexStringLower(version.CheckValue.AsSpan()[^4..]),
+        CheckValue = version.CheckValueEnd,
     };
 }

@@ -149,21 +149,7 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
     public async Task<VersionMaterials> ListOfKeysAsync(
         DbConnection connection, string first, string last, string tokenId, Action<StoreTamperedException> tampered, CancellationToken cancellationToken)
     {
-        var materials = new VersionMaterials([], [], []);
-        foreach (var raw in await connection.QueryAsync<RawBlob>(
-            """
-            SELECT b.version_id AS VersionId, b.token_id AS TokenId, b.blob AS Blob, b.revision AS Revision, b.mac AS Mac
-            FROM key_versions v JOIN key_blobs b ON b.version_id = v.id WHERE v.key_name BETWEEN @first AND @last AND b.token_id = @tokenId
-            """,
-            new { first, last, tokenId }))
-        {
-            var id = KeyTables.Unsigned(raw.VersionId);
-            if (await IsWholeAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{id}/{tokenId}"))
-            {
-                materials.Blobs[id] = raw.Blob;
-            }
-        }
-
+        var materials = new VersionMaterials(await ListBlobsOfKeysAsync(connection, first, last, tokenId, tampered, cancellationToken), [], []);
         foreach (var raw in await connection.QueryAsync<RawBulkKey>(
             """
             SELECT b.version_id AS VersionId, b.wrapped AS Wrapped, b.revision AS Revision, b.mac AS Mac
@@ -194,18 +180,44 @@ internal sealed class KeyMaterialTables(RowAuthenticator rows)
 
         return materials;
 
-        async ValueTask<bool> IsWholeAsync(byte[] canonical, byte[] mac, string table, string rowId)
+        ValueTask<bool> IsWholeAsync(byte[] canonical, byte[] mac, string table, string rowId) =>
+            this.IsWholeAsync(canonical, mac, table, rowId, tampered, cancellationToken);
+    }
+
+    /// <summary>The KEKs alone, wrapped for one token or the backup key. As <see cref="ListOfKeysAsync"/>.</summary>
+    public async Task<Dictionary<KeyVersionId, byte[]>> ListBlobsOfKeysAsync(
+        DbConnection connection, string first, string last, string tokenId, Action<StoreTamperedException> tampered, CancellationToken cancellationToken)
+    {
+        var blobs = new Dictionary<KeyVersionId, byte[]>();
+        foreach (var raw in await connection.QueryAsync<RawBlob>(
+            """
+            SELECT b.version_id AS VersionId, b.token_id AS TokenId, b.blob AS Blob, b.revision AS Revision, b.mac AS Mac
+            FROM key_versions v JOIN key_blobs b ON b.version_id = v.id WHERE v.key_name BETWEEN @first AND @last AND b.token_id = @tokenId
+            """,
+            new { first, last, tokenId }))
         {
-            try
+            var id = KeyTables.Unsigned(raw.VersionId);
+            if (await IsWholeAsync(raw.Canonical(), raw.Mac, "key_blobs", $"{id}/{tokenId}", tampered, cancellationToken))
             {
-                await rows.VerifyAsync(canonical, mac, table, rowId, cancellationToken);
-                return true;
+                blobs[id] = raw.Blob;
             }
-            catch (StoreTamperedException e)
-            {
-                tampered(e);
-                return false;
-            }
+        }
+
+        return blobs;
+    }
+
+    private async ValueTask<bool> IsWholeAsync(
+        byte[] canonical, byte[] mac, string table, string rowId, Action<StoreTamperedException> tampered, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await rows.VerifyAsync(canonical, mac, table, rowId, cancellationToken);
+            return true;
+        }
+        catch (StoreTamperedException e)
+        {
+            tampered(e);
+            return false;
         }
     }
 

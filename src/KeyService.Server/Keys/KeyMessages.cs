@@ -7,8 +7,6 @@ namespace KeyService.Server.Keys;
 /// <summary>Rows as messages.</summary>
 internal static class KeyMessages
 {
-    private const int CheckValueDigits = 8;
-
     public static Wire.Key ToWire(KeyFacts facts) => ToWire(facts.Row, facts.Primary);
 
     public static Wire.Key ToWire(KeyRow key, KeyVersionFacts primary) => new()
@@ -43,7 +41,7 @@ internal static class KeyMessages
             SuspectedSince = ToWire(row.SuspectedSince),
             CompromiseProcessedTime = ToWire(row.CompromiseProcessedTime),
             WrapsReserved = (ulong)version.WrapsReserved,
-            CheckValue = Convert.ToHexStringLower(row.CheckValue.AsSpan()[^(CheckValueDigits / 2)..]),
+            CheckValue = row.CheckValueEnd,
         };
     }
 

@@ -39,6 +39,8 @@ internal sealed record KeyVersionRow(
     StateChange? LastChange,
     long Revision)
 {
+    private const int CheckValueEndBytes = 4;
+
     /// <summary>Suspended so that it does not decrypt either.</summary>
     public bool ProcessingStopped { get; init; }
 
@@ -50,6 +52,9 @@ internal sealed record KeyVersionRow(
 
     /// <summary>Rows of <c>key_transitions</c> of this version.</summary>
     public long TransitionCount { get; init; }
+
+    /// <summary>The end of the check value, by which people compare; empty for a destroyed version that was restored: bundles have none of it.</summary>
+    public string CheckValueEnd => CheckValue.Length < CheckValueEndBytes ? "" : Convert.ToHexStringLower(CheckValue.AsSpan()[^CheckValueEndBytes..]);
 
     /// <summary>Decrypt and unwrap what was protected before.</summary>
     public bool MayProcess => KeyStates.Of(State).Processing switch

@@ -59,7 +59,7 @@ internal sealed class RestoreProof(IStore store, RowAuthenticator rows, HsmToken
                 await _keys.ListKeysAsync(connection, first, last, Tampered, cancellationToken),
                 (await _keys.ListVersionsOfKeysAsync(connection, first, last, Tampered, cancellationToken)).ToLookup(version => version.KeyName),
                 await _material.ListOfKeysAsync(connection, first, last, token.TokenId, Tampered, cancellationToken),
-                await _material.ListOfKeysAsync(connection, first, last, KeyBlobRow.BackupOf(backupKeyId), Tampered, cancellationToken));
+                await _material.ListBlobsOfKeysAsync(connection, first, last, KeyBlobRow.BackupOf(backupKeyId), Tampered, cancellationToken));
         },
         cancellationToken);
 
@@ -91,7 +91,7 @@ internal sealed class RestoreProof(IStore store, RowAuthenticator rows, HsmToken
     {
         var id = version.Id;
         if (!page.Material.Blobs.TryGetValue(id, out var blob) || !page.Material.BulkKeys.TryGetValue(id, out var bulkKey)
-            || !page.Material.WrapsReserved.ContainsKey(id) || !page.Backup.Blobs.ContainsKey(id))
+            || !page.Material.WrapsReserved.ContainsKey(id) || !page.Backup.ContainsKey(id))
         {
             throw new StoreTamperedException("key_blobs", $"{id}/*", "a wrapped key of the version is missing");
         }
@@ -113,5 +113,5 @@ internal sealed class RestoreProof(IStore store, RowAuthenticator rows, HsmToken
     }
 
     private sealed record Page(
-        IReadOnlyList<KeyRow> Keys, ILookup<string, KeyVersionRow> Versions, VersionMaterials Material, VersionMaterials Backup);
+        IReadOnlyList<KeyRow> Keys, ILookup<string, KeyVersionRow> Versions, VersionMaterials Material, Dictionary<KeyVersionId, byte[]> Backup);
 }

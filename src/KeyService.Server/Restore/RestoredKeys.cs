@@ -144,7 +144,7 @@ internal sealed class RestoredKeys(IStore store, RowAuthenticator rows, string t
         await _material.InsertBlobAsync(
             transaction, new KeyBlobRow(row.Id, KeyBlobRow.BackupOf(backupKeyId), version.Material?.BackupBlob ?? [], Revision: 1));
         await _material.InsertBulkKeyAsync(transaction, new BulkKeyRow(row.Id, version.Material?.BulkKey ?? [], Revision: 1));
-        // The count says how many there are at most, and 2^32 is the most there may be: with it a version protects nothing, whatever its state becomes.
+        // The count says how many there are at most, and 2^32 is the most there may be: with it a version wraps no data key, whatever its state becomes.
         await _material.PutWrapCountAsync(transaction, new WrapCountRow(row.Id, WrapBudget.Limit, Revision: 1));
     }
 
@@ -171,17 +171,18 @@ internal sealed class RestoredKeys(IStore store, RowAuthenticator rows, string t
             throw new BundleException(BundleFault.Damaged, $"Key version {version.Id} has a state that does not go with what stands there of it.");
         }
 
+        var createTime = Time(attributes, BundleAttributeId.CreatedAt)!.Value;
         var stopped = was is KeyState.Active or KeyState.PreActivation;
         var change = stopped
             ? new StateChange(
                 transaction.Time, StateChange.Service,
                 $"restored from bundle {sequence}, where it was {KeyStates.NameOf(was)}: what it encrypted since is not known")
             : new StateChange(
-                Time(attributes, BundleAttributeId.StateChangedAt) ?? UnixTime.FromNanoseconds(Value(attributes, BundleAttributeId.CreatedAt)!.Value),
+                Time(attributes, BundleAttributeId.StateChangedAt) ?? createTime,
                 StateChange.Service, $"as bundle {sequence} has it, from which it was restored");
         return new KeyVersionRow(
-            version.Id, name, stopped ? KeyState.Deactivated : was, UnixTime.FromNanoseconds(Value(attributes, BundleAttributeId.CreatedAt)!.Value),
-            Time(attributes, BundleAttributeId.ActivatedAt), stopped ? transaction.Time : Time(attributes, BundleAttributeId.DeactivatedAt),
+            version.Id, name, stopped ? KeyState.Deactivated : was, createTime,
+            Time(attributes, BundleAttributeId.ActivatedAt) ?? (was == KeyState.Suspended ? createTime : null), stopped ? transaction.Time : Time(attributes, BundleAttributeId.DeactivatedAt),
             version.Material?.CheckValue ?? [], change, Revision: 1)
         {
             ProcessingStopped = was == KeyState.Suspended && Value(attributes, BundleAttributeId.ProcessingStopped) == 1,

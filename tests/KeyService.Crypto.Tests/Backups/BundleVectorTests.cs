@@ -126,9 +126,9 @@ public sealed class BundleVectorTests
         Assert.Equal("Full=1 Incremental=2", Numbers<BundleKind>());
         Assert.Equal(
             "CreatedAt=1 Purpose=2 PrimaryVersion=3 RotationPeriodSeconds=4 RotationLimitSeconds=5 WarnBeforeSeconds=6 RotateAt=7 State=16 ActivatedAt=17 "
-            + "DeactivatedAt=18 StateChangedAt=19 SuspectedSince=20 ProcessedAt=21 DestroyAt=22 WrapsReserved=23", Numbers<BundleAttributeId>());
+            + "DeactivatedAt=18 StateChangedAt=19 SuspectedSince=20 ProcessedAt=21 DestroyAt=22 WrapsReserved=23 ProcessingStopped=24", Numbers<BundleAttributeId>());
         Assert.Equal("IntegrityKey=1 Key=2 Version=3 Trailer=255", Numbers<BundleEntryType>());
-        Assert.Equal("Empty=1 NotABundle=2 UnsupportedVersion=3 Truncated=4 Damaged=5 SignatureInvalid=6 OtherSigningKey=7", Numbers<BundleFault>());
+        Assert.Equal("Empty=1 NotABundle=2 UnsupportedVersion=3 Truncated=4 Damaged=5 SignatureInvalid=6 OtherSigningKey=7 NotOfTheChain=8", Numbers<BundleFault>());
 
         static string Numbers<T>()
             where T : struct, Enum => string.Join(' ', Enum.GetValues<T>().Select(value => $"{value}={Convert.ToInt32(value, CultureInfo.InvariantCulture)}"));

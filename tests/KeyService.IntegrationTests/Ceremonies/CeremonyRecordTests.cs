@@ -43,7 +43,7 @@ public sealed class CeremonyRecordTests(ServiceFixture service) : IClassFixture<
         Assert.Contains("to be kept at: the bank", custody, StringComparison.Ordinal);
 
         var pack = Path.Combine(service.Directory, "evidence.zip");
-        (await service.RunCliAsync(service.Administrator, "evidence", "pack", pack, "--from", "2026-01-01")).ExpectExit(0);
+        (await service.RunCliAsync(service.Administrator, "evidence", "pack", "-o", pack, "--from", "2026-01-01")).ExpectExit(0);
         await using var zip = await ZipFile.OpenReadAsync(pack);
         Assert.Contains(zip.Entries, entry => entry.FullName.EndsWith($"backup/ceremonies/{id}.kst", StringComparison.Ordinal));
     }

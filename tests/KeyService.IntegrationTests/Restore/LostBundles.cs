@@ -23,6 +23,8 @@ internal sealed class LostBundles : IDisposable
     private readonly ECDsa _signer = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly byte[] _installation = RandomNumberGenerator.GetBytes(BundleFormat.IdLength);
 
+    private readonly Dictionary<int, int> _exchanged = [];
+
     private LostBundles(LostToken token) => Token = token;
 
     internal LostToken Token { get; }
@@ -37,6 +39,9 @@ internal sealed class LostBundles : IDisposable
         lost.Installation = lost._installation;
         return lost;
     }
+
+    /// <summary>From now on a version has the blob of another.</summary>
+    internal void Exchange(int kek, int with) => _exchanged[kek] = with;
 
     internal KeyVersionId IdOf(int kek) => Token.Keks[kek].Id;
 
@@ -71,7 +76,7 @@ internal sealed class LostBundles : IDisposable
                     .. version.ProcessingStopped ? [new BundleAttribute(BundleAttributeId.ProcessingStopped, 1)] : Array.Empty<BundleAttribute>(),
                 ];
                 await writer.WriteVersionAsync(
-                    kek.Id, attributes, version.State == KeyState.Destroyed ? null : new BundleMaterial(kek.CheckValue, kek.BackupBlob, kek.BulkKey));
+                    kek.Id, attributes, version.State == KeyState.Destroyed ? null : new BundleMaterial(kek.CheckValue, Token.Keks[_exchanged.GetValueOrDefault(version.Kek, version.Kek)].BackupBlob, kek.BulkKey));
             }
         }
 

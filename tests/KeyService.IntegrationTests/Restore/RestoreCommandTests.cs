@@ -19,18 +19,6 @@ public sealed class RestoreCommandTests : IAsyncLifetime
     {
         _site = await DisasterSite.StartAsync();
         _fields = new SealedFields(_site.Service);
-        using (var channel = _site.Service.ConnectAs("administrator"))
-        {
-            var keys = new Keys.KeysClient(channel);
-            await Parallel.ForAsync(0, KeyCount, async (i, cancellation) => await keys.CreateKeyAsync(
-                new CreateKeyRequest { RequestId = $"{Guid.NewGuid()}", Name = $"many/{i:000}", Purpose = KeyPurpose.EncryptDecrypt },
-                cancellationToken: cancellation));
-        }
-
-        await _fields.AddAsync("many/000");
-        await _fields.AddAsync("many/149");
-        _bundles = [await _site.ExportAsync()];
-        await _site.DestroyAsync();
     }
 
     public ValueTask DisposeAsync() => _site.DisposeAsync();
@@ -38,9 +26,10 @@ public sealed class RestoreCommandTests : IAsyncLifetime
     [Fact]
     public async Task Killed_at_any_moment_it_goes_on_and_no_server_starts_before_it_has_ended()
     {
+        await LoseAsync(KeyCount);
         var random = new Random(20261130);
         var begun = 0;
-        foreach (var at in new[] { "stage\":\"verifying", "making the root key", "stage\":\"restoring", "\"event\":\"progress\"", "stage\":\"going on", "stage\":\"reading", "stage\":\"reading" })
+        foreach (var at in new[] { "making the root key", "stage\":\"restoring", "stage\":\"going on", "stage\":\"reading" })
         {
             using var restore = _site.StartRestore(_bundles, "--json");
             var seen = false;
@@ -61,8 +50,12 @@ public sealed class RestoreCommandTests : IAsyncLifetime
             Assert.True(serve.ExitCode is 5 or 7, $"exit {serve.ExitCode}: {serve.Error}"); // 5: there is no store yet
             if (serve.Error.Contains("a restore was begun", StringComparison.Ordinal))
             {
-                begun++;
                 Assert.Contains("Run restore again with the same bundles", serve.Error, StringComparison.Ordinal);
+                if (begun++ > 0)
+                {
+                    continue;
+                }
+
                 var init = await Executables.RunServerAsync(
                     ["init", "--config", _site.Service.ConfigPath, "--admin-name", "administrator", "--admin-unix-uid", "0"],
                     _site.Service.ServerEnvironment, _site.Service.Directory);
@@ -87,10 +80,11 @@ public sealed class RestoreCommandTests : IAsyncLifetime
     [Fact]
     public async Task Whatever_is_wrong_is_named_and_leaves_neither_store_nor_key()
     {
+        await LoseAsync(keys: 2);
         var bundle = await File.ReadAllBytesAsync(_bundles[0], Cancellation);
         var changed = Path.Combine(_site.Service.Directory, "changed.ksb");
-        // Header, integrity key, a key's name, a version's check value, the counts, the signature.
-        foreach (var at in new[] { 20, 110, 185, 300, bundle.Length - 170, bundle.Length - 1 })
+        // A key's name, a version's wrapped key, the signature; each byte is tried where no process is started for it (BundleChainTests).
+        foreach (var at in new[] { 185, 400, bundle.Length - 1 })
         {
             var bytes = (byte[])bundle.Clone();
             bytes[at] ^= 1;
@@ -98,8 +92,6 @@ public sealed class RestoreCommandTests : IAsyncLifetime
             Assert.Contains("changed.ksb", (await RefusedAsync(4, [changed])).Error, StringComparison.Ordinal);
         }
 
-        await File.WriteAllBytesAsync(changed, bundle.AsMemory(..^50), Cancellation);
-        Assert.Contains("truncated", (await RefusedAsync(4, [changed])).Error, StringComparison.Ordinal);
         await File.WriteAllTextAsync(changed, "no bundle", Cancellation);
         Assert.Contains("not a backup bundle", (await RefusedAsync(2, [changed])).Error, StringComparison.Ordinal);
         Assert.Contains("cannot be read", (await RefusedAsync(2, [changed + ".none"])).Error, StringComparison.Ordinal);
@@ -108,7 +100,7 @@ public sealed class RestoreCommandTests : IAsyncLifetime
         var key = await File.ReadAllBytesAsync(_site.BackupKey, Cancellation);
         foreach (var (value, says) in new[]
         {
-            (key.Select(part => (byte)(part ^ 1)).ToArray(), "nothing was imported"), (key[..31], "32 bytes and end"), ([.. key, 0], "32 bytes and end"), ([], "32 bytes and end"),
+            (key.Select(part => (byte)(part ^ 1)).ToArray(), "nothing was imported"), (key[..31], "32 bytes and end"), ([.. key, 0], "32 bytes and end"),
         })
         {
             await File.WriteAllBytesAsync(_site.BackupKey, value, Cancellation);
@@ -130,6 +122,22 @@ public sealed class RestoreCommandTests : IAsyncLifetime
 
         await File.WriteAllTextAsync(_site.SigningKey, signer, Cancellation);
         (await _site.RestoreAsync(_bundles)).ExpectExit(0);
+    }
+
+    private async Task LoseAsync(int keys)
+    {
+        using (var channel = _site.Service.ConnectAs("administrator"))
+        {
+            var client = new Keys.KeysClient(channel);
+            await Parallel.ForAsync(0, keys, Cancellation, async (i, cancellation) => await client.CreateKeyAsync(
+                new CreateKeyRequest { RequestId = $"{Guid.NewGuid()}", Name = $"many/{i:000}", Purpose = KeyPurpose.EncryptDecrypt },
+                cancellationToken: cancellation));
+        }
+
+        await _fields.AddAsync("many/000");
+        await _fields.AddAsync($"many/{keys - 1:000}");
+        _bundles = [await _site.ExportAsync()];
+        await _site.DestroyAsync();
     }
 
     private bool HasInstallation()

@@ -71,8 +71,9 @@ public abstract class StoreRestoreContract : IDisposable
         Assert.Null(await store.ReadAsync(connection => keys.FindKeyAsync(connection, null, "f/left-out", Cancellation), Cancellation));
         Assert.True((await FindAsync(3)).ProcessingStopped);
         Assert.False((await FindAsync(4)).ProcessingStopped);
+        Assert.Equal(("", 8), ((await FindAsync(7)).CheckValueEnd, (await FindAsync(4)).CheckValueEnd.Length));
 
-        // No state that anybody could give it lets a restored version protect: its wraps are spent.
+        // No state that anybody could give it lets a restored version wrap a data key: its wraps are spent.
         var material = new KeyMaterialTables(rows);
         var counts = await store.ReadAsync(
             connection => material.GetWrapCountsAsync(connection, null, [.. Enumerable.Range(0, 14).Except([8, 9]).Select(lost.IdOf)], Cancellation), Cancellation);

@@ -31,7 +31,6 @@ public sealed class CeremonyScheduleTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        _alarms.Dispose();
         await _store.DisposeAsync();
         _file.Dispose();
     }

@@ -58,7 +58,7 @@ internal sealed class RestoreOutput(bool json) : IProgress<RestoreProgress>
                 backup_key = chain.BackupKeyId,
                 bundle = chain.Newest.Header.Sequence,
                 digest = Convert.ToHexStringLower(chain.Newest.Digest),
-                reaches_to = UnixTime.FromNanoseconds(chain.Newest.Header.MadeAtUnixNanoseconds).ToString("O"),
+                reaches_to = UnixTime.FromNanoseconds(chain.Newest.Header.MadeAtUnixNanoseconds).UtcDateTime.ToString("O"),
                 keys = keys.Keys,
                 versions = keys.Versions,
                 destroyed = keys.Destroyed,
