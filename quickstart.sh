@@ -179,7 +179,7 @@ if [ -z "${KEYSERVICE_PROFILE-}" ]; then
   for argument in "$@"; do
     case $argument in
       --) break ;;
-      key|rotation|backup|ceremony|holding|campaign|destruction|approval|officer|alarms|review|certificate|store) profile=administrator; break ;;
+      key|rotation|backup|ceremony|token|holding|campaign|destruction|approval|officer|alarms|review|certificate|store) profile=administrator; break ;;
       principal|grant|access|login|logout|session|person|place|break-glass|audit|evidence|whoami|status|doctor|config|init|restore|serve) profile=administrator; break ;;
       data-key|field|adopt) profile=database; break ;;
       encrypt|decrypt|inspect|verify|rewrap|witness|completion) break ;;

@@ -13,7 +13,7 @@ internal static class CeremonyCommands
 
     public static Command Create() => new("ceremony", "Hold key ceremonies, check their transcripts")
     {
-        Genesis(), ShareCheck(), BackupExport(), RestoreDrill(), Restore(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
+        Genesis(), ShareCheck(), BackupKey(), BackupExport(), RestoreDrill(), Restore(), TokenEnrolment(), RootChange(), OfficerEnrolment(), KeyDestruction(), BreakGlassReview(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
         RecordedCommands.Record(), RecordedCommands.List(), RecordedCommands.Fetch(), RecordedCommands.Custody(),
     };
 
@@ -54,6 +54,82 @@ internal static class CeremonyCommands
             });
         });
     }
+
+    private static Command BackupKey()
+    {
+        var options = new CeremonyOptions();
+        var command = new Command(CeremonyKind.BackupKey, "Split the backup key into new shares: a custodian leaves, a share was lost") { options.Genesis, options.Threshold, options.ShareKeys };
+        options.AddTo(command, withToken: false);
+        options.AddFormerCustodiansTo(command);
+        return command.WithNotes("Custodians are those who get the new shares; whoever only brings one of the set before is named with --former. Needs no token and no service.").Runs(run =>
+        {
+            var plan = options.Read(run, CeremonyKind.BackupKey, withToken: false);
+            return HoldAsync(run, options.Directory(run), plan with
+            {
+                Genesis = options.GenesisOf(run) ?? throw CliError.Usage("The record of the shares before is missing.", "Name the transcript of the ceremony that made them: --of FILE."),
+                Threshold = options.ThresholdFor(run, plan),
+                ShareKeys = options.ShareKeysOf(run, plan),
+            });
+        });
+    }
+
+    private static Command TokenEnrolment() => Enrolling(CeremonyKind.TokenEnrolment, "Bring every key of a standing installation under the root of another token");
+
+    private static Command RootChange() => Enrolling(CeremonyKind.RootChange, "The same, to leave the token before: another vendor, a new root");
+
+    private static Command Enrolling(string kind, string description)
+    {
+        var options = new CeremonyOptions();
+        var config = new Option<string>("--config") { Description = "Configuration of a server on the new token and the same store", HelpName = "FILE", Required = true };
+        var command = new Command(kind, description) { options.Genesis, config };
+        options.AddTo(command, withToken: true);
+        return command.WithNotes("Token options and configuration name the same token, the new one.").Runs(run =>
+        {
+            var plan = options.Read(run, kind, withToken: true);
+            CeremonyOptions.RequireCustodians(plan, 2);
+            return HoldAsync(run, options.Directory(run), plan with { Genesis = options.GenesisOf(run), ServerArguments = ["--config", Path.GetFullPath(run.Required(config))] });
+        });
+    }
+
+    private static Command OfficerEnrolment()
+    {
+        var options = new CeremonyOptions();
+        var roster = new Option<string>("--roster") { Description = "The roster (keyservice officer roster create); the file gets the signatures", HelpName = "FILE", Required = true };
+        var command = new Command(CeremonyKind.OfficerEnrolment, "Have officers accept the roster that names them, each with a key of his or her own") { roster };
+        options.AddTo(command, withToken: false);
+        options.AddOfficersTo(command);
+        return command.Runs(run => HoldAsync(run, options.Directory(run), options.Read(run, CeremonyKind.OfficerEnrolment, withToken: false) with
+        {
+            Documents = [Path.GetFullPath(run.Required(roster))],
+        }));
+    }
+
+    private static Command KeyDestruction()
+    {
+        var options = new CeremonyOptions();
+        var documents = Documents("The certificate (keyservice destruction certificate), once for each file");
+        var copies = new Option<string[]>("--copy") { Description = "A copy that is destroyed: which medium, which bag, from where", HelpName = "TEXT", Required = true };
+        var command = new Command(CeremonyKind.KeyDestruction, "Destroy the bundles and dumps that still hold a destroyed key, before witnesses") { documents, copies };
+        options.AddTo(command, withToken: false);
+        return command.Runs(run => HoldAsync(run, options.Directory(run), options.Read(run, CeremonyKind.KeyDestruction, withToken: false) with
+        {
+            Documents = [.. run.Required(documents).Select(Path.GetFullPath)], Copies = run.Required(copies),
+        }));
+    }
+
+    private static Command BreakGlassReview()
+    {
+        var options = new CeremonyOptions();
+        var documents = Documents("What the review is about (keyservice audit search --principal NAME), once for each file");
+        var command = new Command(CeremonyKind.BreakGlassReview, "Judge what was done with emergency access") { documents };
+        options.AddTo(command, withToken: false);
+        return command.Runs(run => HoldAsync(run, options.Directory(run), options.Read(run, CeremonyKind.BreakGlassReview, withToken: false) with
+        {
+            Documents = [.. run.Required(documents).Select(Path.GetFullPath)],
+        }));
+    }
+
+    private static Option<string[]> Documents(string description) => new("--document") { Description = description, HelpName = "FILE", Required = true };
 
     private static Command BackupExport()
     {
@@ -192,7 +268,8 @@ internal static class CeremonyCommands
     }
 
     private static CeremonyScript[] Scripts() =>
-        [GenesisScript.Create(), ShareCheckScript.Create(), BackupExportScript.Create(), RestoreDrillScript.Create(), RestoreScript.Create()];
+        [GenesisScript.Create(), ShareCheckScript.Create(), BackupExportScript.Create(), RestoreDrillScript.Create(), RestoreScript.Create(), BackupKeyScript.Create(), TokenScripts.Enrolment(), TokenScripts.RootChange(),
+            RecordScripts.OfficerEnrolment(), RecordScripts.KeyDestruction(), RecordScripts.BreakGlassReview()];
 
     private static CeremonyScript Find(string kind) => Array.Find(Scripts(), script => script.Kind == kind)
         ?? throw CliError.Usage($"There is no ceremony {kind}.", $"There are: {string.Join(", ", Scripts().Select(each => each.Kind))}.");

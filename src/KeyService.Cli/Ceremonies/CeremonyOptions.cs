@@ -1,8 +1,8 @@
 using System.CommandLine;
 using KeyService.Cli.CommandLine;
+using KeyService.Cli.Tokens;
 using KeyService.Crypto.Approvals;
 using KeyService.Crypto.Ceremonies;
-using KeyService.Hsm;
 
 namespace KeyService.Cli.Ceremonies;
 
@@ -21,17 +21,15 @@ internal sealed class CeremonyOptions
     private readonly Option<string[]> custodians = People("--custodian", "Holds a share; once for each, in the order of the shares");
     private readonly Option<string[]> alternates = People("--alternate", "Takes the place of a custodian who does not come");
     private readonly Option<string[]> auditors = People("--auditor", "Looks on");
+    private readonly Option<string[]> formerCustodians = People("--former", "Held a share of the set before, and holds none of the new one");
+    private readonly Option<string[]> officers = People("--officer", "Is enrolled with a key of his or her own");
     private readonly Option<string[]> signingKeys = new("--signing-key")
     {
         Description = "File of a person's own key (keyservice officer key create), to sign the transcript with", HelpName = "NAME=FILE", DefaultValueFactory = _ => [],
     };
 
     private readonly Option<bool> rehearsal = new("--rehearsal") { Description = "Practice on a toy token: marked everywhere, and refused where a ceremony is asked for" };
-    private readonly Option<string?> module = new("--module") { Description = "PKCS#11 module of the token", HelpName = "FILE" };
-    private readonly Option<string?> label = new("--token-label") { Description = "Label of the token", HelpName = "LABEL" };
-    private readonly Option<string?> serial = new("--token-serial") { Description = "Serial number that the token must have", HelpName = "SERIAL" };
-    private readonly Option<string?> pinFile = new("--pin-file") { Description = "File with the token's user PIN, mode 0600", HelpName = "FILE" };
-    private readonly Option<string?> nssParameters = new("--nss-parameters") { Description = "Only for NSS modules", HelpName = "TEXT" };
+    private readonly TokenOptions token = new();
 
     public Option<int> Threshold { get; } = new("--threshold") { Description = "Shares that will be needed, 2 or more", HelpName = "M", Required = true };
 
@@ -74,6 +72,10 @@ internal sealed class CeremonyOptions
         }
     }
 
+    public void AddFormerCustodiansTo(Command command) => command.Add(formerCustodians);
+
+    public void AddOfficersTo(Command command) => command.Add(officers);
+
     public void AddTo(Command command, bool withToken)
     {
         foreach (var option in new Option[] { directory, administrator, witnesses, custodians, alternates, auditors, signingKeys, rehearsal })
@@ -82,10 +84,7 @@ internal sealed class CeremonyOptions
         }
         if (withToken)
         {
-            foreach (var option in new Option[] { module, label, serial, pinFile, nssParameters })
-            {
-                command.Add(option);
-            }
+            token.AddTo(command);
         }
     }
 
@@ -98,7 +97,7 @@ internal sealed class CeremonyOptions
         [
             Read(run.Required(administrator), CeremonyRole.Administrator),
             .. Of(run, witnesses, CeremonyRole.Witness), .. Of(run, custodians, CeremonyRole.Custodian), .. Of(run, alternates, CeremonyRole.Alternate),
-            .. Of(run, auditors, CeremonyRole.Auditor),
+            .. Of(run, auditors, CeremonyRole.Auditor), .. Of(run, formerCustodians, CeremonyRole.FormerCustodian), .. Of(run, officers, CeremonyRole.Officer),
         ];
         if (people.GroupBy(each => each.Name, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
         {
@@ -117,7 +116,7 @@ internal sealed class CeremonyOptions
             Kind = kind,
             IsRehearsal = isRehearsal,
             People = people,
-            Token = withToken ? Token(run) : null,
+            Token = withToken ? token.Read(run) : null,
             SigningKeys = Pairs(run.Get(signingKeys)!, people),
         };
     }
@@ -158,11 +157,4 @@ internal sealed class CeremonyOptions
         }
         return pairs;
     }
-
-    private HsmConfiguration Token(Invocation run) => run.Get(module) is { } path && run.Get(pinFile) is { } pin && (run.Get(label) ?? run.Get(serial)) is not null
-        ? new HsmConfiguration
-        {
-            ModulePath = path, TokenLabel = run.Get(label), TokenSerial = run.Get(serial), PinFile = Path.GetFullPath(pin), NssParameters = run.Get(nssParameters),
-        }
-        : throw CliError.Usage("No token was named.", "Name it with --module, --pin-file, and --token-label or --token-serial. For a rehearsal, hsm-sim/rehearsal.sh makes one.");
 }

@@ -23,6 +23,7 @@ using KeyService.Cli.Rotation;
 using KeyService.Cli.Service;
 using KeyService.Cli.Sessions;
 using KeyService.Cli.Store;
+using KeyService.Cli.Tokens;
 
 namespace KeyService.Cli.CommandLine;
 
@@ -83,6 +84,7 @@ internal static class CommandTree
         ("break-glass", BreakGlassCommands.Create),
         ("backup", BackupCommands.Create),
         ("ceremony", CeremonyCommands.Create),
+        ("token", TokenCommands.Create),
         ("audit", AuditCommands.Create),
         ("evidence", EvidenceCommands.Create),
         ("alarms", AlarmCommands.Create),

@@ -18,6 +18,12 @@ public static class CeremonyRole
     /// <summary>Looks on, from outside of the team.</summary>
     public const string Auditor = "auditor";
 
+    /// <summary>Brings a share that is replaced by others'.</summary>
+    public const string FormerCustodian = "former-custodian";
+
+    /// <summary>Decides with others what nobody may do alone; enrolled with a key of his or her own.</summary>
+    public const string Officer = "officer";
+
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<string> All { get; } = [Administrator, Witness, Custodian, Alternate, Auditor];
+    public static IReadOnlyList<string> All { get; } = [Administrator, Witness, Custodian, Alternate, Auditor, FormerCustodian, Officer];
 }

@@ -39,6 +39,12 @@ internal sealed record CeremonyPlan
     /// <summary>Public key (PEM) that must have signed the bundles.</summary>
     public string? BundleKey { get; init; }
 
+    /// <summary>Files that belong to what is decided.</summary>
+    public IReadOnlyList<string> Documents { get; init; } = [];
+
+    /// <summary>Things that are destroyed, each as people call it.</summary>
+    public IReadOnlyList<string> Copies { get; init; } = [];
+
     /// <summary>Where copies go.</summary>
     public IReadOnlyList<string> Destinations { get; init; } = [];
 

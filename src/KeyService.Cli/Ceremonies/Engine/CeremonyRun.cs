@@ -43,6 +43,9 @@ internal sealed class CeremonyRun(CeremonyPlan plan, CeremonyScript script, Cere
 
     public IEnumerable<CeremonyPerson> Custodians => present.Where(each => each.Role == CeremonyRole.Custodian);
 
+    /// <summary>Who may bring a share: of the set that is replaced, too.</summary>
+    public IEnumerable<CeremonyPerson> Holders => present.Where(each => each.Role is CeremonyRole.FormerCustodian or CeremonyRole.Custodian);
+
     /// <summary>Whether the token was opened.</summary>
     public bool HasToken => token is not null;
 

@@ -16,7 +16,7 @@ internal static class AttendanceSteps
                 run.Enter(person);
                 continue;
             }
-            if (person.Role == CeremonyRole.Auditor)
+            if (person.Role is CeremonyRole.Auditor or CeremonyRole.FormerCustodian)
             {
                 run.Deviate("1", $"{person.FullName} ({person.Role}) is absent.");
                 continue;

@@ -19,7 +19,41 @@ internal static class BackupKeySteps
         run.BackupKey = Mixed(ofToken, Encoding.UTF8.GetBytes(dice));
         run.Fact("backup-key.source", $"HKDF-SHA-256 (RFC 5869) of 256 bits of the token's generator and 256 bits of the station's{(dice.Length > 0 ? ", and dice" : "")}");
         run.Fact(TokenSteps.BackupKeyFact, Convert.ToHexStringLower(BackupKeyId.Of(run.BackupKey)));
-        var shares = SecretSharing.Split(run.BackupKey.DangerousSpan, run.Plan.Threshold, run.Custodians.Count());
+        Split(run);
+    }
+
+    /// <summary>The key that the shares of before give, in shares of another set.</summary>
+    public static Task SplitAgainAsync(CeremonyRun run, CancellationToken cancellation)
+    {
+        run.Fact(TokenSteps.BackupKeyFact, Convert.ToHexStringLower(BackupKeyId.Of(run.BackupKey!)));
+        // What the custodians type from now on are the new shares.
+        run.Shares.ForEach(share => share.Dispose());
+        run.Shares.Clear();
+        Split(run);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Papers of the shares before open as much as the new ones.</summary>
+    public static Task DestroyFormerPapersAsync(CeremonyRun run, CancellationToken cancellation)
+    {
+        foreach (var share in ShareRecord.Former(run).Shares)
+        {
+            var how = run.Desk.Ask($"The paper of share {share.Index} of the set before, bag {share.Bag}, handed out to {share.Custodian}: how was it destroyed, before all of you? Type absent if it is not here.");
+            if (how == "absent")
+            {
+                run.Deviate("7", $"Share {share.Index} of the set before (bag {share.Bag}, {share.Custodian}) is not here and not destroyed: with others of its set it still gives the key.");
+            }
+            else
+            {
+                run.Observe("7", $"Share {share.Index} of the set before, bag {share.Bag}: destroyed, {(how.Length > 0 ? how : "as everybody saw")}.");
+            }
+        }
+        return Task.CompletedTask;
+    }
+
+    private static void Split(CeremonyRun run)
+    {
+        var shares = SecretSharing.Split(run.BackupKey!.DangerousSpan, run.Plan.Threshold, run.Custodians.Count());
         run.Handout.ForEach(share => share.Dispose());
         run.Handout.Clear();
         run.Handout.AddRange(shares);

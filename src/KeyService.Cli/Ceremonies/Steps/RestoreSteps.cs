@@ -68,15 +68,16 @@ internal static class RestoreSteps
     }
 
     /// <summary>The server makes the installation of its bundles; the key goes to it over a pipe.</summary>
-    public static async Task RestoreAsync(CeremonyRun run, CancellationToken cancellation)
+    public static Task RestoreAsync(CeremonyRun run, CancellationToken cancellation) => RunServerAsync(
+        run, ["restore", .. run.Plan.ServerArguments, .. run.Plan.Bundles.SelectMany(bundle => new[] { "--bundle", bundle }), "--signing-key", run.Plan.BundleKey!], cancellation);
+
+    /// <summary>The server brings every key of its store under the root of this token.</summary>
+    public static Task EnrolAsync(CeremonyRun run, CancellationToken cancellation) => RunServerAsync(run, ["enrol-token", .. run.Plan.ServerArguments], cancellation);
+
+    private static async Task RunServerAsync(CeremonyRun run, string[] arguments, CancellationToken cancellation)
     {
         await run.CloseTokenAsync().ConfigureAwait(false);
-        string[] arguments =
-        [
-            "restore", .. run.Plan.ServerArguments, .. run.Plan.Bundles.SelectMany(bundle => new[] { "--bundle", bundle }),
-            "--signing-key", run.Plan.BundleKey!, "--backup-key-fd", "0", "--json",
-        ];
-        using var server = Process.Start(new ProcessStartInfo(ServerBinary.Find(), arguments)
+        using var server = Process.Start(new ProcessStartInfo(ServerBinary.Find(), [.. arguments, "--backup-key-fd", "0", "--json"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         })!;
@@ -89,8 +90,8 @@ internal static class RestoreSteps
         await server.WaitForExitAsync(cancellation).ConfigureAwait(false);
         if (server.ExitCode != 0)
         {
-            throw new CliError(ExitCode.Failed, "RESTORE_FAILED", $"The restore ended with code {server.ExitCode}: {(await errors.ConfigureAwait(false)).Trim()}",
-                "Nothing counts as restored before it says so; mend what it names, and try this step again: it goes on where it was.");
+            throw new CliError(ExitCode.Failed, "SERVER_FAILED", $"The server's {arguments[0]} ended with code {server.ExitCode}: {(await errors.ConfigureAwait(false)).Trim()}",
+                "Nothing counts before it says so; mend what it names, and try this step again: it goes on where it was.");
         }
     }
 
@@ -119,10 +120,10 @@ internal static class RestoreSteps
             case "progress":
                 run.Desk.Progress(string.Create(CultureInfo.InvariantCulture, $"{said.GetProperty("versions").GetInt64()} of {said.GetProperty("of").GetInt64()} versions"));
                 break;
-            case "restored":
+            case "restored" or "enrolled":
                 foreach (var value in said.EnumerateObject().Where(each => each.Name != "event"))
                 {
-                    run.Fact($"restored.{value.Name.Replace('_', '-')}", value.Value.ToString());
+                    run.Fact($"result.{value.Name.Replace('_', '-')}", value.Value.ToString());
                 }
                 break;
         }

@@ -19,7 +19,7 @@ internal static class ShareCollection
         run.Shares.ForEach(share => share.Dispose());
         run.Shares.Clear();
         var needed = record?.Threshold ?? 2;
-        foreach (var custodian in run.Custodians)
+        foreach (var custodian in run.Holders)
         {
             if (run.Shares.Count == needed)
             {

@@ -18,6 +18,9 @@ internal sealed record ShareRecord(string BackupKeyId, int Set, int Threshold, I
     /// <summary>From the ceremony's own transcript, when it hands out shares itself, or from the one that its plan names.</summary>
     public static ShareRecord Of(CeremonyRun run) => run.Plan.Genesis is { } path ? Load(path, run.Plan.IsRehearsal) : Of(run.Journal.Transcript, run.Journal.Path);
 
+    /// <summary>The set that a ceremony replaces.</summary>
+    public static ShareRecord Former(CeremonyRun run) => Load(run.Plan.Genesis!, run.Plan.IsRehearsal);
+
     private static ShareRecord Load(string path, bool rehearsal)
     {
         if (!Transcript.TryParse(File.ReadAllBytes(path), out var transcript))
