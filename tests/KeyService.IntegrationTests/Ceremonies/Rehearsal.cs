@@ -42,6 +42,11 @@ internal sealed class Rehearsal : IDisposable
         return rehearsal;
     }
 
+    public static Rehearsal WithoutToken() => new(null);
+
+    /// <summary>The words of a custodian who has them from elsewhere than the screen.</summary>
+    public Func<string, string?> Opening { get; set; } = _ => null;
+
     /// <summary>The same people with the same papers, another day, in another directory.</summary>
     public async Task<Rehearsal> AnotherDayAsync(bool withToken)
     {
@@ -127,7 +132,7 @@ internal sealed class Rehearsal : IDisposable
             Answers.RemoveAt(own);
             return answer;
         }
-        return question.Contains("Word ", StringComparison.Ordinal) ? Papers[at]
+        return question.Contains("Word ", StringComparison.Ordinal) ? Opening(at) ?? Papers[at]
             : question.Contains("serial number of the bag", StringComparison.Ordinal) ? "BAG-" + at.Replace(' ', '-')
             : question.Contains("Passphrase", StringComparison.Ordinal) ? "a passphrase"
             : question.Contains("try this step again", StringComparison.Ordinal) ? "stop"

@@ -1,0 +1,145 @@
+using System.Security.Cryptography;
+using System.Text;
+using KeyService.Crypto;
+using KeyService.Crypto.Approvals;
+using KeyService.Crypto.Ceremonies;
+using KeyService.Crypto.Shares;
+
+namespace KeyService.IntegrationTests.Ceremonies;
+
+/// <summary>New shares of the same key, other tokens, and ceremonies in which people decide and sign.</summary>
+public sealed class OtherCeremoniesTests
+{
+    [Fact]
+    public async Task The_same_key_comes_into_new_hands_and_the_papers_before_are_destroyed()
+    {
+        using var genesis = await Rehearsal.WithTokenAsync();
+        Assert.Equal(0, (await genesis.GenesisAsync("genesis", 2, 3)).ExitCode);
+        using var day = await genesis.AnotherDayAsync(withToken: false);
+        // Carol leaves, Frank comes: Carol and Dave bring their shares, the new set is held by Dave, Erin and Frank.
+        day.Answers.Add(("share 3 of the set before", "absent"));
+        var result = await day.RunAsync(null,
+            ["ceremony", "backup-key", "--rehearsal", "--directory", day.File("again"), "--of", genesis.File("genesis/transcript.kst"), "--threshold", "2",
+                "--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker", "--former", "carol=Carol Chen",
+                "--custodian", "dave=Dave Diaz", "--custodian", "erin=Erin Evans", "--custodian", "frank=Frank Fox"]);
+        Assert.True(result.ExitCode == 0, result.Said);
+        var transcript = day.Transcript("again");
+        Assert.Equal(KeyOf(genesis.Transcript("genesis")), KeyOf(transcript));
+        Assert.Contains(transcript.Entries, each => each is { Type: TranscriptEntryType.Deviation, Subject: "7" } && each.Text.Contains("not destroyed", StringComparison.Ordinal));
+        using var key = Combine(day.Papers["Erin Evans"], day.Papers["Frank Fox"]);
+        Assert.Equal(KeyOf(transcript), Convert.ToHexStringLower(BackupKeyId.Of(key!)));
+        Assert.Null(Combine(genesis.Papers["Carol Chen"], day.Papers["Frank Fox"])); // of two sets
+
+        // From now on shares are compared with this transcript.
+        using var next = await day.AnotherDayAsync(withToken: false);
+        var check = await next.RunAsync(null,
+            ["ceremony", "share-check", "--rehearsal", "--directory", next.File("check"), "--of", day.File("again/transcript.kst"),
+                "--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker", "--custodian", "dave=Dave Diaz", "--custodian", "erin=Erin Evans", "--custodian", "frank=Frank Fox"]);
+        Assert.Contains("3 of 3 are as they were handed out", check.Said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Another_token_gets_the_backup_key_sealed_and_a_custodian_elsewhere_the_share_encrypted()
+    {
+        using var genesis = await Rehearsal.WithTokenAsync();
+        using var elsewhere = await genesis.AnotherDayAsync(withToken: true);
+        var transfer = await elsewhere.RunAsync(null, ["token", "transfer-key", "-o", elsewhere.File("transfer.txt"), "--json", .. elsewhere.Token()]);
+        Assert.True(transfer.ExitCode == 0, transfer.Said);
+        var fingerprint = System.Text.Json.JsonDocument.Parse(transfer.Output).RootElement.GetProperty("fingerprint").GetString()!;
+        using var carols = RSA.Create(3072);
+        await File.WriteAllTextAsync(genesis.File("carol.pem"), carols.ExportSubjectPublicKeyInfoPem());
+
+        genesis.Answers.Add(("last eight digits of the fingerprint", fingerprint[^8..]));
+        // Carol opens the file on her own machine when she is asked for the words.
+        genesis.Opening = at => at == "Carol Chen"
+            ? Encoding.ASCII.GetString(carols.Decrypt(File.ReadAllBytes(genesis.File("genesis/share-1-carol.bin")), RSAEncryptionPadding.OaepSHA256))
+            : null;
+        var made = await genesis.GenesisAsync("genesis", 2, 2, "--transfer-key", elsewhere.File("transfer.txt"), "--share-key", $"carol={genesis.File("carol.pem")}");
+        Assert.True(made.ExitCode == 0, made.Said);
+        Assert.DoesNotContain("Carol Chen sits down at the screen", made.Said, StringComparison.Ordinal);
+
+        var id = KeyOf(genesis.Transcript("genesis"));
+        var sealedFile = Directory.GetFiles(genesis.File("genesis"), "sealed-*.txt").Single();
+        Assert.Equal(4, (await elsewhere.RunAsync(null, ["token", "import-backup-key", sealedFile, "--backup-key", new string('0', 16), .. elsewhere.Token()])).ExitCode);
+        var imported = await elsewhere.RunAsync(null, ["token", "import-backup-key", sealedFile, "--backup-key", id, "--json", .. elsewhere.Token()]);
+        Assert.True(imported.ExitCode == 0, imported.Said);
+        Assert.Contains(id, imported.Output, StringComparison.Ordinal);
+        // Sealed for that token and no other one.
+        Assert.NotEqual(0, (await genesis.RunAsync(null, ["token", "import-backup-key", sealedFile, "--backup-key", id, .. genesis.Token()])).ExitCode);
+    }
+
+    [Fact]
+    public async Task Officers_accept_their_roster_one_after_the_other()
+    {
+        using var day = Rehearsal.WithoutToken();
+        var officers = new List<Officer>();
+        foreach (var name in new[] { "olga", "otto" })
+        {
+            (await Command.RunAsync("bash", ["-c", $"\"$0\" officer key create {name}.key --passphrase-fd 3 3<<<'a passphrase'", Executables.Cli], workingDirectory: day.Path)).ExpectExit(0);
+            using var key = ECDsa.Create();
+            key.ImportFromPem(await File.ReadAllTextAsync(day.File($"{name}.key.pub")));
+            officers.Add(new Officer(name, key.ExportSubjectPublicKeyInfo()));
+        }
+        Assert.True(Quorum.TryOf(2, out var quorum));
+        await File.WriteAllBytesAsync(day.File("roster"), SignedRoster.Of(Roster.Create(new byte[16], null, DateTimeOffset.UnixEpoch, quorum, officers)).ToArray());
+        string[] arguments =
+        [
+            "ceremony", "officer-enrolment", "--rehearsal", "--roster", day.File("roster"), "--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker",
+            "--officer", "olga=Olga Olsen", "--officer", "otto=Otto Ober", "--signing-key", $"olga={day.File("olga.key")}", "--signing-key", $"otto={day.File("otto.key")}",
+        ];
+        day.Answers.Add(("Olga Olsen: type the last eight digits", "00000000"));
+        var wrong = await day.RunAsync(null, [.. arguments, "--directory", day.File("wrong")]);
+        Assert.Equal(1, wrong.ExitCode);
+        Assert.Contains("Nothing was signed", wrong.Said, StringComparison.Ordinal);
+
+        foreach (var officer in officers)
+        {
+            day.Answers.Add(($"{(officer.Id == "olga" ? "Olga Olsen" : "Otto Ober")}: type the last eight digits", Convert.ToHexStringLower(SHA256.HashData(officer.PublicKey.Span))[^8..]));
+        }
+        var enrolled = await day.RunAsync(null, [.. arguments, "--directory", day.File("enrolled")]);
+        Assert.True(enrolled.ExitCode == 0, enrolled.Said);
+        Assert.True(SignedRoster.TryParse(await File.ReadAllBytesAsync(day.File("roster")), out var signed));
+        Assert.NotNull(RosterChain.Verify([signed!], out var finding, out _));
+        Assert.Equal(RosterFinding.Valid, finding);
+        // Their own keys signed the transcript too.
+        Assert.Equal(["olga", "otto"], day.Transcript("enrolled").Signatures.Select(each => each.Signer));
+    }
+
+    [Fact]
+    public async Task Copies_are_destroyed_and_an_emergency_is_judged_before_witnesses()
+    {
+        using var day = Rehearsal.WithoutToken();
+        await File.WriteAllTextAsync(day.File("certificate.json"), "{}");
+        string[] people = ["--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker", "--document", day.File("certificate.json")];
+        day.Answers.Add(("Tape 7, bag B-9, from the bank: how", "shredded"));
+        day.Answers.Add(("Tape 8: how", "absent"));
+        var destroyed = await day.RunAsync(null,
+            ["ceremony", "key-destruction", "--rehearsal", "--directory", day.File("destroyed"), "--copy", "Tape 7, bag B-9, from the bank", "--copy", "Tape 8", .. people]);
+        Assert.True(destroyed.ExitCode == 0, destroyed.Said);
+        var entries = day.Transcript("destroyed").Entries;
+        Assert.Contains(entries, each => each is { Type: TranscriptEntryType.Attach, Subject: "document.certificate.json", Text: "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a 2" });
+        Assert.Contains(entries, each => each is { Type: TranscriptEntryType.Observe, Subject: "4/1", Text: "Destroyed: shredded" });
+        Assert.Contains(entries, each => each is { Type: TranscriptEntryType.Deviation, Subject: "4/2" } && each.Text.StartsWith("Tape 8 was not destroyed", StringComparison.Ordinal));
+
+        day.Answers.AddRange([("What was the emergency", "The issuer was down."), ("Was each record", "Yes."), ("Was the access justified", "justified"), ("What is to be changed", "Nothing.")]);
+        var judged = await day.RunAsync(null, ["ceremony", "break-glass-review", "--rehearsal", "--directory", day.File("judged"), .. people]);
+        Assert.True(judged.ExitCode == 0, judged.Said);
+        Assert.Equal(4, day.Transcript("judged").Entries.Count(each => each is { Type: TranscriptEntryType.Observe, Subject: "4" }));
+        Assert.All(new[] { "destroyed", "judged" }, each => Assert.Equal([TranscriptFinding.Unsigned], TranscriptVerdict.Of(day.Transcript(each)).Findings));
+    }
+
+    private static string KeyOf(Transcript transcript) => transcript.Entries.Last(each => each is { Type: TranscriptEntryType.Fact, Subject: "backup-key.id" }).Text;
+
+    private static SecretBuffer? Combine(params string[] papers)
+    {
+        var shares = papers.Select(paper =>
+        {
+            var words = paper.Split(' ').Select(word => ShareWordList.TryFind(word, out var number) ? number : ushort.MaxValue).ToArray();
+            Assert.True(Share.TryParse(words, out var share, out _));
+            return share!;
+        }).ToList();
+        var secret = SecretSharing.Combine(shares, default, out _, out _);
+        shares.ForEach(share => share.Dispose());
+        return secret;
+    }
+}
