@@ -29,6 +29,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Client.Internal.AccessTokenMetadata"] = "a token is taken as it is",
         ["KeyService.Client.Internal.PemFiles"] = "PEM, read by the base class library",
         ["KeyService.Cli.Archives.DecryptCommand"] = "hands on to ContextPairs",
+        ["KeyService.Cli.Ceremonies.CeremonyOptions"] = "a name, a sign, a text of the command line",
         ["KeyService.Cli.Ceremonies.CeremonyPlan"] = "JSON, read by the base class library",
         ["KeyService.Cli.Ceremonies.ShareRecord"] = "hands on to Transcript",
         ["KeyService.Client.FieldEncryption"] = "hands on to FieldToken",
