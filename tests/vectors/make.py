@@ -1304,9 +1304,252 @@ def make_access_review():
     }
 
 
+# ---------------------------------------------------------------- transcript
+def transcript_header(**changes):
+    of = {"label": "keyservice/transcript/v1", "ceremony": draw("ceremony", 16).hex(), "kind": "genesis", "rehearsal": "no", "script": draw("script", 32).hex()}
+    of.update(changes)
+    return of["label"] + "\n" + "".join(f"{name} {of[name]}\n" for name in ("ceremony", "kind", "rehearsal", "script"))
+
+
+def transcript_chain(header, entries):
+    """The lines of the entries, and the last hash. An entry without a time of its own gets one by its place."""
+    entries = [entry.replace("@", f"2026-12-01T09:{i // 60:02}:{i % 60:02}Z", 1) if entry.startswith("@ ") else entry for i, entry in enumerate(entries)]
+    hashes = [hashlib.sha256(header.encode()).digest()]
+    for entry in entries:
+        hashes.append(hashlib.sha256(hashes[-1] + entry.encode()).digest())
+    return "".join(f"{digest.hex()} {entry}\n" for digest, entry in zip(hashes[1:], entries)), hashes[-1]
+
+
+def transcript_signed(head, count, signer, ceremony=None):
+    return f"keyservice/transcript-signature/v1\nceremony {ceremony or draw('ceremony', 16).hex()}\nentries {count}\nhash {head.hex()}\nas {signer}\n"
+
+
+def transcript_signature(kind, signer, secret, text, small=True):
+    return f"{kind} {signer} {base64.b64encode(spki(secret)).decode()} {base64.b64encode(sign(secret, hashlib.sha256(text.encode()).digest(), small)).decode()}\n"
+
+
+def make_transcript():
+    names = ["hsm", "alice", "bob", "carol", "dave", "erin", "stranger"]
+    secrets = {name: int.from_bytes(draw(f"key of {name}", 32), "big") % P256_ORDER for name in names}
+
+    def entry(kind, subject, text, time="@"):
+        return f"{time} {kind} {subject} {text}"
+
+    people = [entry("person", "alice", "administrator Alice Adams"), entry("person", "bob", "witness Bob Baker"), entry("person", "carol", "custodian Carol Chen"), entry("person", "dave", "custodian Dave O'Neill-Nu\\u{f1}ez")]
+    first = [entry("begin", "1", "Who is here"), *people, entry("done", "1", "alice bob")]
+    second = [entry("begin", "2", "The HSM"), entry("fact", "hsm.serial", "A1B2C3D4"), entry("expect", "2", "backup key on the token: none"), entry("observe", "2", "backup key on the token: none"), entry("done", "2", "alice bob")]
+    digests = [draw(f"digest of a share {i}", 32).hex() for i in (1, 2)]
+    third = [entry("begin", "3/1", "Share 1 goes to Carol Chen"), entry("share", "12345/1", f"threshold 2 digest {digests[0]} custodian carol bag BAG-0001"), entry("done", "3/1", "carol bob"),
+             entry("begin", "3/2", "Share 2 goes to Dave"), entry("deviation", "3/2", "The first bag tore; it was destroyed \\u{2013} C:\\\\bags"), entry("share", "12345/2", f"threshold 2 digest {digests[1]} custodian dave bag BAG-0003"), entry("done", "3/2", "dave bob"),
+             entry("attach", "sealed-a1b2.txt", f"{draw('a file', 32).hex()} 812")]
+    completed = entry("end", "completed", "Every step of the script is done.")
+    whole = [*first, *second, *third, completed]
+    everybody = [("hsm", "a1b2c3d4", "hsm"), ("person", "alice", "alice"), ("person", "bob", "bob"), ("person", "carol", "carol"), ("person", "dave", "dave")]
+    needed = everybody[:3]
+
+    def document(entries, signers=(), header=None, count=None, tail="", **otherwise):
+        head_text = header or transcript_header()
+        lines, head = transcript_chain(head_text, entries)
+        text = head_text + lines
+        if entries and entries[-1].split(" ")[1] == "end":
+            signatures = "".join(transcript_signature(kind, name, secrets[secret], transcript_signed(
+                otherwise.get("head", head), otherwise.get("of", len(entries)), otherwise.get("signer", name), otherwise.get("ceremony")), otherwise.get("small", True)) for kind, name, secret in signers)
+            text += f"signatures {len(signers) if count is None else count}\n{signatures}"
+        return text + tail
+
+    def case(name, findings, entries, signers=(), unsigned=None, **more):
+        header = more.get("header") or transcript_header()
+        ending = entries[-1].split(" ")[2] if entries and entries[-1].split(" ")[1] == "end" else None
+        roles = [each.split(" ")[2] for each in entries if each.split(" ")[1] == "person" and each.split(" ")[3] in ("administrator", "witness", "custodian", "alternate", "auditor")]
+        absent = sorted(set(roles) - {who for kind, who, _ in signers if kind == "person"}) if unsigned is None else unsigned
+        return {"name": name, "encoded": document(entries, signers, **more).encode().hex(), "entries": len(entries), "head": transcript_chain(header, entries)[1].hex(),
+                "signatures": len(signers) if ending else 0, "ending": ending, "findings": findings, "unsigned": absent}
+
+    def ended(*entries, how="completed", why="Every step of the script is done."):
+        return [*entries, entry("end", how, why)]
+
+    none = entry("fact", "hsm.none", "No token takes part in a share check.")
+    kinds = ["genesis", "officer-enrolment", "backup-key", "backup-export", "share-check", "restore", "restore-drill", "token-enrolment", "root-change", "key-destruction", "break-glass-review"]
+    open_two = [*first, entry("begin", "2", "The HSM")]
+    transcripts = [
+        case("all have signed", [], whole, everybody), case("custodians have not signed", [], whole, needed), case("a rehearsal", [], whole, needed, header=transcript_header(rehearsal="yes")),
+        *[case(f"kind {kind}", [], whole, needed, header=transcript_header(kind=kind)) for kind in kinds[1:]],
+        case("nothing but a header", ["NotEnded"], []), case("one that goes on", ["NotEnded"], [*first, *second[:2]]), case("one that goes on, at its last entry", ["NotEnded"], whole[:-1]),
+        case("nobody has signed", ["Unsigned"], whole), case("the administrator has not signed", ["Unsigned"], whole, [everybody[0], everybody[2]]), case("the witness has not signed", ["Unsigned"], whole, everybody[:2]),
+        case("a second witness has not signed", ["Unsigned"], ended(*first[:-1], entry("person", "erin", "witness Erin Evans"), first[-1]), needed), case("the HSM has not signed", ["Unsigned"], whole, everybody[1:3]),
+        case("there is no HSM", [], ended(*first, none), everybody[1:3]), case("there is no HSM, and one has signed", [], ended(*first, none), needed), case("two HSMs have signed", [], whole, [everybody[0], ("hsm", "b2", "erin"), *needed[1:]]),
+        case("postponed before anybody was there", [], ended(entry("deviation", "1", "Nobody came."), none, how="postponed", why="Another day."), []), case("postponed", [], ended(*first[:3], none, how="postponed", why="Bob is ill."), everybody[1:3]),
+        case("void with a step open", [], ended(*open_two, how="void", why="A fire alarm."), needed), case("void, and nobody has signed", ["Unsigned"], ended(*open_two, how="void", why="A fire alarm."), []),
+        case("a step that was interrupted begins again", [], ended(*open_two, entry("begin", "2", "The HSM"), entry("done", "2", "alice bob")), needed), case("two entries in a second", [], [entry("fact", "a", "x", "2026-12-01T09:00:01Z"), *whole], needed),
+        case("an unknown role", ["Roles"], ended(*first[:4], entry("person", "erin", "visitor Erin Evans"), *first[4:]), needed), case("somebody twice", ["Roles"], ended(*first[:4], entry("person", "alice", "custodian Alice Adams"), *first[4:]), needed),
+        case("no administrator", ["Unattended", "Steps"], ended(first[0], *people[1:], first[-1]), [everybody[0], everybody[2]]), case("no witness", ["Unattended", "Steps"], ended(first[0], people[0], *people[2:], first[-1]), everybody[:2]),
+        case("a step begins while another is open", ["Steps"], ended(*open_two, entry("begin", "3", "Shares"), entry("done", "3", "alice bob")), needed), case("a step ends that had not begun", ["Steps"], ended(*first, entry("done", "2", "alice bob")), needed),
+        case("another step ends", ["Steps"], ended(*open_two, entry("done", "3", "alice bob")), needed), case("done by one alone", ["Steps"], ended(*open_two, entry("done", "2", "alice alice")), needed), case("done by somebody who is not there", ["Steps"], ended(*open_two, entry("done", "2", "alice erin")), needed),
+        case("done by three", ["Steps"], ended(*open_two, entry("done", "2", "alice bob carol")), needed), case("done by one name", ["Steps"], ended(*open_two, entry("done", "2", "alice")), needed), case("done with two blanks", ["Steps"], ended(*open_two, entry("done", "2", "alice  bob")), needed),
+        case("completed with a step open", ["Ending"], ended(*open_two), needed), case("another ending", ["Ending"], ended(*first, how="done"), needed), case("a time before the one before", ["Time"], [*whole[:-1], entry("end", "completed", "Done.", "2026-12-01T08:59:59Z")], needed),
+        case("a signature over another hash", ["WrongSignature"], whole, needed, head=draw("another", 32)), case("a signature under another name", ["WrongSignature"], whole, needed, signer="mallory"), case("a signature for another number of entries", ["WrongSignature"], whole, needed, of=len(whole) - 1),
+        case("a signature for another ceremony", ["WrongSignature"], whole, needed, ceremony="00" * 16), case("the greater of the two s", ["WrongSignature"], whole, needed, small=False),
+        case("somebody signs who is not there", ["UnknownSigner"], whole, [*needed, ("person", "stranger", "stranger")]), case("two names, one key", ["UnknownSigner"], whole, [*needed, ("person", "carol", "bob")]), case("the HSM's key is a person's", ["UnknownSigner"], whole, [("hsm", "a1b2c3d4", "alice"), *needed[1:]]),
+        case("an entry more than was signed", ["WrongSignature"], [*whole[:-1], entry("fact", "late", "x"), entry("end", "completed", "Every step of the script is done.")], needed, head=transcript_chain(transcript_header(), whole)[1], of=len(whole)),
+        case("much is wrong", ["Roles", "Unattended", "Steps", "Ending", "Time", "WrongSignature", "UnknownSigner", "Unsigned"],
+             ended(entry("person", "carol", "visitor Carol"), entry("begin", "1", "a", "2026-12-01T08:00:00Z"), entry("done", "2", "x y"), entry("begin", "3", "open")), [("person", "stranger", "stranger")], small=False),
+        case("every escape", ["NotEnded"], [entry("fact", "a", text) for text in ("\\\\", "\\u{a}", "\\u{fc}\\u{202e}", "\\u{1f511}", "\\u{10ffff}", "\\u{7f}\\u{0}", " ", "  a  ", "\\\\u{a}")]),
+        case("the longest subject and text", ["NotEnded"], [entry("fact", "a" * 64, "x" * 4096), entry("fact", "0./_-", "\\u{1f511}" * 2048)]),
+        case("the first and the last year", ["NotEnded", "Time"], [entry("fact", "a", "x", "9999-12-31T23:59:59Z"), entry("fact", "a", "x", "0001-01-01T00:00:00Z")]), case("the 29th of February", ["NotEnded"], [entry("fact", "a", "x", "2028-02-29T00:00:00Z")]),
+        case("every type", ["NotEnded", "Roles", "Steps"], [entry(kind, "a", "x") for kind in ("person", "fact", "begin", "expect", "observe", "share", "attach", "deviation", "done")]),
+    ]
+    good = document(whole, needed)
+    body, last = transcript_chain(transcript_header(), whole)
+    lines = good.split("\n")
+    signed = document(whole, everybody)
+    rows = [f"{line}\n" for line in signed.split("\n")[-6:-1]]
+    unsigned = signed[: -len("".join(rows))]
+
+    def with_line(index, line):
+        return "\n".join([*lines[:index], *([line] if line is not None else []), *lines[index + 1:]])
+
+    def one(text, header=None):
+        """An entry that is chained rightly, and breaks a rule of its own."""
+        return document([text], header=header)
+
+    base = "2026-12-01T09:00:00Z fact a x"
+    not_transcripts = [
+        ("nothing", ""), ("another first line", good.replace("/v1", "/v2", 1)), ("another document's first line", transcript_header(label="keyservice/roster/v1")), ("no newline at the end", good[:-1]), ("an empty line at the end", good + "\n"),
+        ("carriage returns", good.replace("\n", "\r\n")), ("a tab", good.replace("Alice Adams", "Alice\tAdams")), ("a letter outside ASCII", good.replace("Alice", "\u00c4lice")),
+        ("a ceremony of 15 bytes", document([], header=transcript_header(ceremony="00" * 15))), ("a ceremony in great digits", document([], header=transcript_header(ceremony="AB" * 16))), ("an unknown kind", document([], header=transcript_header(kind="party"))), ("a kind in capitals", document([], header=transcript_header(kind="Genesis"))),
+        ("rehearsal maybe", document([], header=transcript_header(rehearsal="maybe"))), ("rehearsal in capitals", document([], header=transcript_header(rehearsal="No"))), ("a script of 31 bytes", document([], header=transcript_header(script="00" * 31))), ("no script", document([], header=transcript_header()).split("script ")[0]),
+        ("header lines in another order", transcript_header().replace("rehearsal no\n", "") + "rehearsal no\n"), ("a header line twice", transcript_header() + f"script {draw('script', 32).hex()}\n"),
+        ("a text changed", good.replace("Bob Baker", "Bob Maker")), ("a time changed", good.replace("2026-12-01T09:00:01Z", "2026-12-01T09:00:00Z")), ("a rehearsal made a ceremony", document(whole, needed, header=transcript_header(rehearsal="yes")).replace("rehearsal yes", "rehearsal no")),
+        ("another script put in", good.replace(draw("script", 32).hex(), draw("another script", 32).hex())), ("an entry taken out", with_line(8, None)), ("two entries changed places", "\n".join([*lines[:7], lines[8], lines[7], *lines[9:]])), ("an entry twice", "\n".join([*lines[:8], lines[7], *lines[8:]])),
+        ("a hash of zeros", with_line(6, "00" * 32 + lines[6][64:])), ("a hash in great digits", with_line(6, lines[6][:64].upper() + lines[6][64:])), ("a hash of 31 bytes", with_line(6, lines[6][2:])), ("no hash", with_line(6, lines[6][65:])), ("a blank before the hash", with_line(6, " " + lines[6])), ("cut within a line", good[: len(transcript_header()) + 90]),
+        ("an empty line between entries", "\n".join([*lines[:8], "", *lines[8:]])), ("a fraction of a second", one(base.replace("00Z", "00.5Z"))), ("another time zone", one(base.replace("Z", "+00:00"))), ("an hour 24", one(base.replace("T09", "T24"))), ("a second 60", one(base.replace("00Z", "60Z"))), ("the 29th of February of 2026", one(base.replace("12-01", "02-29"))), ("the year 0", one(base.replace("2026", "0000"))),
+        ("an unknown type", one(base.replace("fact", "note"))), ("a type in capitals", one(base.replace("fact", "Fact"))), ("no subject", one(base.replace(" a ", "  "))), ("a subject in capitals", one(base.replace(" a ", " A "))), ("a subject of 65 characters", one(base.replace(" a ", f" {'a' * 65} "))), ("a subject that begins with a point", one(base.replace(" a ", " .a "))),
+        ("a subject with a colon", one(base.replace(" a ", " a:b "))), ("no text", one(base[:-1])), ("no text and no blank", one(base[:-2])), ("a text of 4097 characters", one(base + "x" * 4096)), ("a text of 2049 letters outside the first plane", one(base[:-1] + "\\u{1f511}" * 2049)),
+        ("an escape of what needs none", one(base + "\\u{41}")), ("an escape in great digits", one(base + "\\u{FC}")), ("an escape with a zero in front", one(base + "\\u{0fc}")), ("an escaped surrogate", one(base + "\\u{d800}")), ("an escaped U+FFFD", one(base + "\\u{fffd}")), ("an escape beyond Unicode", one(base + "\\u{110000}")), ("an escape of nothing", one(base + "\\u{}")), ("a lone backslash", one(base + "\\")), ("another escape", one(base + "\\n")),
+        ("an end without signatures' line", transcript_header() + body), ("signatures before the end", document(whole[:-1]) + "signatures 0\n"), ("an entry behind the end", transcript_header() + transcript_chain(transcript_header(), [*whole, base])[0] + "signatures 0\n"), ("two ends", document([*whole, entry("end", "void", "x")])),
+        ("a signature fewer than said", document(whole, needed, count=4)), ("a signature more than said", document(whole, needed, count=2)), ("a count with a zero in front", document(whole, needed, count="03")), ("a negative count", document(whole, count=-1)), ("66 signatures", document(whole, needed, count=66)),
+        ("signatures of people in another order", unsigned + "".join([rows[0], rows[2], rows[1], *rows[3:]])), ("the HSM's signature behind a person's", unsigned + "".join([rows[1], rows[0], *rows[2:]])), ("a signature twice", unsigned + "".join([*rows[:4], rows[3]])), ("two signatures of one name", document(whole, [*needed, ("person", "bob", "carol")])),
+        ("another kind of signer", good.replace("\nperson alice ", "\nowner alice ")), ("a signer in capitals", good.replace("\nperson alice ", "\nperson Alice ")), ("a signer with a blank", good.replace("\nperson alice ", "\nperson al ice ")), ("a signature without key", good.replace(base64.b64encode(spki(secrets["alice"])).decode() + " ", "")),
+        ("a key that is no point", good.replace(base64.b64encode(spki(secrets["alice"])).decode(), base64.b64encode(SPKI_START + bytes(63) + b"\1").decode())), ("a key of 90 bytes", good.replace(base64.b64encode(spki(secrets["alice"])).decode(), base64.b64encode(spki(secrets["alice"])[:-1]).decode())),
+        ("a signature of 63 bytes", with_line(-2, " ".join([*lines[-2].split(" ")[:3], base64.b64encode(bytes(63)).decode()]))), ("base64 without padding", good.replace("=\n", "\n").replace("==\n", "\n")), ("a blank behind a signature", with_line(-2, lines[-2] + " ")), ("a line behind the signatures", good + "note x\n"),
+    ]
+    shown = [next(v for v in transcripts if v["name"] == name) for name in ("all have signed", "there is no HSM")]
+    with open("slip39.json", encoding="utf-8") as file:
+        mnemonics = [v["shares"][0] for v in json.load(file)["positive"]]
+    with open("../../src/KeyService.Crypto/Shares/words.txt", encoding="ascii") as file:
+        words = file.read().split()
+
+    def digest(mnemonic):
+        return hashlib.sha256(b"keyservice/v1/share-digest\x00" + b"".join(struct.pack(">H", words.index(word)) for word in mnemonic.split(" "))).hexdigest()
+
+    return {
+        "spec": "docs/spec/transcript.md", "secrets": {name: f"{secret:064x}" for name, secret in secrets.items()}, "transcripts": transcripts,
+        "notTranscripts": [{"name": n, "encoded": t.encode().hex()} for n, t in not_transcripts],
+        "signedTexts": [{"name": v["name"], "encoded": v["encoded"], "signer": signer, "text": transcript_signed(bytes.fromhex(v["head"]), v["entries"], signer)} for v in shown for signer in ("alice", "a1b2c3d4")],
+        "shareDigests": [{"name": f"{len(mnemonic.split(' '))} words, {number}", "words": mnemonic, "digest": digest(mnemonic)} for number, mnemonic in enumerate(mnemonics, 1)],
+    }
+
+
+# ---------------------------------------------------------------- key transfer
+def probable_prime(label, bits):
+    """The first prime behind a drawn number whose two top bits are set. Fermat's test at four bases: enough for test data."""
+    small = [p for p in range(3, 2000, 2) if all(p % q for q in range(3, int(p ** 0.5) + 1, 2))]
+    candidate = int.from_bytes(draw(label, bits // 8), "big") | 3 << (bits - 2) | 1
+    while any(candidate % p == 0 for p in small) or (candidate - 1) % 65537 == 0 or any(pow(base, candidate - 1, candidate) != 1 for base in (2, 3, 5, 7)):
+        candidate += 2
+    return candidate
+
+
+def der(tag, *parts):
+    body = b"".join(parts)
+    size = b"" if len(body) < 128 else len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([0x80 | len(size)]) + size if size else bytes([len(body)])) + body
+
+
+def der_number(number):
+    return der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+RSA_ALGORITHM = der(0x30, bytes.fromhex("06092a864886f70d010101"), b"\x05\x00")
+
+
+def rsa_spki(modulus, exponent=65537, algorithm=RSA_ALGORITHM):
+    return der(0x30, algorithm, der(0x03, b"\x00", der(0x30, der_number(modulus), der_number(exponent))))
+
+
+def mgf1(seed, length, name="sha1"):
+    return b"".join(hashlib.new(name, seed + struct.pack(">I", i)).digest() for i in range(length // 20 + 1))[:length]
+
+
+def oaep(modulus, value, seed, name="sha1", label=b""):
+    """RFC 8017, 7.1.1, with the exponent 65537 and the seed given."""
+    size, hashed = (modulus.bit_length() + 7) // 8, hashlib.new(name, label).digest()
+    block = hashed + bytes(size - len(value) - 2 * len(hashed) - 2) + b"\x01" + value
+    masked = bytes(a ^ b for a, b in zip(block, mgf1(seed, len(block), name)))
+    masked_seed = bytes(a ^ b for a, b in zip(seed, mgf1(masked, len(seed), name)))
+    return pow(int.from_bytes(b"\x00" + masked_seed + masked, "big"), 65537, modulus).to_bytes(size, "big")
+
+
+def make_key_transfer():
+    p, q = sorted((probable_prime("transfer key p", 1536), probable_prime("transfer key q", 1536)), reverse=True)
+    n = p * q
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    pkcs8 = der(0x30, der_number(0), RSA_ALGORITHM, der(0x04, der(0x30, *map(der_number, (0, n, 65537, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))))))
+
+    def modulus(bits):
+        """As good as a key where nobody opens anything."""
+        return int.from_bytes(draw(f"a modulus of {bits} bits", (bits + 7) // 8), "big") >> -bits % 8 | 1 << (bits - 1) | 1
+
+    def transfer(key=None, token="A1B2C3D4E5F60718", label="keyservice/transfer-key/v1", text=None):
+        return f"{label}\ntoken {token}\npublic-key {text or base64.b64encode(rsa_spki(n) if key is None else key).decode()}\n"
+
+    value = draw("backup key", 32)
+    value_id = hashlib.sha256(b"keyservice/backup-key-id/v1" + aes_key_wrap(value, bytes(range(32)))).digest()[:8]
+    fingerprint = hashlib.sha256(rsa_spki(n)).digest()
+    wrapped = oaep(n, value, draw("a seed", 20))
+
+    def sealed(ciphertext=None, token="A1B2C3D4E5F60718", key=None, backup=None, label="keyservice/sealed-backup-key/v1"):
+        return f"{label}\ntoken {token}\ntransfer-key {key or fingerprint.hex()}\nbackup-key {backup or value_id.hex()}\nwrapped {base64.b64encode(wrapped if ciphertext is None else ciphertext).decode()}\n"
+
+    good, long_length = transfer(), b"\x30\x83\x00" + rsa_spki(n)[2:]
+    transfer_keys = [("3,072 bits", rsa_spki(n), "A1B2C3D4E5F60718")] + [(f"{bits} bits", rsa_spki(modulus(bits)), "1") for bits in (3080, 3584, 4096)] + [
+        ("a serial number of one character", rsa_spki(n), "~"), ("a serial number with marks", rsa_spki(n), "a/B:c=\"'\\")]
+    not_transfer_keys = [
+        ("nothing", ""), ("another first line", transfer(label="keyservice/transfer-key/v2")), ("no newline at the end", good[:-1]), ("a line behind", good + "note x\n"), ("carriage returns", good.replace("\n", "\r\n")), ("lines in another order", "\n".join([good.split("\n")[i] for i in (0, 2, 1, 3)])),
+        ("a serial number with a space", transfer(token="A1 B2")), ("a serial number with a space at its end", transfer(token="A1B2 ")), ("a serial number of 17 characters", transfer(token="A" * 17)), ("no serial number", transfer(token="")),
+        *[(f"{bits} bits", transfer(rsa_spki(modulus(bits)))) for bits in (2048, 3064, 3071, 3073, 4095, 4097, 4104)],
+        ("an even modulus", transfer(rsa_spki(n - 1))), ("the exponent 3", transfer(rsa_spki(n, 3))), ("the exponent 65539", transfer(rsa_spki(n, 65539))), ("a key of P-256", transfer(spki(1))), ("a PKCS #1 key", transfer(der(0x30, der_number(n), der_number(65537)))), ("a private key", transfer(text="AAAA")),
+        ("a length in more bytes than it needs", transfer(long_length)), ("a zero before the modulus", transfer(der(0x30, RSA_ALGORITHM, der(0x03, b"\x00", der(0x30, der(0x02, b"\x00" + n.to_bytes(385, "big")), der_number(65537)))))), ("a negative modulus", transfer(der(0x30, RSA_ALGORITHM, der(0x03, b"\x00", der(0x30, der(0x02, n.to_bytes(384, "big")), der_number(65537)))))),
+        ("no parameters", transfer(rsa_spki(n, algorithm=der(0x30, bytes.fromhex("06092a864886f70d010101"))))), ("the algorithm of RSAES-OAEP", transfer(rsa_spki(n, algorithm=der(0x30, bytes.fromhex("06092a864886f70d010107"), b"\x05\x00")))), ("a byte behind the key", transfer(rsa_spki(n) + b"\x00")), ("a byte inside, behind the numbers", transfer(der(0x30, RSA_ALGORITHM, der(0x03, b"\x00", der(0x30, der_number(n), der_number(65537), b"\x05\x00"))))),
+        ("unused bits", transfer(der(0x30, RSA_ALGORITHM, der(0x03, b"\x01", der(0x30, der_number(n), der_number(65537)))))), ("a key that is cut", transfer(rsa_spki(n)[:-1])), ("base64 without padding", transfer(rsa_spki(modulus(4096))).replace("=", "")), ("base64url", transfer(text=base64.urlsafe_b64encode(rsa_spki(n)).decode())),
+        ("stray bits in base64", transfer(text=base64.b64encode(rsa_spki(modulus(4096))).decode().replace("AQAB", "AQAB").replace("E=", "F=").replace("AQ==", "AR=="))), ("a blank in base64", good.replace("MII", "MI I")), ("longer than 2,048 bytes", transfer(text="A" * 2000)),
+    ]
+    other = draw("another backup key", 32)
+    tampered = bytes([wrapped[0], wrapped[1] ^ 1]) + wrapped[2:]
+    sealed_keys = [
+        ("sealed", sealed(), value, True), ("another seed", sealed(oaep(n, value, draw("another seed", 20))), value, True), ("under another id", sealed(backup=draw("id", 8).hex()), value, False), ("another key under the id", sealed(oaep(n, other, draw("a seed", 20))), other, False), ("31 bytes", sealed(oaep(n, value[:31], draw("a seed", 20))), value[:31], False),
+        ("a changed bit", sealed(tampered), None, False), ("OAEP with SHA-256", sealed(oaep(n, value, draw("a seed", 32), "sha256")), None, False), ("OAEP with a label", sealed(oaep(n, value, draw("a seed", 20), label=b"backup")), None, False),
+        ("PKCS #1, version 1.5", sealed(pow(int.from_bytes(b"\x00\x02" + b"\x55" * (384 - 35) + b"\x00" + value, "big"), 65537, n).to_bytes(384, "big")), None, False), ("zeros", sealed(bytes(384)), None, False), ("as long as 4,096 bits", sealed(draw("a ciphertext", 512)), None, False), ("for another token", sealed(token="X", key=draw("another", 32).hex()), value, True),
+    ]
+    document = sealed()
+    not_sealed_keys = [
+        ("nothing", ""), ("another first line", sealed(label="keyservice/sealed-backup-key/v2")), ("a transfer key's first line", sealed(label="keyservice/transfer-key/v1")), ("no newline at the end", document[:-1]), ("a line behind", document + "note x\n"), ("lines in another order", "\n".join([document.split("\n")[i] for i in (0, 1, 3, 2, 4, 5)])),
+        ("a line left out", "\n".join([document.split("\n")[i] for i in (0, 1, 2, 4, 5)])), ("no serial number", sealed(token="")), ("a serial number with a space", sealed(token="A B")), ("a serial number of 17 characters", sealed(token="A" * 17)), ("a fingerprint of 31 bytes", sealed(key="00" * 31)), ("a fingerprint in great digits", sealed(key="AB" * 32)),
+        ("an id of 7 bytes", sealed(backup="00" * 7)), ("an id of 9 bytes", sealed(backup="00" * 9)), ("a ciphertext of 383 bytes", sealed(wrapped[1:])), ("a ciphertext of 513 bytes", sealed(draw("a ciphertext", 513))), ("no ciphertext", sealed(b"")), ("base64 without padding", sealed(draw("a ciphertext", 512)).replace("=", "")), ("carriage returns", document.replace("\n", "\r\n")), ("longer than 2,048 bytes", sealed(draw("a ciphertext", 1500))),
+    ]
+    return {
+        "spec": "docs/spec/key-transfer.md", "privateKey": pkcs8.hex(), "backupKey": value.hex(),
+        "transferKeys": [{"name": n_, "encoded": transfer(k, t).encode().hex(), "token": t, "fingerprint": hashlib.sha256(k).hexdigest()} for n_, k, t in transfer_keys],
+        "notTransferKeys": [{"name": n_, "encoded": t.encode().hex()} for n_, t in not_transfer_keys],
+        "sealedKeys": [{"name": n_, "encoded": t.encode().hex(), "token": t.split("\n")[1][6:], "transferKey": t.split("\n")[2][13:], "value": None if v is None else v.hex(), "idFollows": f} for n_, t, v, f in sealed_keys],
+        "notSealedKeys": [{"name": n_, "encoded": t.encode().hex()} for n_, t in not_sealed_keys],
+    }
+
+
 for name, make in (("installation-keys", make_installation_keys), ("backup-bundle", make_backup_bundle), ("row-context", make_row_context), ("blind-index", make_blind_index), ("context", make_context), ("associated-data", make_associated_data), ("wrapped-data-key", make_wrapped_data_key),
                    ("field-token", make_field_token), ("audit-record", make_audit_record), ("row-mac", make_row_mac),
-                   ("key-blob", make_key_blob), ("audit-log", make_audit_log), ("approvals", make_approvals), ("grant-terms", make_grant_terms), ("access-review", make_access_review)):
+                   ("key-blob", make_key_blob), ("audit-log", make_audit_log), ("approvals", make_approvals), ("grant-terms", make_grant_terms), ("access-review", make_access_review),
+                   ("transcript", make_transcript), ("key-transfer", make_key_transfer)):
     with open(f"{name}.json", "w", encoding="ascii", newline="\n") as out:
         json.dump(make(), out, indent=1)
         out.write("\n")

@@ -29,7 +29,7 @@ public sealed class TransferKey
     /// <summary>Serial number of the token, 1 to 16 characters.</summary>
     public string TokenSerial { get; }
 
-    /// <summary>SubjectPublicKeyInfo (DER) of an RSA key of 3,072 to 4,096 bits.</summary>
+    /// <summary>SubjectPublicKeyInfo (DER) of an RSA key of 3,072 to 4,096 bits with the exponent 65537, which every token makes.</summary>
     public ReadOnlyMemory<byte> PublicKey => _publicKey;
 
     /// <summary>SHA-256 of <see cref="PublicKey"/>, 32 bytes: what is read aloud.</summary>
@@ -73,6 +73,7 @@ public sealed class TransferKey
             using var rsa = RSA.Create();
             rsa.ImportSubjectPublicKeyInfo(publicKey, out _);
             return rsa.KeySize is >= MinBits and <= MaxBits && rsa.KeySize % 8 == 0 && rsa.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(publicKey)
+                && rsa.ExportParameters(includePrivateParameters: false) is { Exponent: [1, 0, 1], Modulus: [.., var last] } && (last & 1) == 1
                 ? new TransferKey(serial, publicKey)
                 : null;
         }

@@ -7,7 +7,7 @@ internal static class FuzzTargets
 {
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
-        .. ContextTargets.All, .. TokenTargets.All, .. ArchiveTargets.All, .. RecordTargets.All, .. LogTargets.All, .. RevocationTargets.All, .. ApprovalTargets.All, .. ShareTargets.All, .. OidcTargets.All, .. BundleTargets.All, .. WriteAheadLogTargets.All, .. MessageTargets.All, .. StreamTargets.All,
+        .. ContextTargets.All, .. TokenTargets.All, .. ArchiveTargets.All, .. RecordTargets.All, .. LogTargets.All, .. RevocationTargets.All, .. ApprovalTargets.All, .. ShareTargets.All, .. CeremonyTargets.All, .. OidcTargets.All, .. BundleTargets.All, .. WriteAheadLogTargets.All, .. MessageTargets.All, .. StreamTargets.All,
         .. ProtobufTargets.All, .. FrameTargets.All, .. NameTargets.All, .. ConfigurationTargets.All, .. CommandTargets.All, .. AnswerTargets.All,
     ];
 

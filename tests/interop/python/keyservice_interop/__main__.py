@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 
-from . import aad, approvals, archive, archive_vectors, blob, bundle, cobblestone_vectors, context, exports, field, judge, logs, vectors, wrapped
+from . import aad, approvals, archive, archive_vectors, blob, bundle, cobblestone_vectors, context, exports, field, judge, logs, transcript, vectors, wrapped
 from .errors import FormatError
 
 
@@ -186,6 +186,16 @@ def _approval_verify(arguments) -> int:
     return 0 if verdict == "Granted" else 4
 
 
+def _transcript_verify(arguments) -> int:
+    read = transcript.Transcript.parse(pathlib.Path(arguments.file).read_bytes())
+    verdict = transcript.Verdict(read)
+    print(json.dumps({
+        "kind": read.kind, "rehearsal": read.is_rehearsal, "ending": verdict.ending, "entries": len(read.entries), "lastHash": read.head.hex(),
+        "people": verdict.roles, "signedBy": [" ".join(each.order) for each in read.signatures], "notSignedBy": verdict.unsigned, "findings": verdict.findings,
+    }))
+    return 4 if verdict.findings else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m keyservice_interop", description=__doc__.split("\n")[0])
     areas = parser.add_subparsers(required=True)
@@ -195,6 +205,11 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("file")
     verify.add_argument("--first-roster", help="hash of the first roster, 64 hexadecimal digits")
     verify.set_defaults(run=_approval_verify)
+
+    ceremonies = areas.add_parser("transcript", help="transcripts of key ceremonies").add_subparsers(required=True)
+    verify = ceremonies.add_parser("verify", help="check a transcript with the file alone")
+    verify.add_argument("file")
+    verify.set_defaults(run=_transcript_verify)
 
     check = areas.add_parser("vectors", help="check all vectors of a directory, reading and making each")
     check.add_argument("directory")

@@ -1,155 +1,22 @@
 """Requests, approvals, rosters and what they prove, docs/spec/approvals.md."""
 
 import base64
-import binascii
 import datetime
 import hashlib
 import re
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-
-from .errors import FormatError
+from .documents import Lines, base64_of, escape, fail, key_of, name_of, text_of, unescape, verifies
 
 MAX_REQUEST, MAX_APPROVAL, MAX_ROSTER, MAX_EXPORT = 1 << 20, 512, 1 << 16, 1 << 24
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _METHOD = re.compile(r"[A-Za-z0-9._]+/[A-Za-z0-9._]+")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_.\[\]]{0,255}")
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
-_ESCAPE = re.compile(r"\\(\\|u\{([0-9a-f]{1,6})\})")
-
-
-def _fail(rule: str) -> FormatError:
-    return FormatError("Malformed", rule)
-
-
-# ------------------------------------------------------------------ lines
-class _Lines:
-    """Printable ASCII, each line a name, a space and a value."""
-
-    def __init__(self, raw: bytes, most: int):
-        if not raw or len(raw) > most or raw[-1:] != b"\n" or any(each != 10 and not 0x20 <= each <= 0x7E for each in raw):
-            raise _fail("not lines of printable ASCII")
-        self._lines = raw[:-1].decode("ascii").split("\n")
-
-    def label(self, label: str) -> None:
-        if self.next() != label:
-            raise _fail("another label")
-
-    def next(self) -> str:
-        if not self._lines:
-            raise _fail("too few lines")
-        return self._lines.pop(0)
-
-    def pair(self) -> tuple:
-        name, space, value = self.next().partition(" ")
-        if not name or not space:
-            raise _fail("no name and value")
-        return name, value
-
-    def text(self, name: str) -> str:
-        found, value = self.pair()
-        if found != name:
-            raise _fail(f"no {name}")
-        return value
-
-    def name(self, name: str) -> str:
-        return _name(self.text(name))
-
-    def number(self, name: str, least: int, most: int) -> int:
-        value = self.text(name)
-        if not _NUMBER.fullmatch(value) or not least <= int(value) <= most:
-            raise _fail(f"{name} is no such number")
-        return int(value)
-
-    def hex(self, name: str, length: int) -> bytes:
-        value = self.text(name)
-        if not re.fullmatch(f"[0-9a-f]{{{2 * length}}}", value):
-            raise _fail(f"{name} is not hexadecimal")
-        return bytes.fromhex(value)
-
-    def time(self, name: str) -> datetime.datetime:
-        value = self.text(name)
-        try:
-            if not _TIME.fullmatch(value):
-                raise ValueError
-            return datetime.datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")
-        except ValueError:
-            raise _fail(f"{name} is no time") from None
-
-    def end(self) -> None:
-        if self._lines:
-            raise _fail("too many lines")
-
-
-def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise _fail("not a name")
-    return value
-
-
-def _base64(value: str) -> bytes:
-    try:
-        raw = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        raise _fail("not base64") from None
-    if base64.b64encode(raw).decode() != value:
-        raise _fail("not canonical base64")
-    return raw
-
-
-def _text_of(time: datetime.datetime) -> str:
-    return f"{time.year:04}-{time.month:02}-{time.day:02}T{time.hour:02}:{time.minute:02}:{time.second:02}Z"
-
-
-def escape(value: str) -> str:
-    return "".join("\\\\" if c == "\\" else c if " " <= c <= "~" else f"\\u{{{ord(c):x}}}" for c in value)
-
-
-def _unescape(text: str) -> str:
-    value = _ESCAPE.sub(lambda match: "\\" if match[1] == "\\" else chr(_code(match[2])), text)
-    if escape(value) != text:
-        raise _fail("not the one form of a value")
-    return value
-
-
-def _code(digits: str) -> int:
-    code = int(digits, 16)
-    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF or code == 0xFFFD:
-        raise _fail("not a character")
-    return code
-
-
-# ------------------------------------------------------------------ signatures
-def _key(raw: bytes):
-    if len(raw) != 91 or not raw.startswith(_SPKI):
-        raise _fail("not a key of P-256")
-    try:
-        return serialization.load_der_public_key(raw)
-    except ValueError:
-        raise _fail("not a point of P-256") from None
-
-
-def verifies(key: bytes, text: bytes, signature: bytes) -> bool:
-    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    if len(signature) != 64 or s > _ORDER // 2:
-        return False
-    try:
-        _key(key).verify(utils.encode_dss_signature(r, s), text, ec.ECDSA(hashes.SHA256()))
-        return True
-    except InvalidSignature:
-        return False
 
 
 # ------------------------------------------------------------------ documents
 class Request:
     @staticmethod
     def parse(raw: bytes) -> "Request":
-        lines, self = _Lines(raw, MAX_REQUEST), Request()
+        lines, self = Lines(raw, MAX_REQUEST), Request()
         lines.label("keyservice/approval-request/v1")
         self.installation, self.roster, self.method = lines.hex("installation", 16), lines.hex("roster", 32), lines.text("method")
         self.requester, self.created, self.expires = lines.name("requester"), lines.time("created"), lines.time("expires")
@@ -158,21 +25,21 @@ class Request:
         for _ in range(lines.number("parameters", 0, 4096)):
             name, value = lines.pair()
             if not _PARAMETER.fullmatch(name):
-                raise _fail("not a parameter's name")
-            self.parameters.append((name, _unescape(value)))
+                raise fail("not a parameter's name")
+            self.parameters.append((name, unescape(value)))
         lines.end()
         if not 2 < len(self.method) <= 256 or not _METHOD.fullmatch(self.method):
-            raise _fail("not a method")
+            raise fail("not a method")
         if not datetime.timedelta(0) < self.expires - self.created <= datetime.timedelta(days=31):
-            raise _fail("it ends before it begins, or too late")
+            raise fail("it ends before it begins, or too late")
         if len({name for name, _ in self.parameters}) != len(self.parameters):
-            raise _fail("a parameter twice")
+            raise fail("a parameter twice")
         return self
 
     def encode(self) -> bytes:
         head = (
             f"keyservice/approval-request/v1\ninstallation {self.installation.hex()}\nroster {self.roster.hex()}\nmethod {self.method}\nrequester {self.requester}\n"
-            f"created {_text_of(self.created)}\nexpires {_text_of(self.expires)}\nnonce {self.nonce.hex()}\nparameters {len(self.parameters)}\n"
+            f"created {text_of(self.created)}\nexpires {text_of(self.expires)}\nnonce {self.nonce.hex()}\nparameters {len(self.parameters)}\n"
         )
         return (head + "".join(f"{name} {escape(value)}\n" for name, value in self.parameters)).encode("ascii")
 
@@ -183,17 +50,17 @@ class Request:
 class Approval:
     @staticmethod
     def parse(raw: bytes) -> "Approval":
-        lines, self = _Lines(raw, MAX_APPROVAL), Approval()
+        lines, self = Lines(raw, MAX_APPROVAL), Approval()
         lines.label("keyservice/approval/v1")
         self.request, self.officer, self.decision, self.time = lines.hex("request", 32), lines.name("officer"), lines.text("decision"), lines.time("time")
-        self.signature = _base64(lines.text("signature"))
+        self.signature = base64_of(lines.text("signature"))
         lines.end()
         if self.decision not in ("approve", "reject") or len(self.signature) != 64:
-            raise _fail("no decision, or no signature")
+            raise fail("no decision, or no signature")
         return self
 
     def signed(self) -> bytes:
-        return f"keyservice/approval/v1\nrequest {self.request.hex()}\nofficer {self.officer}\ndecision {self.decision}\ntime {_text_of(self.time)}\n".encode("ascii")
+        return f"keyservice/approval/v1\nrequest {self.request.hex()}\nofficer {self.officer}\ndecision {self.decision}\ntime {text_of(self.time)}\n".encode("ascii")
 
     def encode(self) -> bytes:
         return self.signed() + f"signature {base64.b64encode(self.signature).decode()}\n".encode("ascii")
@@ -204,38 +71,38 @@ class Roster:
 
     @staticmethod
     def parse(raw: bytes) -> "Roster":
-        lines, self = _Lines(raw, MAX_ROSTER), Roster()
+        lines, self = Lines(raw, MAX_ROSTER), Roster()
         lines.label("keyservice/roster/v1")
         self.installation, self.sequence = lines.hex("installation", 16), lines.number("sequence", 1, 0x7FFFFFFF)
         self.previous = None
         if self.sequence > 1:
             self.previous = lines.hex("previous", 32)
         elif lines.text("previous") != "none":
-            raise _fail("the first roster follows on none")
+            raise fail("the first roster follows on none")
         self.valid_from, self.quorum = lines.time("valid-from"), lines.number("quorum", 2, 64)
         officers = [lines.pair() for _ in range(lines.number("officers", self.quorum, 64))]
-        self.officers = {_name(name): _base64(key) for name, key in officers}
+        self.officers = {name_of(name): base64_of(key) for name, key in officers}
         if [name for name, _ in officers] != sorted(self.officers) or len(set(self.officers.values())) != len(officers):
-            raise _fail("officers in another order, or one twice")
+            raise fail("officers in another order, or one twice")
         for key in self.officers.values():
-            _key(key)
+            key_of(key)
         self.signatures = []
         for _ in range(lines.number("signatures", 0, 128)):
             word, rest = lines.pair()
             parts = rest.split(" ")
             if word not in ("accepts", "appoints") or len(parts) != 2:
-                raise _fail("not a signature")
-            self.signatures.append((word, _name(parts[0]), _base64(parts[1])))
+                raise fail("not a signature")
+            self.signatures.append((word, name_of(parts[0]), base64_of(parts[1])))
         lines.end()
         signers = [f"{word} {name}" for word, name, _ in self.signatures]
         if signers != sorted(set(signers)) or any(len(signature) != 64 for _, _, signature in self.signatures):
-            raise _fail("signatures in another order, or one twice")
+            raise fail("signatures in another order, or one twice")
         return self
 
     def text(self) -> bytes:
         previous = "none" if self.previous is None else self.previous.hex()
         head = (
-            f"keyservice/roster/v1\ninstallation {self.installation.hex()}\nsequence {self.sequence}\nprevious {previous}\nvalid-from {_text_of(self.valid_from)}\n"
+            f"keyservice/roster/v1\ninstallation {self.installation.hex()}\nsequence {self.sequence}\nprevious {previous}\nvalid-from {text_of(self.valid_from)}\n"
             f"quorum {self.quorum}\nofficers {len(self.officers)}\n"
         )
         return (head + "".join(f"{name} {base64.b64encode(key).decode()}\n" for name, key in self.officers.items())).encode("ascii")
@@ -253,14 +120,14 @@ class Export:
     def parse(raw: bytes) -> "Export":
         self, label = Export(), b"keyservice/approval-export/v1\n"
         if len(raw) > MAX_EXPORT or not raw.startswith(label):
-            raise _fail("not an export")
+            raise fail("not an export")
         self.rosters, self.request, self.approvals = [], None, []
         rest = raw[len(label):]
         while rest:
             line, newline, behind = rest.partition(b"\n")
             match = re.fullmatch(rb"(roster|request|approval) (0|[1-9][0-9]{0,9})", line)
             if not newline or len(line) >= 32 or not match or int(match[2]) > len(behind):
-                raise _fail("not a part of an export")
+                raise fail("not a part of an export")
             part, rest = behind[: int(match[2])], behind[int(match[2]):]
             if match[1] == b"roster" and self.request is None:
                 self.rosters.append(Roster.parse(part))
@@ -269,9 +136,9 @@ class Export:
             elif match[1] == b"approval" and self.request is not None and len(self.approvals) < 256:
                 self.approvals.append(Approval.parse(part))
             else:
-                raise _fail("a part in the wrong place")
+                raise fail("a part in the wrong place")
         if self.request is None:
-            raise _fail("no request")
+            raise fail("no request")
         return self
 
     def encode(self) -> bytes:

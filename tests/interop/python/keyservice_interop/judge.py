@@ -4,7 +4,7 @@ import hashlib
 import io
 import struct
 
-from . import approvals, archive, audit, blob, bundle, context, field, logs, slip39, wrapped
+from . import approvals, archive, audit, blob, bundle, context, field, logs, slip39, transcript, transfer, wrapped
 from .errors import FormatError
 
 # The data key of the archives that the fuzzer makes: 00 01 02 ... 1f.
@@ -84,7 +84,23 @@ def _share(raw: bytes) -> str:
     return struct.pack(f"<{len(numbers)}H", *slip39.numbers_of(slip39.parse_numbers(numbers))).hex()
 
 
+def _transcript(raw: bytes) -> str:
+    parsed = transcript.Transcript.parse(raw)
+    return f"{parsed.encode().hex()} {','.join(transcript.Verdict(parsed).findings)}"
+
+
+def _transfer_key(raw: bytes) -> str:
+    return transfer.TransferKey.parse(raw).encode().hex()
+
+
+def _sealed_backup_key(raw: bytes) -> str:
+    return transfer.SealedBackupKey.parse(raw).encode().hex()
+
+
 _FORMATS = {
+    "transcript": _transcript,
+    "transfer-key": _transfer_key,
+    "sealed-backup-key": _sealed_backup_key,
     "share": _share,
     "approval-request": _request,
     "approval": _approval,

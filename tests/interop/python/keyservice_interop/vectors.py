@@ -7,11 +7,11 @@ import json
 import pathlib
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
 
-from . import aad, access_review, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, slip39, terms, wrapped, xaes
+from . import aad, access_review, approvals, archive_vectors, audit, blind, blob, bundle, cobblestone_vectors, context, field, logs, row, rows, slip39, terms, transcript, transfer, wrapped, xaes
 from .errors import FormatError, VerificationFailed
 
 
@@ -390,6 +390,52 @@ def _access_review(document: dict) -> int:
     )
 
 
+def _transcript(document: dict) -> int:
+    def one(v):
+        parsed = transcript.Transcript.parse(_hex(v, "encoded"))
+        assert parsed.encode() == _hex(v, "encoded")
+        assert (len(parsed.entries), parsed.head, len(parsed.signatures)) == (v["entries"], _hex(v, "head"), v["signatures"])
+        verdict = transcript.Verdict(parsed)
+        assert (verdict.ending, verdict.findings, verdict.unsigned) == (v["ending"], v["findings"], v["unsigned"]), verdict.findings
+
+    def signed_text(v):
+        assert transcript.Transcript.parse(_hex(v, "encoded")).signed_text(v["signer"]).decode() == v["text"]
+
+    def digest(v):
+        assert transcript.share_digest(slip39.numbers_of(slip39.parse(v["words"]))) == _hex(v, "digest")
+
+    return (
+        _each(document["transcripts"], one) + _each(document["signedTexts"], signed_text) + _each(document["shareDigests"], digest)
+        + _each(document["notTranscripts"], lambda v: _refuses(FormatError, transcript.Transcript.parse, _hex(v, "encoded")))
+    )
+
+
+def _key_transfer(document: dict) -> int:
+    private = serialization.load_der_private_key(_hex(document, "privateKey"), None)
+
+    def key(v):
+        parsed = transfer.TransferKey.parse(_hex(v, "encoded"))
+        assert (parsed.encode(), parsed.token, parsed.fingerprint) == (_hex(v, "encoded"), v["token"], _hex(v, "fingerprint"))
+
+    def sealed(v):
+        parsed = transfer.SealedBackupKey.parse(_hex(v, "encoded"))
+        assert (parsed.encode(), parsed.token, parsed.transfer_key) == (_hex(v, "encoded"), v["token"], _hex(v, "transferKey"))
+        try:
+            value = parsed.open(private)
+        except VerificationFailed:
+            value = None
+        assert value == (None if v["value"] is None else _hex(v, "value"))
+        assert (value is not None and len(value) == 32 and blob.backup_key_id(value) == parsed.backup_key) is v["idFollows"]
+
+    def refuses(kind):
+        return lambda v: _refuses(FormatError, kind.parse, _hex(v, "encoded"))
+
+    return (
+        _each(document["transferKeys"], key) + _each(document["notTransferKeys"], refuses(transfer.TransferKey))
+        + _each(document["sealedKeys"], sealed) + _each(document["notSealedKeys"], refuses(transfer.SealedBackupKey))
+    )
+
+
 CHECKS = {
     "access-review": _access_review,
     "approvals": _approvals,
@@ -405,9 +451,11 @@ CHECKS = {
     "grant-terms": _grant_terms,
     "installation-keys": _installation_keys,
     "key-blob": _key_blob,
+    "key-transfer": _key_transfer,
     "row-context": _row_context,
     "row-mac": _row_mac,
     "slip39": _slip39,
+    "transcript": _transcript,
     "wrapped-data-key": _wrapped_data_key,
 }
 
