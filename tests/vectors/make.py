@@ -1360,7 +1360,7 @@ def make_transcript():
     def case(name, findings, entries, signers=(), unsigned=None, **more):
         header = more.get("header") or transcript_header()
         ending = entries[-1].split(" ")[2] if entries and entries[-1].split(" ")[1] == "end" else None
-        roles = [each.split(" ")[2] for each in entries if each.split(" ")[1] == "person" and each.split(" ")[3] in ("administrator", "witness", "custodian", "alternate", "auditor")]
+        roles = [each.split(" ")[2] for each in entries if each.split(" ")[1] == "person" and each.split(" ")[3] in ("administrator", "witness", "custodian", "alternate", "auditor", "former-custodian", "officer")]
         absent = sorted(set(roles) - {who for kind, who, _ in signers if kind == "person"}) if unsigned is None else unsigned
         return {"name": name, "encoded": document(entries, signers, **more).encode().hex(), "entries": len(entries), "head": transcript_chain(header, entries)[1].hex(),
                 "signatures": len(signers) if ending else 0, "ending": ending, "findings": findings, "unsigned": absent}

@@ -13,7 +13,7 @@ internal static class CeremonyCommands
 
     public static Command Create() => new("ceremony", "Hold key ceremonies, check their transcripts")
     {
-        Genesis(), ShareCheck(), BackupKey(), BackupExport(), RestoreDrill(), Restore(), TokenEnrolment(), RootChange(), OfficerEnrolment(), KeyDestruction(), BreakGlassReview(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
+        Genesis(), ShareCheck(), BackupKey(), BackupExport(), RestoreDrill(), Restore(), OfficerEnrolment(), KeyDestruction(), BreakGlassReview(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
         RecordedCommands.Record(), RecordedCommands.List(), RecordedCommands.Fetch(), RecordedCommands.Custody(),
     };
 
@@ -70,24 +70,6 @@ internal static class CeremonyCommands
                 Threshold = options.ThresholdFor(run, plan),
                 ShareKeys = options.ShareKeysOf(run, plan),
             });
-        });
-    }
-
-    private static Command TokenEnrolment() => Enrolling(CeremonyKind.TokenEnrolment, "Bring every key of a standing installation under the root of another token");
-
-    private static Command RootChange() => Enrolling(CeremonyKind.RootChange, "The same, to leave the token before: another vendor, a new root");
-
-    private static Command Enrolling(string kind, string description)
-    {
-        var options = new CeremonyOptions();
-        var config = new Option<string>("--config") { Description = "Configuration of a server on the new token and the same store", HelpName = "FILE", Required = true };
-        var command = new Command(kind, description) { options.Genesis, config };
-        options.AddTo(command, withToken: true);
-        return command.WithNotes("Token options and configuration name the same token, the new one.").Runs(run =>
-        {
-            var plan = options.Read(run, kind, withToken: true);
-            CeremonyOptions.RequireCustodians(plan, 2);
-            return HoldAsync(run, options.Directory(run), plan with { Genesis = options.GenesisOf(run), ServerArguments = ["--config", Path.GetFullPath(run.Required(config))] });
         });
     }
 
@@ -268,7 +250,7 @@ internal static class CeremonyCommands
     }
 
     private static CeremonyScript[] Scripts() =>
-        [GenesisScript.Create(), ShareCheckScript.Create(), BackupExportScript.Create(), RestoreDrillScript.Create(), RestoreScript.Create(), BackupKeyScript.Create(), TokenScripts.Enrolment(), TokenScripts.RootChange(),
+        [GenesisScript.Create(), ShareCheckScript.Create(), BackupExportScript.Create(), RestoreDrillScript.Create(), RestoreScript.Create(), BackupKeyScript.Create(),
             RecordScripts.OfficerEnrolment(), RecordScripts.KeyDestruction(), RecordScripts.BreakGlassReview()];
 
     private static CeremonyScript Find(string kind) => Array.Find(Scripts(), script => script.Kind == kind)

@@ -33,6 +33,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Cli.Ceremonies.CeremonyPlan"] = "JSON, read by the base class library",
         ["KeyService.Cli.Ceremonies.ShareRecord"] = "hands on to Transcript",
         ["KeyService.Client.FieldEncryption"] = "hands on to FieldToken",
+        ["KeyService.Cli.Ceremonies.TranscriptCommands"] = "hands on to Transcript",
         ["KeyService.Cli.Adopt.SourceForms"] = "one of a few words",
         ["KeyService.Cli.Doctor.ProfileCheck"] = "hands on to ClientProfile",
         ["KeyService.Cli.Campaigns.HoldingColumn"] = "base64 of nine bytes, read by the base class library",

@@ -71,9 +71,6 @@ internal static class RestoreSteps
     public static Task RestoreAsync(CeremonyRun run, CancellationToken cancellation) => RunServerAsync(
         run, ["restore", .. run.Plan.ServerArguments, .. run.Plan.Bundles.SelectMany(bundle => new[] { "--bundle", bundle }), "--signing-key", run.Plan.BundleKey!], cancellation);
 
-    /// <summary>The server brings every key of its store under the root of this token.</summary>
-    public static Task EnrolAsync(CeremonyRun run, CancellationToken cancellation) => RunServerAsync(run, ["enrol-token", .. run.Plan.ServerArguments], cancellation);
-
     private static async Task RunServerAsync(CeremonyRun run, string[] arguments, CancellationToken cancellation)
     {
         await run.CloseTokenAsync().ConfigureAwait(false);
@@ -120,7 +117,7 @@ internal static class RestoreSteps
             case "progress":
                 run.Desk.Progress(string.Create(CultureInfo.InvariantCulture, $"{said.GetProperty("versions").GetInt64()} of {said.GetProperty("of").GetInt64()} versions"));
                 break;
-            case "restored" or "enrolled":
+            case "restored":
                 foreach (var value in said.EnumerateObject().Where(each => each.Name != "event"))
                 {
                     run.Fact($"result.{value.Name.Replace('_', '-')}", value.Value.ToString());

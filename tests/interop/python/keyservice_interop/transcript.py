@@ -13,7 +13,7 @@ KINDS = (
     "break-glass-review",
 )
 TYPES = ("person", "fact", "begin", "expect", "observe", "share", "attach", "deviation", "done", "end")
-ROLES = ("administrator", "witness", "custodian", "alternate", "auditor")
+ROLES = ("administrator", "witness", "custodian", "alternate", "auditor", "former-custodian", "officer")
 ENDINGS = ("completed", "void", "postponed")
 FINDINGS = ("NotEnded", "Roles", "Unattended", "Steps", "Ending", "Time", "WrongSignature", "UnknownSigner", "Unsigned")
 _SUBJECT = re.compile(r"[a-z0-9][a-z0-9._/-]{0,63}")
