@@ -84,7 +84,7 @@ internal static class ConfigurationFile
             ("development", ServerProfile.Development), ("production", ServerProfile.Production));
         if (profile == ServerProfile.Production)
             root.Find("profile",
-                "cannot be \"production\" yet: that needs PostgreSQL and key ceremonies, and this version does not have ceremonies; use \"development\"");
+                "cannot be \"production\" yet: what it demands of module, store and people is not checked as a whole in this version; use \"development\"");
         var listen = ReadListen(root.Section("listen"));
         if (listen is { Tcp: null, UnixSocket: null })
             root.Find("listen", "names neither \"tcp\" nor \"unixSocket\": nobody could call");
