@@ -191,7 +191,7 @@ def _transcript_verify(arguments) -> int:
     verdict = transcript.Verdict(read)
     print(json.dumps({
         "kind": read.kind, "rehearsal": read.is_rehearsal, "ending": verdict.ending, "entries": len(read.entries), "lastHash": read.head.hex(),
-        "people": verdict.roles, "signedBy": [" ".join(each.order) for each in read.signatures], "notSignedBy": verdict.unsigned, "findings": verdict.findings,
+        "people": verdict.roles, "signedBy": [f"{each.kind} {each.signer}" for each in read.signatures], "notSignedBy": verdict.unsigned, "findings": verdict.findings,
     }))
     return 4 if verdict.findings else 0
 
