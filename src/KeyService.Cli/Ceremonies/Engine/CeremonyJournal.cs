@@ -128,5 +128,8 @@ internal sealed class CeremonyJournal : IDisposable
         }
     }
 
-    private static string Cut(string text) => text.Length <= TranscriptEntry.MaxTextLength ? text : text[..TranscriptEntry.MaxTextLength];
+    // Never between the two halves of a character.
+    private static string Cut(string text) => text.Length <= TranscriptEntry.MaxTextLength
+        ? text
+        : text[..(char.IsHighSurrogate(text[TranscriptEntry.MaxTextLength - 1]) ? TranscriptEntry.MaxTextLength - 1 : TranscriptEntry.MaxTextLength)];
 }
