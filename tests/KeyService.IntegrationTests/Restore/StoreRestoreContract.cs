@@ -315,7 +315,23 @@ public sealed class SqliteStoreRestoreTests : StoreRestoreContract
     {
         var file = new StoreFile();
         _files.Add(file);
-        return Task.FromResult<Func<IStore>>(() => file.Open(TimeProvider.System));
+        return Task.FromResult<Func<IStore>>(() => Open(file));
+    }
+
+    // A process that another test starts just now has the lock's descriptor too, between its fork and its exec.
+    private static IStore Open(StoreFile file)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return file.Open(TimeProvider.System);
+            }
+            catch (StoreOpenException e) when (e.InUse && attempt < 500)
+            {
+                Thread.Sleep(10);
+            }
+        }
     }
 
     public override void Dispose()
