@@ -173,7 +173,10 @@ command_script() {
 # The keyservice command with the development profiles of quickstart.sh (which made this file).
 # KEYSERVICE_PROFILE or --profile names another: administrator, database, backup or local in .dev/profiles.
 here=$(dirname "$(readlink -f "$0")")
-export KEYSERVICE_SERVER=$here/.dev/bin/KeyService.Server/KeyService.Server SOFTHSM2_CONF=$here/.dev/softhsm2.conf
+export KEYSERVICE_SERVER=$here/.dev/bin/KeyService.Server/KeyService.Server
+# A ceremony is held on the token that it names, a toy token of hsm-sim/rehearsal.sh for example: there the caller's own setting counts.
+case ${1-} in ceremony|token) : "${SOFTHSM2_CONF:=$here/.dev/softhsm2.conf}" ;; *) SOFTHSM2_CONF=$here/.dev/softhsm2.conf ;; esac
+export SOFTHSM2_CONF
 if [ -z "${KEYSERVICE_PROFILE-}" ]; then
   profile=backup
   for argument in "$@"; do

@@ -98,20 +98,9 @@ public sealed partial class HsmToken
         return new NewIntegrityKey(rootBlob, blob, check, TokenId, backupKeyId);
     }
 
-    /// <summary>
-    /// Which backup key a value is: 16 hexadecimal digits, one way. Nothing of it is in a token afterwards.
-    /// </summary>
-    /// <param name="value">32 bytes.</param>
-    public static string BackupKeyIdOf(SecretBuffer value)
-    {
-        ArgumentNullException.ThrowIfNull(value);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(value.Length, KeyTemplates.KeyLength);
-        return Convert.ToHexStringLower(BackupKey.IdOf(value));
-    }
-
     internal static void DemandBackupKey(SecretBuffer value, string backupKeyId)
     {
-        var id = BackupKeyIdOf(value);
+        var id = Convert.ToHexStringLower(Crypto.BackupKeyId.Of(value));
         if (id != backupKeyId)
         {
             throw new HsmException(HsmFault.HierarchyConflict,

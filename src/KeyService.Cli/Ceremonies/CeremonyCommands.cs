@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Security.Cryptography;
 using KeyService.Cli.CommandLine;
+using KeyService.Crypto;
 using KeyService.Crypto.Ceremonies;
 
 namespace KeyService.Cli.Ceremonies;
@@ -209,6 +210,11 @@ internal static class CeremonyCommands
         }
         var script = Find(plan.Kind);
         RequireDesk(plan);
+        // Before people come together, not in the middle of it.
+        if (plan.Files.FirstOrDefault(path => !File.Exists(path)) is { } missing)
+        {
+            throw CliError.Usage($"{missing} is not there.", "Check the path. Nothing was begun.");
+        }
         Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         plan.Save(Path.Combine(directory, PlanFile));
         var header = new TranscriptHeader(RandomNumberGenerator.GetBytes(16), plan.Kind, plan.IsRehearsal, script.Hash);
@@ -219,10 +225,16 @@ internal static class CeremonyCommands
     {
         using (journal)
         {
+            // From the first secret on, which may be in any step when a ceremony is taken up again; the transcript says whether it worked.
+            _ = ProcessHardening.TryLockMemory();
             var script = Find(plan.Kind);
             if (!journal.Transcript.Header.Script.Span.SequenceEqual(script.Hash))
             {
                 throw new CliError(ExitCode.Conflict, "OTHER_SCRIPT", "The ceremony was begun by another script, that of another version of this command.", "Go on with the version that it was begun with.");
+            }
+            if (journal.Transcript.Header.Kind != plan.Kind || journal.Transcript.Header.IsRehearsal != plan.IsRehearsal)
+            {
+                throw new CliError(ExitCode.Conflict, "OTHER_PLAN", $"{PlanFile} is not the plan that this ceremony was begun with.", "Put the right one back; the transcript says which kind it is, and whether it is a rehearsal.");
             }
             RequireDesk(plan);
             using ICeremonyDesk desk = Console.IsInputRedirected ? new PipedDesk() : new TerminalDesk(plan.IsRehearsal);

@@ -7,6 +7,10 @@ namespace KeyService.Cli.Tokens;
 /// <summary>Which token a command works on.</summary>
 internal sealed class TokenOptions
 {
+    /// <summary>A device may think about an RSA key for as long as that, and nobody else waits for it.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+
     private readonly Option<string?> module = new("--module") { Description = "PKCS#11 module of the token", HelpName = "FILE" };
     private readonly Option<string?> label = new("--token-label") { Description = "Label of the token", HelpName = "LABEL" };
     private readonly Option<string?> serial = new("--token-serial") { Description = "Serial number that the token must have", HelpName = "SERIAL" };
@@ -24,7 +28,7 @@ internal sealed class TokenOptions
     public HsmConfiguration Read(Invocation run) => run.Get(module) is { } path && run.Get(pinFile) is { } pin && (run.Get(label) ?? run.Get(serial)) is not null
         ? new HsmConfiguration
         {
-            ModulePath = path, TokenLabel = run.Get(label), TokenSerial = run.Get(serial), PinFile = Path.GetFullPath(pin), NssParameters = run.Get(nssParameters),
+            ModulePath = path, TokenLabel = run.Get(label), TokenSerial = run.Get(serial), PinFile = Path.GetFullPath(pin), NssParameters = run.Get(nssParameters), WatchdogTimeout = Patience,
         }
         : throw CliError.Usage("No token was named.", "Name it with --module, --pin-file, and --token-label or --token-serial. For a rehearsal, hsm-sim/rehearsal.sh makes one.");
 }

@@ -43,8 +43,8 @@ public sealed class TranscriptVerdict
         var roles = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (TranscriptEntry entry in transcript.Entries.Where(each => each.Type == TranscriptEntryType.Person))
         {
-            string role = entry.Text.Split(' ')[0];
-            if (!CeremonyRole.All.Contains(role) || !roles.TryAdd(entry.Subject, role))
+            string[] words = entry.Text.Split(' ', 2);
+            if (!CeremonyRole.All.Contains(words[0]) || !roles.TryAdd(entry.Subject, words[0]) || words is not [_, { Length: > 0 }])
             {
                 findings.Add(TranscriptFinding.Roles);
             }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
@@ -16,6 +17,7 @@ internal sealed class CeremoniesService(CeremonyTable ceremonies, CeremonySchedu
 {
     private const int MaxLength = 2 << 20;
     private const int IdLength = 32;
+    private const int MaxDetail = 2000;
 
     [Rpc(Permission.ExportBackup, AuditEvent.CeremonyRecorded)]
     public override async Task<RecordCeremonyResponse> RecordCeremony(RecordCeremonyRequest request, ServerCallContext context)
@@ -25,20 +27,28 @@ internal sealed class CeremoniesService(CeremonyTable ceremonies, CeremonySchedu
         var transcript = Parse(request.Transcript);
         var id = Convert.ToHexStringLower(transcript.Header.Ceremony.Span);
         var last = transcript.Entries[^1];
-        call.Record.Detail = $"{transcript.Header.Kind} {id}, {last.Subject}, last hash {Convert.ToHexStringLower(transcript.Head.Span)}, signed by {string.Join(", ", transcript.Signatures.Select(each => each.IsHsm ? $"hsm {each.Signer}" : each.Signer))}";
+        call.Record.Detail = OneLine.Of(
+            $"{transcript.Header.Kind} {id}, {last.Subject}, last hash {Convert.ToHexStringLower(transcript.Head.Span)}, signed by {string.Join(", ", transcript.Signatures.Select(each => each.IsHsm ? $"hsm {each.Signer}" : each.Signer))}",
+            MaxDetail);
         return await call.MutateAsync(request.RequestId, request, async transaction =>
         {
             var known = await ceremonies.FindAsync(transaction.Connection, transaction.Transaction, id, CancellationToken.None);
-            if (known is not null && Conflicts(known, transcript))
+            var bytes = request.Transcript.ToByteArray();
+            if (known is not null && known.TranscriptSha256.AsSpan().SequenceEqual(SHA256.HashData(bytes)))
+            {
+                return new RecordCeremonyResponse { Ceremony = ToMessage(known) };
+            }
+
+            if (known is not null && Conflicts(await CeremonyTable.ReadTranscriptAsync(transaction.Connection, transaction.Transaction, known), transcript))
             {
                 // Whose is right, the last hash says that everybody wrote down.
                 throw Refusal.AlreadyExists($"Another transcript of ceremony {id}, or one with more signatures,");
             }
 
             var row = new CeremonyRow(
-                id, transcript.Header.Kind, last.Subject, UnixTime.Nanoseconds(last.Time), request.Transcript.ToByteArray(), call.Principal.Name,
+                id, transcript.Header.Kind, last.Subject, UnixTime.Nanoseconds(last.Time), transcript.Head.ToArray(), SHA256.HashData(bytes), call.Principal.Name,
                 UnixTime.Nanoseconds(transaction.Time), (known?.Revision ?? 0) + 1, []);
-            await ceremonies.WriteAsync(transaction, row);
+            await ceremonies.WriteAsync(transaction, row, bytes);
             return new RecordCeremonyResponse { Ceremony = ToMessage(row) };
         });
     }
@@ -63,9 +73,12 @@ internal sealed class CeremoniesService(CeremonyTable ceremonies, CeremonySchedu
         call.Authorize(keyName: null, context: null);
         var id = request.Id.Length == IdLength && request.Id.All(char.IsAsciiHexDigitLower) ? request.Id : throw Refusal.InvalidArgument("id", "must be 32 small hexadecimal digits");
         call.Record.Detail = $"ceremony {id}";
-        var row = await store.ReadAsync(connection => ceremonies.FindAsync(connection, null, id, call.CancellationToken), call.CancellationToken)
-            ?? throw Refusal.NotFound($"Ceremony {id}");
-        return new GetCeremonyResponse { Ceremony = ToMessage(row), Transcript = ByteString.CopyFrom(row.Transcript) };
+        var (row, transcript) = await store.ReadAsync(
+            async connection => await ceremonies.FindAsync(connection, null, id, call.CancellationToken) is { } found
+                ? (found, await CeremonyTable.ReadTranscriptAsync(connection, null, found))
+                : throw Refusal.NotFound($"Ceremony {id}"),
+            call.CancellationToken);
+        return new GetCeremonyResponse { Ceremony = ToMessage(row), Transcript = ByteString.CopyFrom(transcript) };
     }
 
     private static Transcript Parse(ByteString bytes)
@@ -85,7 +98,7 @@ internal sealed class CeremoniesService(CeremonyTable ceremonies, CeremonySchedu
     }
 
     // The same entries with at least the signatures that are known are the same ceremony, signed by more people since.
-    private static bool Conflicts(CeremonyRow known, Transcript transcript) => !Transcript.TryParse(known.Transcript, out var before)
+    private static bool Conflicts(byte[] known, Transcript transcript) => !Transcript.TryParse(known, out var before)
         || !before!.Head.Span.SequenceEqual(transcript.Head.Span)
         || before.Signatures.Any(each => !transcript.Signatures.Any(other => other.IsHsm == each.IsHsm && other.Signer == each.Signer && other.PublicKey.Span.SequenceEqual(each.PublicKey.Span)));
 
@@ -93,6 +106,6 @@ internal sealed class CeremoniesService(CeremonyTable ceremonies, CeremonySchedu
     {
         Id = row.Id, Kind = row.Kind, Ending = row.Ending, RecordedBy = row.RecordedBy,
         EndTime = Timestamp.FromDateTimeOffset(UnixTime.FromNanoseconds(row.EndedAt)), RecordTime = Timestamp.FromDateTimeOffset(UnixTime.FromNanoseconds(row.RecordedAt)),
-        LastHash = Transcript.TryParse(row.Transcript, out var transcript) ? Convert.ToHexStringLower(transcript!.Head.Span) : "",
+        LastHash = Convert.ToHexStringLower(row.LastHash),
     };
 }

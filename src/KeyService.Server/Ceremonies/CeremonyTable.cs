@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Security.Cryptography;
 using Dapper;
 using KeyService.Server.Storage;
 using KeyService.Server.Trust;
@@ -12,7 +13,7 @@ internal sealed class CeremonyTable(RowAuthenticator rows)
 
     private const string Columns =
         """
-        SELECT id AS Id, kind AS Kind, ending AS Ending, ended_at AS EndedAt, transcript AS Transcript, recorded_by AS RecordedBy, recorded_at AS RecordedAt,
+        SELECT id AS Id, kind AS Kind, ending AS Ending, ended_at AS EndedAt, last_hash AS LastHash, transcript_sha256 AS TranscriptSha256, recorded_by AS RecordedBy, recorded_at AS RecordedAt,
                revision AS Revision, mac AS Mac
         FROM ceremonies
         """;
@@ -48,21 +49,32 @@ internal sealed class CeremonyTable(RowAuthenticator rows)
         return row;
     }
 
+    /// <summary>The document of a row that was verified.</summary>
+    /// <exception cref="StoreTamperedException">It is another one than the row says.</exception>
+    public static async Task<byte[]> ReadTranscriptAsync(DbConnection connection, DbTransaction? transaction, CeremonyRow row)
+    {
+        var transcript = await connection.QuerySingleAsync<byte[]>("SELECT transcript FROM ceremonies WHERE id = @Id", new { row.Id }, transaction);
+        return SHA256.HashData(transcript).AsSpan().SequenceEqual(row.TranscriptSha256)
+            ? transcript
+            : throw new StoreTamperedException(Name, row.Id, "the transcript is another one than was recorded");
+    }
+
     /// <summary>Adds a row, or replaces one by the same ceremony with more signatures: the revision says which.</summary>
-    public async Task WriteAsync(IStoreTransaction transaction, CeremonyRow row)
+    public async Task WriteAsync(IStoreTransaction transaction, CeremonyRow row, byte[] transcript)
     {
         row = row with { Mac = await rows.SealAsync(transaction, row.Canonical(), Name, row.Id, row.Revision) };
         var written = await transaction.Connection.ExecuteAsync(
             row.Revision == 1
                 ? """
-                  INSERT INTO ceremonies (id, kind, ending, ended_at, transcript, recorded_by, recorded_at, revision, mac)
-                  VALUES (@Id, @Kind, @Ending, @EndedAt, @Transcript, @RecordedBy, @RecordedAt, @Revision, @Mac)
+                  INSERT INTO ceremonies (id, kind, ending, ended_at, last_hash, transcript_sha256, transcript, recorded_by, recorded_at, revision, mac)
+                  VALUES (@Id, @Kind, @Ending, @EndedAt, @LastHash, @TranscriptSha256, @transcript, @RecordedBy, @RecordedAt, @Revision, @Mac)
                   """
                 : """
-                  UPDATE ceremonies SET transcript = @Transcript, recorded_by = @RecordedBy, recorded_at = @RecordedAt, revision = @Revision, mac = @Mac
+                  UPDATE ceremonies SET transcript_sha256 = @TranscriptSha256, transcript = @transcript, recorded_by = @RecordedBy, recorded_at = @RecordedAt, revision = @Revision, mac = @Mac
                   WHERE id = @Id AND revision = @Revision - 1
                   """,
-            row, transaction.Transaction);
+            new { row.Id, row.Kind, row.Ending, row.EndedAt, row.LastHash, row.TranscriptSha256, transcript, row.RecordedBy, row.RecordedAt, row.Revision, row.Mac },
+            transaction.Transaction);
         if (written != 1)
         {
             throw new StoreTamperedException(Name, row.Id, "the row is not at the revision that the service read");

@@ -1,9 +1,7 @@
 using System.Diagnostics;
 using KeyService.Crypto.Ceremonies;
 using KeyService.IntegrationTests.Hsm;
-using KeyService.IntegrationTests.RealInput;
 using KeyService.IntegrationTests.Restore;
-using KeyService.Protocol.V1;
 
 namespace KeyService.IntegrationTests.Ceremonies;
 
@@ -38,23 +36,8 @@ public sealed class DisasterCeremonyTests(PostgresFixture postgres) : IClassFixt
             var transcript = people.File("genesis/transcript.kst");
 
             // The main job: columns of a clinical database and its dump.
-            await service.CreateKeyAsync("ehr/sample");
-            await service.CreateKeyAsync("ehr-backup/sample");
             await using var connection = await postgres.OpenAsync(await postgres.CreateDatabaseAsync("ehr"));
-            await EhrDatabase.CreateAsync(connection, FhirRecords.Load(Directory.GetFiles(FhirRecords.SampleDirectory, "*.json")));
-            using (var channel = service.ConnectAs("database"))
-            {
-                var cipher = new ColumnCipher(new Cipher.CipherClient(channel), "ehr/sample");
-                foreach (var (table, columns) in EhrDatabase.Sealed)
-                {
-                    await cipher.SealAsync(connection, table, columns);
-                }
-            }
-            var archive = Path.Combine(service.Directory, "ehr.ksa");
-            (await service.RunCliAsync(
-                service.Backup, "encrypt", "--key", "ehr-backup/sample", "-o", archive, "--",
-                Infrastructure.RequireTool("pg_dump", "postgresql-client-15"), "-Fc", "-h", postgres.SocketDirectory, "-U", PostgresFixture.User, connection.Database))
-                .ExpectExit(0);
+            var sample = await ClinicalSample.SealAsync(postgres, service, connection);
 
             // Bundles in two copies, by ceremony.
             await service.SettleAsync();
@@ -101,23 +84,7 @@ public sealed class DisasterCeremonyTests(PostgresFixture postgres) : IClassFixt
             Assert.Equal("completed", TranscriptVerdict.Of(people.Transcript("restore")).Ending);
             await service.StartAsync();
             await service.RegisterClientsAsync();
-            using var again = service.ConnectAs("database");
-            var opening = new ColumnCipher(new Cipher.CipherClient(again), "ehr/sample");
-            var values = 0;
-            foreach (var (table, columns) in EhrDatabase.Sealed)
-            {
-                var plain = await ColumnCipher.PlainAsync(connection, table, columns);
-                Assert.Equal(plain, await opening.OpenAsync(connection, table, columns));
-                values += plain.Count;
-            }
-            var dump = Path.Combine(service.Directory, "ehr.dump");
-            (await service.RunCliAsync(service.Backup, "decrypt", "-o", dump, archive)).ExpectExit(0);
-            var target = await postgres.CreateDatabaseAsync("restored");
-            (await Command.RunAsync(
-                Infrastructure.RequireTool("pg_restore", "postgresql-client-15"),
-                ["-h", postgres.SocketDirectory, "-U", PostgresFixture.User, "--exit-on-error", "-d", target, dump])).ExpectExit(0);
-            await using var copied = await postgres.OpenAsync(target);
-            Assert.Equal(await EhrDatabase.DigestAsync(connection), await EhrDatabase.DigestAsync(copied));
+            var values = await sample.OpenAgainAsync();
             TestContext.Current.TestOutputHelper?.WriteLine($"{values} values and the dump opened {Stopwatch.GetElapsedTime(started).TotalSeconds:F1} s after the disaster; 72 hours are allowed");
         }
     }

@@ -135,8 +135,11 @@ public sealed class GenesisTests
     }
 
     [Theory]
+    [InlineData(3)] // in the attendance
+    [InlineData(9)] // the token is open
     [InlineData(14)] // shares are handed out
     [InlineData(26)] // every share is proven, the key is asked for again
+    [InlineData(29)]
     public async Task Killed_at_a_step_it_is_resumed_or_void(int at) => await KillAsync(at);
 
     private static async Task KillAsync(int at)

@@ -128,6 +128,70 @@ public sealed class OtherCeremoniesTests
         Assert.All(new[] { "destroyed", "judged" }, each => Assert.Equal([TranscriptFinding.Unsigned], TranscriptVerdict.Of(day.Transcript(each)).Findings));
     }
 
+    [Fact]
+    public async Task What_is_not_there_is_said_before_anybody_comes_and_what_is_bad_can_be_mended_or_stopped_for()
+    {
+        using var day = await Rehearsal.WithTokenAsync();
+        string[] drill = ["ceremony", "restore-drill", "--rehearsal", .. day.Token(), .. Rehearsal.People(2)];
+        var missing = await day.RunAsync(null, [.. drill, "--directory", day.File("missing"), "--bundle", day.File("no.ksb")]);
+        Assert.Equal(2, missing.ExitCode);
+        Assert.False(Directory.Exists(day.File("missing")));
+
+        await File.WriteAllTextAsync(day.File("bad.ksb"), "this is no bundle at all, but long enough to look at: " + new string('x', 200));
+        var bad = await day.RunAsync(null, [.. drill, "--directory", day.File("bad"), "--bundle", day.File("bad.ksb")]);
+        Assert.Equal(1, bad.ExitCode);
+        var transcript = day.Transcript("bad");
+        Assert.Equal("postponed", TranscriptVerdict.Of(transcript).Ending);
+        Assert.Contains(transcript.Entries, each => each is { Type: TranscriptEntryType.Deviation, Subject: "3" } && each.Text.Contains("bad.ksb", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_ceremony_is_held_by_one_process_and_by_the_plan_that_it_was_begun_with()
+    {
+        using var genesis = await Rehearsal.WithTokenAsync();
+        Assert.Equal(0, (await genesis.GenesisAsync("genesis", 2, 3)).ExitCode);
+        using var day = await genesis.AnotherDayAsync(withToken: false);
+        string[] check = ["ceremony", "share-check", "--rehearsal", "--directory", day.File("check"), "--of", genesis.File("genesis/transcript.kst"), .. Rehearsal.People(3)];
+        Assert.Equal(137, (await day.RunAsync(12, check)).ExitCode);
+
+        using (new FileStream(day.File("check/transcript.kst"), FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+        {
+            var second = await day.RunAsync(null, "ceremony", "resume", day.File("check"));
+            Assert.Equal(6, second.ExitCode);
+            Assert.Contains("Another process holds this ceremony", second.Said, StringComparison.Ordinal);
+        }
+        var plan = await File.ReadAllTextAsync(day.File("check/plan.json"));
+        await File.WriteAllTextAsync(day.File("check/plan.json"), plan.Replace("\"isRehearsal\": true", "\"isRehearsal\": false", StringComparison.Ordinal));
+        Assert.Equal(6, (await day.RunAsync(null, "ceremony", "resume", day.File("check"))).ExitCode);
+        await File.WriteAllTextAsync(day.File("check/plan.json"), plan);
+
+        // A share check loses nothing when it is killed.
+        Assert.Equal(0, (await day.RunAsync(null, "ceremony", "resume", day.File("check"))).ExitCode);
+        Assert.Contains(day.Transcript("check").Entries, each => each is { Type: TranscriptEntryType.Fact, Subject: "shares.checked" } && each.Text.StartsWith("3 of 3 are", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(8)] // a share of the set before is typed
+    [InlineData(16)] // new shares are handed out
+    public async Task Killed_while_the_key_is_split_anew_it_is_void_and_the_shares_before_stay_good(int at)
+    {
+        using var genesis = await Rehearsal.WithTokenAsync();
+        Assert.Equal(0, (await genesis.GenesisAsync("genesis", 2, 3)).ExitCode);
+        using var day = await genesis.AnotherDayAsync(withToken: false);
+        Assert.Equal(137, (await day.RunAsync(at,
+            ["ceremony", "backup-key", "--rehearsal", "--directory", day.File("again"), "--of", genesis.File("genesis/transcript.kst"), "--threshold", "2", .. Rehearsal.People(3)])).ExitCode);
+        var resumed = await day.RunAsync(null, "ceremony", "resume", day.File("again"));
+        Assert.Equal(1, resumed.ExitCode);
+        Assert.Equal("void", TranscriptVerdict.Of(day.Transcript("again")).Ending);
+        Assert.Contains("The shares before stay good", resumed.Said, StringComparison.Ordinal);
+        using var key = Combine(genesis.Papers["Carol Chen"], genesis.Papers["Erin Evans"]);
+        Assert.Equal(KeyOf(genesis.Transcript("genesis")), Convert.ToHexStringLower(BackupKeyId.Of(key!)));
+        // Its transcript is nobody's record of shares.
+        using var next = await genesis.AnotherDayAsync(withToken: false);
+        Assert.Contains("was not completed", (await next.RunAsync(null,
+            ["ceremony", "share-check", "--rehearsal", "--directory", next.File("check"), "--of", day.File("again/transcript.kst"), .. Rehearsal.People(3)])).Said, StringComparison.Ordinal);
+    }
+
     private static string KeyOf(Transcript transcript) => transcript.Entries.Last(each => each is { Type: TranscriptEntryType.Fact, Subject: "backup-key.id" }).Text;
 
     private static SecretBuffer? Combine(params string[] papers)

@@ -65,6 +65,42 @@ public sealed partial class TerminalTests
         Assert.Contains(Convert.ToHexStringLower(transcript.Head.Span)[..40], end, StringComparison.Ordinal);
     }
 
+    /// <summary>Whoever wants out while words are on the screen takes them along.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Ctrl_C_and_a_signal_leave_no_word_on_the_screen(bool signal)
+    {
+        using var rehearsal = await Rehearsal.WithTokenAsync();
+        var command = string.Join(' ', Arguments(rehearsal).Select(each => $"'{each}'"));
+        await using var terminal = await Tmux.StartAsync(
+            rehearsal.Path, new Dictionary<string, string?> { ["SOFTHSM2_CONF"] = rehearsal.File("token/softhsm2.conf") }, $"echo $$ > pid; {command}");
+        var screen = "";
+        for (var before = ""; !screen.Contains("the words go and do not come back", StringComparison.Ordinal); before = screen)
+        {
+            screen = await terminal.WaitAsync(now => now != before && IsWaiting(now));
+            if (!screen.Contains("the words go and do not come back", StringComparison.Ordinal))
+            {
+                await terminal.EnterAsync();
+            }
+        }
+        var words = NumberedWord().Matches(screen).Select(match => match.Groups[2].Value).ToList();
+        Assert.Equal(33, words.Count);
+        if (signal)
+        {
+            (await Command.RunAsync("pkill", ["-TERM", "-P", (await File.ReadAllTextAsync(rehearsal.File("pid"))).Trim()])).ExpectExit(0);
+            await terminal.WaitAsync(now => now.Contains("ended with 130", StringComparison.Ordinal));
+        }
+        else
+        {
+            await terminal.KeyAsync("C-c");
+            // As stop: it is asked why, and recorded.
+            await terminal.WaitAsync(now => now.Contains("Why is it stopped?", StringComparison.Ordinal) && IsWaiting(now));
+        }
+        var all = await terminal.ScrollBackAsync();
+        Assert.DoesNotContain(NumberedWord().Matches(all), match => words.Contains(match.Groups[2].Value));
+    }
+
     private static string[] Arguments(Rehearsal rehearsal) =>
         [Executables.Cli, "ceremony", "genesis", "--directory", "genesis", "--threshold", "2", .. rehearsal.Token(), .. Rehearsal.People(2)];
 

@@ -26,7 +26,10 @@ internal sealed class Tmux : IAsyncDisposable
 
     public Task TypeAsync(string text) => CallAsync(null, "send-keys", "-l", text);
 
-    public Task EnterAsync() => CallAsync(null, "send-keys", "Enter");
+    public Task EnterAsync() => KeyAsync("Enter");
+
+    /// <param name="key">By tmux's name: Enter, C-c.</param>
+    public Task KeyAsync(string key) => CallAsync(null, "send-keys", key);
 
     /// <summary>Waits until the screen is as asked, and gives it.</summary>
     public async Task<string> WaitAsync(Func<string, bool> asked)

@@ -37,7 +37,7 @@ public abstract class HierarchyContract(TokenDirectory directory) : IDisposable
     {
         await using var token = await directory.OpenWithHierarchyAsync();
         Assert.True(token.HasHierarchy);
-        Inspect(session =>
+        directory.Inspect(session =>
         {
             var root = Assert.Single(FindAll(session, KeyTemplates.RootLabel));
             var backup = Assert.Single(FindAll(session, KeyTemplates.BackupLabel));
@@ -62,12 +62,12 @@ public abstract class HierarchyContract(TokenDirectory directory) : IDisposable
         await using (var token = await directory.OpenWithHierarchyAsync())
         {
             backupKeyId = token.BackupKeyId;
-            Inspect(session => session.ReadBytes(FindAll(session, KeyTemplates.RootLabel)[0], CKA.CKA_ID, 64, out rootId));
+            directory.Inspect(session => session.ReadBytes(FindAll(session, KeyTemplates.RootLabel)[0], CKA.CKA_ID, 64, out rootId));
         }
         await using var again = directory.Open();
         await again.InitializeHierarchyAsync(directory.BackupKeyFile);
         Assert.Equal(backupKeyId, again.BackupKeyId);
-        Inspect(session =>
+        directory.Inspect(session =>
         {
             session.ReadBytes(Assert.Single(FindAll(session, KeyTemplates.RootLabel)), CKA.CKA_ID, 64, out var id);
             Assert.Equal(rootId, id);
@@ -146,7 +146,7 @@ public abstract class HierarchyContract(TokenDirectory directory) : IDisposable
     {
         await using (await directory.OpenWithHierarchyAsync())
         {
-            Inspect(session =>
+            directory.Inspect(session =>
             {
                 TemplateFallback.Make(reach =>
                 {
@@ -165,7 +165,7 @@ public abstract class HierarchyContract(TokenDirectory directory) : IDisposable
         var isReadable = false;
         await using (directory.Open())
         {
-            Inspect(session =>
+            directory.Inspect(session =>
             {
                 using var template = new AttributeTemplate()
                     .Add(CKA.CKA_CLASS, CKO.CKO_SECRET_KEY).Add(CKA.CKA_KEY_TYPE, CKK.CKK_AES).Add(CKA.CKA_LABEL, KeyTemplates.RootLabel)
@@ -207,29 +207,6 @@ public abstract class HierarchyContract(TokenDirectory directory) : IDisposable
             ],
             token.Mechanisms.Select(choice => (choice.MechanismName, choice.Proof)));
         Assert.Equal(0x2109UL, token.Mechanisms[0].Mechanism);
-    }
-
-    /// <summary>A read-write session beside the open token: the login is the application's, so it is in force here too.</summary>
-    private void Inspect(Action<HsmSession> look)
-    {
-        var module = Pkcs11Module.Acquire(directory.Configuration.ModulePath, directory.Configuration.NssParameters);
-        try
-        {
-            var (slot, _) = KeyService.Hsm.Login.TokenLocator.Find(module, directory.Configuration.TokenLabel, directory.Serial);
-            var session = new HsmSession(module, slot, readWrite: true);
-            try
-            {
-                look(session);
-            }
-            finally
-            {
-                session.Close();
-            }
-        }
-        finally
-        {
-            module.Release();
-        }
     }
 
     private static List<KeyHandle> FindAll(HsmSession session, string label)

@@ -65,14 +65,14 @@ public abstract class RestoreContract(TokenDirectory directory)
         var refused = await Assert.ThrowsAsync<HsmException>(() => token.RestoreKeksAsync(other, lost.BackupKeyId, lost.Keks, keepLoaded: true, Cancellation));
         Assert.Equal(HsmFault.HierarchyConflict, refused.Fault);
         Assert.Contains(lost.BackupKeyId, refused.Message, StringComparison.Ordinal);
-        Assert.Contains(HsmToken.BackupKeyIdOf(other), refused.Message, StringComparison.Ordinal);
+        Assert.Contains(Convert.ToHexStringLower(BackupKeyId.Of(other)), refused.Message, StringComparison.Ordinal);
         Assert.Equal(refused.Message, (await Assert.ThrowsAsync<HsmException>(() => token.RestoreIntegrityKeyAsync(
             other, lost.BackupKeyId, lost.Integrity.BackupBlob, lost.Integrity.CheckValue, keepLoaded: true, Cancellation))).Message);
 
         // One that lies about its id opens nothing, and the version is named.
-        await RefusedAsync(token, other, HsmToken.BackupKeyIdOf(other), lost.Keks, lost.Keks[0].Id, "does not open under this backup key");
+        await RefusedAsync(token, other, Convert.ToHexStringLower(BackupKeyId.Of(other)), lost.Keks, lost.Keks[0].Id, "does not open under this backup key");
         var integrity = await Assert.ThrowsAsync<HsmException>(() => token.RestoreIntegrityKeyAsync(
-            other, HsmToken.BackupKeyIdOf(other), lost.Integrity.BackupBlob, lost.Integrity.CheckValue, keepLoaded: true, Cancellation));
+            other, Convert.ToHexStringLower(BackupKeyId.Of(other)), lost.Integrity.BackupBlob, lost.Integrity.CheckValue, keepLoaded: true, Cancellation));
         Assert.Equal(HsmFault.IntegrityFailure, integrity.Fault);
         Assert.Contains("integrity key in the bundle does not open", integrity.Message, StringComparison.Ordinal);
     }

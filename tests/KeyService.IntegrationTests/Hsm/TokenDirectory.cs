@@ -1,4 +1,6 @@
 using KeyService.Hsm;
+using KeyService.Hsm.Pkcs11;
+using KeyService.Hsm.Sessions;
 
 namespace KeyService.IntegrationTests.Hsm;
 
@@ -53,6 +55,29 @@ public abstract class TokenDirectory : IDisposable
         {
             await token.DisposeAsync(); // or no other test could use the module
             throw;
+        }
+    }
+
+    /// <summary>A read-write session beside the open token: the login is the application's, so it is in force here too.</summary>
+    internal void Inspect(Action<HsmSession> look)
+    {
+        var module = Pkcs11Module.Acquire(Configuration.ModulePath, Configuration.NssParameters);
+        try
+        {
+            var (slot, _) = KeyService.Hsm.Login.TokenLocator.Find(module, Configuration.TokenLabel, Serial);
+            var session = new HsmSession(module, slot, readWrite: true);
+            try
+            {
+                look(session);
+            }
+            finally
+            {
+                session.Close();
+            }
+        }
+        finally
+        {
+            module.Release();
         }
     }
 

@@ -13,6 +13,9 @@ namespace KeyService.IntegrationTests.Hsm;
 /// <summary>A backup key comes into a token under the token's own RSA key, and cannot be used for anything there but wrapping, on every module.</summary>
 public abstract class TransferContract(TokenDirectory directory) : IDisposable
 {
+    /// <summary>On a machine that has much to do an RSA key takes its time.</summary>
+    private HsmConfiguration Patient => directory.Configuration with { WatchdogTimeout = TimeSpan.FromMinutes(2) };
+
     public void Dispose()
     {
         directory.Dispose();
@@ -23,7 +26,7 @@ public abstract class TransferContract(TokenDirectory directory) : IDisposable
     public async Task A_sealed_backup_key_completes_the_hierarchy_and_opens_what_the_token_wraps()
     {
         using var value = SecretBuffer.Random(BackupKeyId.KeyLength);
-        await using var token = directory.Open();
+        await using var token = directory.Open(Patient);
         await token.InitializeHierarchyAsync(null);
         var transferKey = await token.GetTransferKeyAsync();
         Assert.Equal(token.TokenId, transferKey.TokenSerial);
@@ -53,7 +56,7 @@ public abstract class TransferContract(TokenDirectory directory) : IDisposable
             fingerprint = transferKey.Fingerprint;
             await token.ImportBackupKeyAsync(SealedBackupKey.Seal(transferKey, value));
         }
-        await using var again = directory.Open();
+        await using var again = directory.Open(Patient);
         Assert.True(again.HasHierarchy);
         Assert.Equal(fingerprint, (await again.GetTransferKeyAsync()).Fingerprint);
     }
@@ -62,7 +65,7 @@ public abstract class TransferContract(TokenDirectory directory) : IDisposable
     public async Task What_was_sealed_for_another_token_or_changed_is_refused_and_leaves_nothing()
     {
         using var value = SecretBuffer.Random(BackupKeyId.KeyLength);
-        await using var token = directory.Open();
+        await using var token = directory.Open(Patient);
         await token.InitializeHierarchyAsync(null);
         using var other = RSA.Create(3072);
         var foreign = TransferKey.Create("other", other.ExportSubjectPublicKeyInfo());
@@ -89,11 +92,11 @@ public abstract class TransferContract(TokenDirectory directory) : IDisposable
     public async Task Who_runs_with_the_token_open_cannot_read_a_backup()
     {
         using var value = SecretBuffer.Random(BackupKeyId.KeyLength);
-        await using var token = directory.Open();
+        await using var token = directory.Open(Patient);
         await token.InitializeHierarchyAsync(null);
         await token.ImportBackupKeyAsync(SealedBackupKey.Seal(await token.GetTransferKeyAsync(), value));
         var kek = await token.CreateKekAsync(KeyVersionId.NewRandom());
-        Inspect(session =>
+        directory.Inspect(session =>
         {
             using var search = KeyTemplates.FindSecretKey(KeyTemplates.BackupLabel);
             var backup = Assert.Single(session.Find(search));
@@ -109,16 +112,35 @@ public abstract class TransferContract(TokenDirectory directory) : IDisposable
                 Assert.Equal(!to, session.ReadFlag(backup, attribute));
             }
         });
-        Inspect(session =>
+        directory.Inspect(session =>
         {
             using var search = KeyTemplates.FindSecretKey(KeyTemplates.BackupLabel);
             Assert.NotEqual(CKR.CKR_OK, session.TryDecryptInit(Assert.Single(session.Find(search))));
         });
-        Inspect(session =>
+        directory.Inspect(session =>
         {
             using var search = KeyTemplates.FindSecretKey(KeyTemplates.BackupLabel);
             Assert.NotEqual(CKR.CKR_OK, session.TryEncryptInit(Assert.Single(session.Find(search))));
         });
+    }
+
+    [Fact]
+    public async Task A_scratch_token_loses_its_root_and_one_of_a_service_does_not()
+    {
+        await using (var scratch = directory.Open(Patient))
+        {
+            await scratch.InitializeHierarchyAsync(null);
+            await scratch.DestroyScratchRootAsync();
+        }
+        await using var token = directory.Open(Patient);
+        Assert.False(token.HasRoot);
+        using var value = SecretBuffer.Random(BackupKeyId.KeyLength);
+        await token.InitializeHierarchyAsync(null);
+        await token.ImportBackupKeyAsync(value);
+        var refused = await Assert.ThrowsAsync<HsmException>(() => token.DestroyScratchRootAsync());
+        Assert.Equal(HsmFault.HierarchyConflict, refused.Fault);
+        Assert.True((await token.ProbeAsync()).IsHealthy);
+        await token.CreateKekAsync(KeyVersionId.NewRandom());
     }
 
     private static async Task RefuseAsync(HsmToken token, SealedBackupKey sealedKey, HsmFault? fault)
@@ -129,33 +151,30 @@ public abstract class TransferContract(TokenDirectory directory) : IDisposable
     }
 
     private static SealedBackupKey Parse(string text) => SealedBackupKey.TryParse(Encoding.ASCII.GetBytes(text), out var key) ? key! : throw new InvalidDataException(text);
-
-    private void Inspect(Action<HsmSession> look)
-    {
-        var module = Pkcs11Module.Acquire(directory.Configuration.ModulePath, directory.Configuration.NssParameters);
-        try
-        {
-            var (slot, _) = KeyService.Hsm.Login.TokenLocator.Find(module, directory.Configuration.TokenLabel, directory.Serial);
-            var session = new HsmSession(module, slot, readWrite: true);
-            try
-            {
-                look(session);
-            }
-            finally
-            {
-                session.Close();
-            }
-        }
-        finally
-        {
-            module.Release();
-        }
-    }
 }
 
 /// <summary>On SoftHSM.</summary>
 [Collection(SoftHsmInProcess.Name)]
-public sealed class SoftHsmTransferTests() : TransferContract(new SoftHsmDirectory());
+public sealed class SoftHsmTransferTests() : TransferContract(new SoftHsmDirectory())
+{
+    [Fact]
+    public async Task A_token_that_is_wiped_holds_nothing_and_no_pin()
+    {
+        using var directory = new SoftHsmDirectory();
+        await using (await directory.OpenWithHierarchyAsync())
+        {
+        }
+        var officerPin = System.IO.Path.Combine(directory.Path, $"so-pin-{SoftHsmDirectory.Label}");
+        Assert.Throws<HsmException>(() => TokenProvisioning.WipeToken(Infrastructure.SoftHsmModule, SoftHsmDirectory.Label, "no such serial", officerPin));
+        TokenProvisioning.WipeToken(Infrastructure.SoftHsmModule, SoftHsmDirectory.Label, directory.Serial, officerPin);
+        Assert.Throws<HsmException>(() => directory.Open(directory.Configuration with { TokenSerial = null }));
+        // It can be provisioned again, and is empty then.
+        directory.AddToken(SoftHsmDirectory.Label);
+        await using var again = directory.Open(directory.Configuration with { TokenSerial = null });
+        Assert.False(again.HasRoot);
+        Assert.Null(again.BackupKeyId);
+    }
+}
 
 /// <summary>On HsmSim over SoftHSM.</summary>
 [Collection(SoftHsmInProcess.Name)]

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using KeyService.Crypto.Ceremonies;
 using KeyService.Server.Alarms;
 using KeyService.Server.Audit;
@@ -68,7 +69,7 @@ public sealed class CeremonyScheduleTests : IAsyncLifetime
     [Theory]
     [InlineData("DELETE FROM ceremonies WHERE id LIKE 'a%'")]
     [InlineData("UPDATE ceremonies SET ended_at = ended_at + 1 WHERE id LIKE 'a%'")]
-    [InlineData("UPDATE ceremonies SET transcript = x'00' WHERE id LIKE 'a%'")]
+    [InlineData("UPDATE ceremonies SET transcript_sha256 = last_hash WHERE id LIKE 'a%'")]
     [InlineData("UPDATE ceremonies SET kind = 'share-check' WHERE id LIKE 'a%'")]
     public async Task A_row_that_was_changed_or_deleted_is_noticed(string sql)
     {
@@ -80,6 +81,16 @@ public sealed class CeremonyScheduleTests : IAsyncLifetime
         Assert.Equal("ceremonies", tampered.Table);
     }
 
+    [Fact]
+    public async Task A_transcript_that_was_exchanged_is_noticed_when_it_is_read()
+    {
+        await RecordAsync('a', CeremonyKind.Genesis, TranscriptVerdict.Completed);
+        Assert.Equal(1, _file.Edit("UPDATE ceremonies SET transcript = x'00'"));
+        await Assert.ThrowsAsync<StoreTamperedException>(() => _store.ReadAsync(
+            async connection => await CeremonyTable.ReadTranscriptAsync(connection, null, Assert.Single(await new CeremonyTable(_rows).ListAsync(connection, CancellationToken.None))),
+            CancellationToken.None));
+    }
+
     private CeremonySchedule Schedule() => new(Configuration, new CeremonyTable(_rows), _store, _alarms.Outlet, _time);
 
     private Task LookAsync() => Schedule().LookAsync(CancellationToken.None);
@@ -89,6 +100,6 @@ public sealed class CeremonyScheduleTests : IAsyncLifetime
     private Task RecordAsync(char id, string kind, string ending, TimeSpan ahead = default) => _store.CommitAsync(
         new AuditRecordDraft(AuditEvent.CeremonyRecorded),
         transaction => new CeremonyTable(_rows).WriteAsync(transaction, new CeremonyRow(
-            new string(id, 32), kind, ending, UnixTime.Nanoseconds(_time.GetUtcNow() + ahead), [1], "cyd", UnixTime.Nanoseconds(_time.GetUtcNow()), 1, [])),
+            new string(id, 32), kind, ending, UnixTime.Nanoseconds(_time.GetUtcNow() + ahead), new byte[32], SHA256.HashData([1]), "cyd", UnixTime.Nanoseconds(_time.GetUtcNow()), 1, []), [1]),
         CancellationToken.None);
 }

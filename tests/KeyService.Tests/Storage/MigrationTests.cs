@@ -38,7 +38,7 @@ public sealed class MigrationTests : IDisposable
                 "18 detection 7d05632a5c1a89d9c171911a7beb71169293dfda0dea10783482e200988ccff1",
                 "19 access-reviews 7ae17e2627f77dc3e042405b45e2b0154a49af2526a1836ab1d55f0b661754eb",
                 "20 restorations 62ce90813b35519576e1aadf98a40d310db54dbe9858bbb3ea450ea4175d000f",
-                "21 ceremonies 98f9239d34488c60a1e59de8618e9db2edc123fd096836bb10b24c39f90d7f4e",
+                "21 ceremonies 259eee8c2ded8e8e3118fe6cce1b9b0cf850f8e52e0ca1a25bbf70d73b664272",
             ],
             Migrations.Sqlite.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(
@@ -63,7 +63,7 @@ public sealed class MigrationTests : IDisposable
                 "18 detection 1aad97b7bacac18f01e3df55a3e6dd5f64bb8203d5bb13248ce81eed14cdf519",
                 "19 access-reviews 35268b2c78791439cb551e4ed8f82dbf3cfab98a0d118db557a90672aa47e6be",
                 "20 restorations 73fa68d49cbabb49e8f9144e85857e725395400ee2591a0a50ed968213e42a6d",
-                "21 ceremonies a15e9c8661e4a8b4822194f5ca5c6bf03a5530805856ac0aff96c04993c7e5e2",
+                "21 ceremonies a7fd77c89851f4f597eac87fa7e7d10f6811de1a1f5e5f5630e32235d7e83b28",
             ],
             Migrations.Postgres.Select(each => $"{each.Version} {each.Name} {Convert.ToHexStringLower(each.Digest)}"));
         Assert.Equal(Migrations.Sqlite.Select(Facts), Migrations.Postgres.Select(Facts));

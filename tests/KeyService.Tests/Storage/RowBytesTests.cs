@@ -85,9 +85,9 @@ public sealed class RowBytesTests : IDisposable
                 };
                 await new EnvelopeTable(rows).WriteAsync(transaction, envelopes);
                 await new EnvelopeTable(rows).WriteAsync(transaction, envelopes with { WrongAttempts = 3, EndTime = At(1), Revision = 2 });
-                var ceremony = new CeremonyRow(new string('a', 32), "genesis", "completed", Now, [1, 2, 3], "cyd", Now + 100, 1, []);
-                await new CeremonyTable(rows).WriteAsync(transaction, ceremony);
-                await new CeremonyTable(rows).WriteAsync(transaction, ceremony with { Transcript = [1, 2, 3, 4], RecordedAt = Now + 200, Revision = 2 });
+                var ceremony = new CeremonyRow(new string('a', 32), "genesis", "completed", Now, new byte[32], SHA256.HashData([1, 2, 3]), "cyd", Now + 100, 1, []);
+                await new CeremonyTable(rows).WriteAsync(transaction, ceremony, [1, 2, 3]);
+                await new CeremonyTable(rows).WriteAsync(transaction, ceremony with { TranscriptSha256 = SHA256.HashData([1, 2, 3, 4]), RecordedAt = Now + 200, Revision = 2 }, [1, 2, 3, 4]);
                 await new RequestLedger(rows).RememberAsync(transaction, "alice", "id-1", "/Rotate", new byte[32], [1, 2]);
             },
             CancellationToken.None);
@@ -124,8 +124,8 @@ public sealed class RowBytesTests : IDisposable
             Row("break_glass_uses", unchecked((long)0xfedcba9876543210), "ada", "fire", 1L, "key:00", 4L, Now, "ben", Now + 100, Now + 200, "cyd", Now + 300, 2L, "no fire", 2L),
             Row("break_glass_envelopes", 7L, "cyd", Now, new byte[48], Enumerable.Repeat((byte)1, 48).ToArray(), 0L, null, 1L),
             Row("break_glass_envelopes", 7L, "cyd", Now, new byte[48], Enumerable.Repeat((byte)1, 48).ToArray(), 3L, Now + 100, 2L),
-            Row("ceremonies", new string('a', 32), "genesis", "completed", Now, SHA256.HashData([1, 2, 3]), "cyd", Now + 100, 1L),
-            Row("ceremonies", new string('a', 32), "genesis", "completed", Now, SHA256.HashData([1, 2, 3, 4]), "cyd", Now + 200, 2L),
+            Row("ceremonies", new string('a', 32), "genesis", "completed", Now, new byte[32], SHA256.HashData([1, 2, 3]), "cyd", Now + 100, 1L),
+            Row("ceremonies", new string('a', 32), "genesis", "completed", Now, new byte[32], SHA256.HashData([1, 2, 3, 4]), "cyd", Now + 200, 2L),
             Row("page-token", "ListGrants", "alice", "0a"),
         })
         {

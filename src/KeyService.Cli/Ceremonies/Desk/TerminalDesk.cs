@@ -12,7 +12,7 @@ namespace KeyService.Cli.Ceremonies;
 /// A terminal. Shares are shown and typed on its alternate screen, which has no scroll-back, and wiped before it is left; they go to the terminal from
 /// pinned memory that is zeroed. What the terminal itself remembers is beyond this program: a ceremony's station is switched off afterwards.
 /// </summary>
-internal sealed class TerminalDesk(bool rehearsal) : ICeremonyDesk
+internal sealed class TerminalDesk : ICeremonyDesk
 {
     private const int Columns = 78;
     private const int WordsInRow = 3;
@@ -23,7 +23,15 @@ internal sealed class TerminalDesk(bool rehearsal) : ICeremonyDesk
     private static readonly bool HasOneScreen = Environment.GetEnvironmentVariable("TERM") == "linux";
 
     private readonly Stream output = Console.OpenStandardError();
+    private readonly bool rehearsal;
     private bool isElsewhere;
+
+    public TerminalDesk(bool rehearsal)
+    {
+        this.rehearsal = rehearsal;
+        // A signal that ends the command must not leave words on the screen.
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => EndWords();
+    }
 
     public void Heading(string title, string place)
     {
@@ -56,7 +64,7 @@ internal sealed class TerminalDesk(bool rehearsal) : ICeremonyDesk
         BeginWords(heading, "Write these words on your paper, with their numbers. Nobody else looks at the screen.");
         WriteWords(words);
         Write("\n  Written down, and compared once with the screen? Press Enter: the words go and do not come back.\n");
-        while (Console.ReadKey(intercept: true).Key != ConsoleKey.Enter)
+        while (ReadKey().Key != ConsoleKey.Enter)
         {
         }
         EndWords();
@@ -66,6 +74,8 @@ internal sealed class TerminalDesk(bool rehearsal) : ICeremonyDesk
     {
         Write(Enter);
         isElsewhere = true;
+        // Ctrl-C would end the command, and Ctrl-Z leave the words to whoever sits down next.
+        Console.TreatControlCAsInput = true;
         Write($"\n  \e[1m{Terminal.Printable(heading)}\e[0m{(rehearsal ? "   \e[7m REHEARSAL \e[0m" : "")}\n\n  {Wrapped(advice).ReplaceLineEndings("\n  ")}\n\n");
     }
 
@@ -101,8 +111,9 @@ internal sealed class TerminalDesk(bool rehearsal) : ICeremonyDesk
     {
         if (isElsewhere)
         {
-            Write(HasOneScreen ? "\e[2J\e[H\e[3J" : Leave);
             isElsewhere = false;
+            Write(HasOneScreen ? "\e[2J\e[H\e[3J" : Leave);
+            Console.TreatControlCAsInput = false;
         }
     }
 
@@ -112,10 +123,21 @@ internal sealed class TerminalDesk(bool rehearsal) : ICeremonyDesk
         output.Dispose();
     }
 
+    private ConsoleKeyInfo ReadKey()
+    {
+        var key = Console.ReadKey(intercept: true);
+        if (key is { Key: ConsoleKey.C, Modifiers: ConsoleModifiers.Control })
+        {
+            EndWords();
+            throw new CeremonyStoppedException();
+        }
+        return key;
+    }
+
     private int ReadLetters(Span<char> letters)
     {
         var length = 0;
-        while (Console.ReadKey(intercept: true) is var key)
+        while (ReadKey() is var key)
         {
             if (key.Key is ConsoleKey.Enter or ConsoleKey.Spacebar or ConsoleKey.Tab)
             {

@@ -74,7 +74,7 @@ internal sealed class CeremonyJournal : IDisposable
     }
 
     /// <summary>Writes an entry, durably.</summary>
-    /// <exception cref="IOException">It may not be on the disk: nothing more may be done.</exception>
+    /// <exception cref="JournalLostException">It may not be on the disk: nothing more may be done.</exception>
     public void Add(TranscriptEntryType type, string subject, string text)
     {
         var now = time.GetUtcNow();
@@ -86,9 +86,11 @@ internal sealed class CeremonyJournal : IDisposable
             Replace();
             return;
         }
-        file.Write(line);
-        file.Flush();
-        DurableFile.Flush(file.SafeFileHandle);
+        Durably(() =>
+        {
+            file.Write(line);
+            DurableFile.Flush(file.SafeFileHandle);
+        });
     }
 
     public void Sign(bool isHsm, string signer, ReadOnlySpan<byte> publicKey, Func<byte[], byte[]> sign)
@@ -104,19 +106,32 @@ internal sealed class CeremonyJournal : IDisposable
 
     public void Dispose() => file.Dispose();
 
-    private void Replace()
+    private void Replace() => Durably(() =>
     {
         DurableFile.WriteAllBytes(path, Transcript.ToArray(), Mode);
         file.Dispose();
         file = OpenFile(path);
         file.Seek(0, SeekOrigin.End);
+    });
+
+    private void Durably(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (IOException e)
+        {
+            throw new JournalLostException(path, e);
+        }
     }
 
+    // Share none: on Unix every other sharing lets two writers in.
     private static FileStream OpenFile(string path)
     {
         try
         {
-            return new FileStream(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.ReadWrite, Share = FileShare.Read, BufferSize = 0 });
+            return new FileStream(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.ReadWrite, Share = FileShare.None, BufferSize = 0 });
         }
         catch (FileNotFoundException)
         {

@@ -51,6 +51,11 @@ internal sealed record CeremonyPlan
     /// <summary>What the server's restore is given beside bundles and key.</summary>
     public IReadOnlyList<string> ServerArguments { get; init; } = [];
 
+    /// <summary>Files that must be there before anybody begins.</summary>
+    [JsonIgnore]
+    public IEnumerable<string> Files => new[] { Token?.ModulePath, Token?.PinFile, OfficerPinFile, Genesis, BundleKey }.OfType<string>()
+        .Concat(TransferKeys).Concat(SigningKeys.Values).Concat(ShareKeys.Values).Concat(Bundles).Concat(Documents);
+
     public static CeremonyPlan Load(string path) => JsonSerializer.Deserialize(File.ReadAllBytes(path), CeremonyPlanJson.Default.CeremonyPlan)!;
 
     public void Save(string path) => DurableFile.WriteAllBytes(

@@ -1,4 +1,5 @@
 using KeyService.Cli.CommandLine;
+using KeyService.Crypto.Backups;
 using KeyService.Crypto.Ceremonies;
 using KeyService.Hsm;
 
@@ -58,7 +59,7 @@ internal static class CeremonyRunner
                 await step.Act(run, cancellation).ConfigureAwait(false);
                 break;
             }
-            catch (Exception e) when (e is HsmException or CliError { ExitCode: not ExitCode.Interrupted } or InvalidDataException)
+            catch (Exception e) when (IsOfTheStep(e))
             {
                 run.Deviate(step.Name, e is CliError error ? $"{error.Message} {error.Advice}" : e.Message);
                 run.Desk.Ask("Press Enter to try this step again, or type stop to end the ceremony.");
@@ -74,6 +75,10 @@ internal static class CeremonyRunner
         }
         run.Journal.Add(TranscriptEntryType.Done, step.Name, $"{run.Administrator.Name} {run.Witness.Name}");
     }
+
+    // What people in the room can mend, or stop for. A defect, a journal that cannot be written and the end of the terminal are not of these.
+    private static bool IsOfTheStep(Exception e) => e is HsmException or BundleException or InvalidDataException or UnauthorizedAccessException
+        or CliError { ExitCode: not ExitCode.Interrupted } or (IOException and not JournalLostException);
 
     // Secrets of steps that another process began were in its memory only.
     private static void DemandNothingLost(CeremonyRun run)

@@ -10,7 +10,7 @@ internal static class CommonSteps
         "Nothing has been made yet. Type stop at any question to end the ceremony; whatever it was, it is recorded.", AttendanceSteps.TakeAsync);
 
     public static CeremonyStep Station(int number) => new(number, "The station",
-        "The station's software is hashed, its networks, its swap space and its clock are looked at. Compare the hash with the one on the release's page, read aloud.",
+        "The station's software is hashed, its networks, its swap space and its clock are looked at. Compare the hash with the one that was written down when the software was brought here, read aloud.",
         "Nothing has been made yet.", StationSteps.ExamineAsync);
 
     /// <summary>For a ceremony that no token takes part in.</summary>

@@ -74,7 +74,9 @@ internal static class RestoreSteps
     private static async Task RunServerAsync(CeremonyRun run, string[] arguments, CancellationToken cancellation)
     {
         await run.CloseTokenAsync().ConfigureAwait(false);
-        using var server = Process.Start(new ProcessStartInfo(ServerBinary.Find(), [.. arguments, "--backup-key-fd", "0", "--json"])
+        var executable = ServerBinary.Find();
+        run.Fact("software.server", await StationSteps.HashOfSoftwareAsync(Path.GetDirectoryName(executable)!, cancellation).ConfigureAwait(false));
+        using var server = Process.Start(new ProcessStartInfo(executable, [.. arguments, "--backup-key-fd", "0", "--json"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         })!;

@@ -10,7 +10,7 @@ internal static class ShareCollection
     /// <summary>For a step that needs the key which another process had, and for restores.</summary>
     public static void Recall(CeremonyRun run, string step)
     {
-        var record = run.Plan.Genesis is null && run.RecordedFact(TokenSteps.BackupKeyFact) is null ? null : ShareRecord.Of(run);
+        var record = run.Plan.Genesis is null && run.RecordedFact(TokenSteps.BackupKeyFact) is null ? null : ShareRecord.Of(run, step);
         if (record is null)
         {
             run.Deviate(step, "There is no transcript of the ceremony that made the shares: what is typed is judged by itself.");

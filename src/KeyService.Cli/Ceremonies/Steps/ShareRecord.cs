@@ -16,25 +16,43 @@ internal sealed record ShareRecord(string BackupKeyId, int Set, int Threshold, I
     public static int WordCount => Share.WordsOf(KeyService.Crypto.BackupKeyId.KeyLength);
 
     /// <summary>From the ceremony's own transcript, when it hands out shares itself, or from the one that its plan names.</summary>
-    public static ShareRecord Of(CeremonyRun run) => run.Plan.Genesis is { } path ? Load(path, run.Plan.IsRehearsal) : Of(run.Journal.Transcript, run.Journal.Path);
+    /// <param name="step">Where it is recorded that the transcript is not what it should be.</param>
+    public static ShareRecord Of(CeremonyRun run, string step)
+    {
+        if (run.Plan.Genesis is not { } path)
+        {
+            return Of(run.Journal.Transcript, run.Journal.Path);
+        }
+        var (record, findings) = Load(path, run.Plan.IsRehearsal);
+        if (findings.Count > 0 && !run.Plan.IsRehearsal)
+        {
+            run.Deviate(step, $"{path} does not verify by itself ({string.Join(", ", findings)}): compare its last hash with the one on paper before its digests are believed.");
+        }
+        return record;
+    }
 
     /// <summary>The set that a ceremony replaces.</summary>
-    public static ShareRecord Former(CeremonyRun run) => Load(run.Plan.Genesis!, run.Plan.IsRehearsal);
+    public static ShareRecord Former(CeremonyRun run) => Load(run.Plan.Genesis!, run.Plan.IsRehearsal).Record;
 
-    private static ShareRecord Load(string path, bool rehearsal)
+    private static (ShareRecord Record, IReadOnlyList<TranscriptFinding> Findings) Load(string path, bool rehearsal)
     {
         if (!Transcript.TryParse(File.ReadAllBytes(path), out var transcript))
         {
             throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_DAMAGED", $"{path} is no transcript, or was changed.", "Fetch another copy of it.");
         }
         var verdict = TranscriptVerdict.Of(transcript!);
-        if (verdict.Ending != TranscriptVerdict.Completed || transcript!.Header.IsRehearsal != rehearsal)
+        var refusal = verdict.Ending != TranscriptVerdict.Completed ? "is of a ceremony that was not completed: its shares are worth nothing"
+            : (transcript!.Header.IsRehearsal, rehearsal) switch
+            {
+                (true, false) => "is of a rehearsal: its shares are worth nothing",
+                (false, true) => "is of a real ceremony, and this is a rehearsal: nobody types a real share in one",
+                _ => null,
+            };
+        if (refusal is not null)
         {
-            throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_REFUSED",
-                transcript!.Header.IsRehearsal ? $"{path} is of a rehearsal: its shares are worth nothing." : $"{path} is of a ceremony that was not completed, or of a real one.",
-                "Name the transcript of the ceremony that made the shares.");
+            throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_REFUSED", $"{path} {refusal}.", "Name the transcript of the ceremony that made the shares.");
         }
-        return Of(transcript, path);
+        return (Of(transcript!, path), verdict.Findings);
     }
 
     private static ShareRecord Of(Transcript transcript, string path)

@@ -12,7 +12,7 @@ internal static class StationSteps
 {
     public static async Task ExamineAsync(CeremonyRun run, CancellationToken cancellation)
     {
-        run.Fact("software.keyservice", await HashOfSoftwareAsync(cancellation).ConfigureAwait(false));
+        run.Fact("software.keyservice", await HashOfSoftwareAsync(AppContext.BaseDirectory, cancellation).ConfigureAwait(false));
         run.Fact("software.script", Convert.ToHexStringLower(run.Script.Hash));
         run.Fact("station.system", $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}");
         run.Fact("station.memory", ProcessHardening.TryLockMemory() ? "locked" : "not locked");
@@ -38,12 +38,12 @@ internal static class StationSteps
     }
 
     /// <summary>SHA-256 of a line "hash, two spaces, name" for each file of the program, in the order of names: what sha256sum would print.</summary>
-    private static async Task<string> HashOfSoftwareAsync(CancellationToken cancellation)
+    internal static async Task<string> HashOfSoftwareAsync(string directory, CancellationToken cancellation)
     {
         var list = new StringBuilder();
-        foreach (var file in System.IO.Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll").Select(Path.GetFileName).Order(StringComparer.Ordinal))
+        foreach (var file in System.IO.Directory.EnumerateFiles(directory, "*.dll").Select(Path.GetFileName).Order(StringComparer.Ordinal))
         {
-            var stream = File.OpenRead(Path.Combine(AppContext.BaseDirectory, file!));
+            var stream = File.OpenRead(Path.Combine(directory, file!));
             await using (stream.ConfigureAwait(false))
             {
                 list.Append(Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellation).ConfigureAwait(false))).Append("  ").Append(file).Append('\n');

@@ -46,7 +46,7 @@ internal static class RestoreCommand
     // Before a store is made or a token opened: the wrong shares must leave nothing behind.
     private static void DemandBackupKey(SecretBuffer backupKey, BundleChain chain)
     {
-        var id = Hsm.HsmToken.BackupKeyIdOf(backupKey);
+        var id = Convert.ToHexStringLower(BackupKeyId.Of(backupKey));
         if (id != chain.BackupKeyId)
         {
             throw new StartUpException(ExitCode.Configuration,

@@ -113,8 +113,8 @@ class Verdict:
         for entry in transcript.entries:
             if entry.kind != "person":
                 continue
-            role = entry.text.split(" ")[0]
-            if role not in ROLES or entry.subject in self.roles:
+            role, _, name = entry.text.partition(" ")
+            if role not in ROLES or entry.subject in self.roles or not name:
                 found.add("Roles")
             if role in ROLES:
                 self.roles.setdefault(entry.subject, role)
