@@ -234,7 +234,9 @@ public sealed class LeaseTests(ServiceFixture service) : IAsyncLifetime
             await using var writer = Fields(client);
             tokens.Add((await writer.EncryptAsync(Ssn.Row(1), Plaintext))!);
         }
-        var untouched = await CopyAsync();
+        var (copyKeeper, untouched) = await CopyAsync();
+        // Held to the end: with its last connection the collector would take the database along.
+        await using var held = copyKeeper;
         await ExecuteAsync("DELETE FROM keyservice_wrapped_keys WHERE id = @a", tokens[0]);
         foreach (var (row, other) in new[] { (tokens[1], tokens[2]), (tokens[2], tokens[1]) })
         {
@@ -258,14 +260,14 @@ public sealed class LeaseTests(ServiceFixture service) : IAsyncLifetime
     }
 
     // The table as it stands, in a database of its own.
-    private async Task<WrappedKeyTable> CopyAsync()
+    private async Task<(SqliteConnection Keeper, WrappedKeyTable Table)> CopyAsync()
     {
-        var (_, copy) = await SdkService.NewTableAsync();
+        var (copyKeeper, copy) = await SdkService.NewTableAsync();
         await foreach (var row in table.ListAsync())
         {
             await copy.InsertAsync(row, DateTimeOffset.UnixEpoch, CancellationToken.None);
         }
-        return copy;
+        return (copyKeeper, copy);
     }
 
     private async Task ExecuteAsync(string text, params byte[][] tokens)
