@@ -13,8 +13,7 @@ public sealed class OtherCeremoniesTests
     [Fact]
     public async Task The_same_key_comes_into_new_hands_and_the_papers_before_are_destroyed()
     {
-        using var genesis = await Rehearsal.WithTokenAsync();
-        Assert.Equal(0, (await genesis.GenesisAsync("genesis", 2, 3)).ExitCode);
+        var genesis = await Rehearsal.HeldAsync();
         using var day = await genesis.AnotherDayAsync(withToken: false);
         // Carol leaves, Frank comes: Carol and Dave bring their shares, the new set is held by Dave, Erin and Frank.
         day.Answers.Add(("share 3 of the set before", "absent"));
@@ -148,8 +147,7 @@ public sealed class OtherCeremoniesTests
     [Fact]
     public async Task A_ceremony_is_held_by_one_process_and_by_the_plan_that_it_was_begun_with()
     {
-        using var genesis = await Rehearsal.WithTokenAsync();
-        Assert.Equal(0, (await genesis.GenesisAsync("genesis", 2, 3)).ExitCode);
+        var genesis = await Rehearsal.HeldAsync();
         using var day = await genesis.AnotherDayAsync(withToken: false);
         string[] check = ["ceremony", "share-check", "--rehearsal", "--directory", day.File("check"), "--of", genesis.File("genesis/transcript.kst"), .. Rehearsal.People(3)];
         Assert.Equal(137, (await day.RunAsync(12, check)).ExitCode);
@@ -175,8 +173,7 @@ public sealed class OtherCeremoniesTests
     [InlineData(16)] // new shares are handed out
     public async Task Killed_while_the_key_is_split_anew_it_is_void_and_the_shares_before_stay_good(int at)
     {
-        using var genesis = await Rehearsal.WithTokenAsync();
-        Assert.Equal(0, (await genesis.GenesisAsync("genesis", 2, 3)).ExitCode);
+        var genesis = await Rehearsal.HeldAsync();
         using var day = await genesis.AnotherDayAsync(withToken: false);
         Assert.Equal(137, (await day.RunAsync(at,
             ["ceremony", "backup-key", "--rehearsal", "--directory", day.File("again"), "--of", genesis.File("genesis/transcript.kst"), "--threshold", "2", .. Rehearsal.People(3)])).ExitCode);

@@ -8,7 +8,7 @@ public sealed class ShareCheckTests
     [Fact]
     public async Task Each_share_is_as_it_was_handed_out_or_named()
     {
-        using var genesis = await MadeAsync();
+        var genesis = await Rehearsal.HeldAsync();
         using (var day = await genesis.AnotherDayAsync(withToken: false))
         {
             Assert.Equal(0, (await CheckAsync(day, genesis, "check")).ExitCode);
@@ -20,7 +20,7 @@ public sealed class ShareCheckTests
         using (var day = await genesis.AnotherDayAsync(withToken: false))
         {
             // Dave's paper was exchanged for a share of another set, Erin's is Carol's, by mistake.
-            using var other = await MadeAsync();
+            var other = await Rehearsal.HeldElsewhereAsync();
             day.Papers["Dave Diaz"] = other.Papers["Dave Diaz"];
             day.Papers["Erin Evans"] = genesis.Papers["Carol Chen"];
             var result = await CheckAsync(day, genesis, "exchanged");
@@ -35,7 +35,7 @@ public sealed class ShareCheckTests
     [Fact]
     public async Task One_mistyped_word_is_found_by_its_place_and_two_are_told()
     {
-        using var genesis = await MadeAsync();
+        var genesis = await Rehearsal.HeldAsync();
         using var day = await genesis.AnotherDayAsync(withToken: false);
         var words = day.Papers["Carol Chen"].Split(' ');
         var right = words[11];
@@ -58,7 +58,7 @@ public sealed class ShareCheckTests
         using var rehearsal = await Rehearsal.WithTokenAsync();
         string[] arguments = ["ceremony", "genesis", "--rehearsal", "--directory", rehearsal.File("genesis"), "--threshold", "2", .. rehearsal.Token(), .. Rehearsal.People(3)];
         Assert.Equal(137, (await rehearsal.RunAsync(26, arguments)).ExitCode); // every share is proven, the key was in memory
-        using var other = await MadeAsync();
+        var other = await Rehearsal.HeldElsewhereAsync();
         var own = rehearsal.Papers["Carol Chen"];
         rehearsal.Papers["Carol Chen"] = other.Papers["Carol Chen"];
         rehearsal.Answers.Add(("Dave Diaz opens the bag", "skip"));
@@ -75,7 +75,7 @@ public sealed class ShareCheckTests
     [Fact]
     public async Task A_transcript_that_was_changed_or_is_of_a_rehearsal_is_refused()
     {
-        using var genesis = await MadeAsync();
+        var genesis = await Rehearsal.HeldAsync();
         using var day = await genesis.AnotherDayAsync(withToken: false);
         var path = day.File("changed.kst");
         var text = await File.ReadAllTextAsync(genesis.File("genesis/transcript.kst"));
@@ -85,14 +85,6 @@ public sealed class ShareCheckTests
         var refused = await day.RunAsync(null, ["ceremony", "share-check", "--rehearsal", "--directory", day.File("refused"), "--of", path, .. Rehearsal.People(3)]);
         Assert.Contains("is no transcript, or was changed", refused.Said, StringComparison.Ordinal);
         Assert.Equal(1, refused.ExitCode);
-    }
-
-    private static async Task<Rehearsal> MadeAsync()
-    {
-        var rehearsal = await Rehearsal.WithTokenAsync();
-        var result = await rehearsal.GenesisAsync("genesis", 2, 3);
-        Assert.True(result.ExitCode == 0, result.Said);
-        return rehearsal;
     }
 
     private static Task<RehearsalResult> CheckAsync(Rehearsal day, Rehearsal genesis, string directory) => day.RunAsync(
