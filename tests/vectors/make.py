@@ -1002,11 +1002,12 @@ def make_audit_log():
         ("checkpoint", slot_entry(2, 4294967295, (1 << 63) - 1, leaves[5], -1), {"kind": 2, "time": "-1", "slot": 4294967295, "size": str((1 << 63) - 1), "value": leaves[5].hex()}),
         ("seal", slot_entry(3, 7, 70, tree_root(leaves)), {"kind": 3, "time": "1764316800000000000", "slot": 7, "size": "70", "value": tree_root(leaves).hex()}),
         ("key", b"\x01\x04" + struct.pack(">q", 5) + log_key, {"kind": 4, "time": "5", "slot": 0, "size": "0", "value": log_key.hex()}),
+        ("peer key", b"\x01\x05" + struct.pack(">q", 6) + log_key, {"kind": 5, "time": "6", "slot": 0, "size": "0", "value": log_key.hex()}),
     ]
     not_entries = [
-        ("nothing", b""), ("version 2", slot_entry(1, 0, 0, leaves[0], version=2)), ("kind 0", slot_entry(0, 0, 0, leaves[0])), ("kind 5", slot_entry(5, 0, 0, leaves[0])),
+        ("nothing", b""), ("version 2", slot_entry(1, 0, 0, leaves[0], version=2)), ("kind 0", slot_entry(0, 0, 0, leaves[0])), ("kind 5 of a slot", slot_entry(5, 0, 0, leaves[0])), ("kind 6", slot_entry(6, 0, 0, leaves[0])),
         ("a byte too few", slot_entry(1, 0, 0, leaves[0])[:-1]), ("a byte too many", slot_entry(1, 0, 0, leaves[0]) + b"\x00"), ("a negative size", slot_entry(2, 0, -1, leaves[0])),
-        ("a key of another curve", b"\x01\x04" + bytes(8) + SPKI_START[:21] + b"\x06" + log_key[22:]), ("a key a byte short", b"\x01\x04" + bytes(8) + log_key[:-1]), ("only the head", b"\x01\x04" + bytes(8)),
+        ("a key of another curve", b"\x01\x04" + bytes(8) + SPKI_START[:21] + b"\x06" + log_key[22:]), ("a key a byte short", b"\x01\x04" + bytes(8) + log_key[:-1]), ("only the head", b"\x01\x04" + bytes(8)), ("a key of kind 6", b"\x01\x06" + bytes(8) + log_key),
     ]
     bundle = b"".join(struct.pack(">I", len(each)) + each for each in (b"", record, bytes(70_000)))
     return {

@@ -98,7 +98,7 @@ internal static class AuditProveCommand
         for (var place = size - 1; place >= 0; place--)
         {
             var entry = Entry(files, ExportFiles.Directory, place, size);
-            if (DirectoryEntry.TryParse(entry, out var parsed) && parsed!.Kind != DirectoryEntryKind.Key && parsed.Slot == slot && parsed.Size == slotSize)
+            if (DirectoryEntry.TryParse(entry, out var parsed) && !parsed!.IsOfKey && parsed.Slot == slot && parsed.Size == slotSize)
             {
                 return (place, entry);
             }

@@ -33,7 +33,7 @@ internal sealed class LogDownload(AuditCalls audit, IExportTarget target, Cancel
                 {
                     continue;
                 }
-                if (parsed!.Kind == DirectoryEntryKind.Key)
+                if (parsed!.IsOfKey)
                 {
                     successions++;
                 }

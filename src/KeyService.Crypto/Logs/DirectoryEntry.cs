@@ -5,7 +5,7 @@ namespace KeyService.Crypto.Logs;
 
 /// <summary>
 /// One entry of the directory log. docs/spec/audit-log.md.
-/// <code>version 0x01 | kind 1 | time 8 | lease, checkpoint, seal: slot 4, size 8, root 32 · key: SubjectPublicKeyInfo 91</code>
+/// <code>version 0x01 | kind 1 | time 8 | lease, checkpoint, seal: slot 4, size 8, root 32 · key, peer key: SubjectPublicKeyInfo 91</code>
 /// </summary>
 public sealed record DirectoryEntry
 {
@@ -15,7 +15,7 @@ public sealed record DirectoryEntry
     /// <summary>Bytes of an entry about a slot.</summary>
     public const int SlotEntryLength = HeadLength + 4 + 8 + MerkleHash.Length;
 
-    /// <summary>Bytes of an entry of the next key; no other is as long.</summary>
+    /// <summary>Bytes of an entry of a key; no other is as long.</summary>
     public const int KeyEntryLength = HeadLength + BundleFormat.SigningKeyLength;
 
     private DirectoryEntry(DirectoryEntryKind kind, long time, uint slot, long size, byte[] value)
@@ -29,6 +29,9 @@ public sealed record DirectoryEntry
 
     /// <summary>What it says.</summary>
     public DirectoryEntryKind Kind { get; }
+
+    /// <summary>Whether it says who signs, and nothing of a slot.</summary>
+    public bool IsOfKey => SaysWhoSigns(Kind);
 
     /// <summary>Nanoseconds since 1970-01-01T00:00:00Z.</summary>
     public long TimeUnixNanoseconds { get; }
@@ -47,23 +50,29 @@ public sealed record DirectoryEntry
     {
         ArgumentOutOfRangeException.ThrowIfNegative(size);
         ArgumentOutOfRangeException.ThrowIfNotEqual(root.Length, MerkleHash.Length);
-        ArgumentOutOfRangeException.ThrowIfEqual((int)kind, (int)DirectoryEntryKind.Key);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((int)kind, (int)DirectoryEntryKind.Key);
         return new DirectoryEntry(kind, timeUnixNanoseconds, slot, size, root.ToArray());
     }
 
     /// <summary>The next key.</summary>
-    public static DirectoryEntry OfKey(long timeUnixNanoseconds, ReadOnlySpan<byte> publicKey) => BundleSignature.IsSigningKey(publicKey)
-        ? new DirectoryEntry(DirectoryEntryKind.Key, timeUnixNanoseconds, 0, 0, publicKey.ToArray())
+    public static DirectoryEntry OfKey(long timeUnixNanoseconds, ReadOnlySpan<byte> publicKey) => OfKey(DirectoryEntryKind.Key, timeUnixNanoseconds, publicKey);
+
+    /// <summary>A key of another token that signs beside those in force.</summary>
+    public static DirectoryEntry OfPeerKey(long timeUnixNanoseconds, ReadOnlySpan<byte> publicKey) =>
+        OfKey(DirectoryEntryKind.PeerKey, timeUnixNanoseconds, publicKey);
+
+    private static DirectoryEntry OfKey(DirectoryEntryKind kind, long timeUnixNanoseconds, ReadOnlySpan<byte> publicKey) => BundleSignature.IsSigningKey(publicKey)
+        ? new DirectoryEntry(kind, timeUnixNanoseconds, 0, 0, publicKey.ToArray())
         : throw new ArgumentException("A checkpoint key is on P-256, 91 bytes.", nameof(publicKey));
 
     /// <summary>The entry's bytes.</summary>
     public byte[] Encode()
     {
-        byte[] bytes = new byte[Kind == DirectoryEntryKind.Key ? KeyEntryLength : SlotEntryLength];
+        byte[] bytes = new byte[IsOfKey ? KeyEntryLength : SlotEntryLength];
         bytes[0] = Version;
         bytes[1] = (byte)Kind;
         BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(2), TimeUnixNanoseconds);
-        if (Kind != DirectoryEntryKind.Key)
+        if (!IsOfKey)
         {
             BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(HeadLength), Slot);
             BinaryPrimitives.WriteInt64BigEndian(bytes.AsSpan(HeadLength + 4), Size);
@@ -82,7 +91,7 @@ public sealed record DirectoryEntry
         }
         var kind = (DirectoryEntryKind)bytes[1];
         long time = BinaryPrimitives.ReadInt64BigEndian(bytes[2..]);
-        if (kind == DirectoryEntryKind.Key && BundleSignature.IsSigningKey(bytes[HeadLength..]))
+        if (SaysWhoSigns(kind) && BundleSignature.IsSigningKey(bytes[HeadLength..]))
         {
             entry = new DirectoryEntry(kind, time, 0, 0, bytes[HeadLength..].ToArray());
         }
@@ -93,6 +102,8 @@ public sealed record DirectoryEntry
         }
         return entry is not null;
     }
+
+    private static bool SaysWhoSigns(DirectoryEntryKind kind) => kind is DirectoryEntryKind.Key or DirectoryEntryKind.PeerKey;
 
     /// <inheritdoc/>
     public bool Equals(DirectoryEntry? other) => other is not null && Encode().AsSpan().SequenceEqual(other.Encode());

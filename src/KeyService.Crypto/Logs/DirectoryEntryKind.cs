@@ -12,6 +12,9 @@ public enum DirectoryEntryKind : byte
     /// <summary>The server gave the slot up, in good order, at this size; a lease opens it again.</summary>
     Seal = 3,
 
-    /// <summary>Another key signs from now on.</summary>
+    /// <summary>Another key signs from now on, and none of those before.</summary>
     Key = 4,
+
+    /// <summary>The key of another token of the group signs from now on too, beside those in force.</summary>
+    PeerKey = 5,
 }

@@ -20,7 +20,7 @@ internal sealed class PackedLog(DateTimeOffset from)
     public void Take(DirectoryEntry entry)
     {
         LastTime = entry.TimeUnixNanoseconds;
-        if (entry.Kind != DirectoryEntryKind.Key)
+        if (!entry.IsOfKey)
         {
             // What was signed before the range is not asked for, as far as whole bundles go.
             var start = entry.TimeUnixNanoseconds < _from ? entry.Size / LogTiles.Width * LogTiles.Width : _slots.GetValueOrDefault(entry.Slot).Start;

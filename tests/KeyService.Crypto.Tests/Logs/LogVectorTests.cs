@@ -109,9 +109,12 @@ public sealed class LogVectorTests
             Assert.True(DirectoryEntry.TryParse(vector.Bytes("encoded"), out DirectoryEntry? entry), vector.Text("name"));
             Assert.Equal(vector.Bytes("encoded"), entry!.Encode());
             long time = long.Parse(vector.Text("time"), CultureInfo.InvariantCulture);
-            DirectoryEntry made = entry.Kind == DirectoryEntryKind.Key
-                ? DirectoryEntry.OfKey(time, vector.Bytes("value"))
-                : DirectoryEntry.Of((DirectoryEntryKind)vector.Number("kind"), time, vector["slot"]!.GetValue<uint>(), long.Parse(vector.Text("size"), CultureInfo.InvariantCulture), vector.Bytes("value"));
+            DirectoryEntry made = entry.Kind switch
+            {
+                DirectoryEntryKind.Key => DirectoryEntry.OfKey(time, vector.Bytes("value")),
+                DirectoryEntryKind.PeerKey => DirectoryEntry.OfPeerKey(time, vector.Bytes("value")),
+                _ => DirectoryEntry.Of((DirectoryEntryKind)vector.Number("kind"), time, vector["slot"]!.GetValue<uint>(), long.Parse(vector.Text("size"), CultureInfo.InvariantCulture), vector.Bytes("value")),
+            };
             Assert.Equal(entry, made);
         }
         Assert.All(Vectors.List(File, "notEntries"), vector => Assert.False(DirectoryEntry.TryParse(vector.Bytes("encoded"), out _), vector.Text("name")));

@@ -73,6 +73,16 @@ public sealed class PythonExportTests : IAsyncLifetime
         }
     }
 
+    public static TheoryData<string> Groups => new(GroupExport.All.Keys);
+
+    [Theory]
+    [MemberData(nameof(Groups))]
+    public async Task Both_say_the_same_of_keys_of_several_tokens(string group)
+    {
+        string mine = await DemandSameAsync(GroupExport.Of(group));
+        Assert.Equal(GroupExport.All[group].Holds, mine == "consistent; completeness not proven");
+    }
+
     [Fact]
     public async Task Both_read_an_export_that_begins_later()
     {

@@ -76,6 +76,15 @@ public sealed class CheckpointSuccessionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Nor_is_the_next_one_as_that_of_another_token()
+    {
+        await _signed.SignAsync();
+        Insert(DirectoryEntry.OfPeerKey(5, _signed.KeyOf(1).Key.Span));
+        await Assert.ThrowsAsync<StoreTamperedException>(() => _signed.SignAsync());
+        Assert.Equal("10", await SignedByAsync(0, 1));
+    }
+
+    [Fact]
     public async Task Neither_is_a_second_one_behind_a_right_one()
     {
         await _signed.SignAsync();

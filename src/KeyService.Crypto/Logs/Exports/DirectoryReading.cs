@@ -19,7 +19,7 @@ internal sealed class DirectoryReading(ExportContents contents, Checkpoint check
     /// <summary>Slots with entries, ascending.</summary>
     public IReadOnlyList<uint> Slots => [.. _slots.Keys];
 
-    /// <summary>Entries of following keys.</summary>
+    /// <summary>Entries that say who signs, in order.</summary>
     public IReadOnlyList<DirectoryEntry> Keys => [.. _keys.Select(each => each.Entry)];
 
     public void Read()
@@ -54,7 +54,7 @@ internal sealed class DirectoryReading(ExportContents contents, Checkpoint check
     private void Take(long place, DirectoryEntry entry)
     {
         _tree.Append(MerkleHash.Leaf(entry.Encode()));
-        if (entry.Kind == DirectoryEntryKind.Key)
+        if (entry.IsOfKey)
         {
             _keys.Add((place, entry));
             return;

@@ -87,7 +87,7 @@ public sealed class ExportVerification
         return true;
     }
 
-    // The last key signs, and whoever pinned an earlier one is led to it by the successions.
+    // One of the keys in force signs, and whoever pinned an earlier one is led to it by the successions.
     private void VerifySuccession(DirectoryReading directory, SignedNote top)
     {
         IReadOnlyList<DirectoryEntry> successors = directory.Keys;
@@ -95,6 +95,7 @@ public sealed class ExportVerification
         {
             _contents.Add(ExportFault.Forked, ExportFiles.Keys, null, "the keys are not those that the directory says signed one after another");
         }
+        var inForce = new List<NoteVerifier> { _keys[0] };
         for (int number = 1; number < _keys.Count; number++)
         {
             string path = ExportFiles.Succession(number);
@@ -102,17 +103,25 @@ public sealed class ExportVerification
             if (checkpoint is not null && number <= successors.Count)
             {
                 directory.Compare(path, checkpoint, directory.PlaceOf(successors[number - 1]));
-                if (!_keys[number - 1].Named(_names.Directory).Signed(note!) || !_keys[number].Named(_names.Directory).Signed(note!))
+                if (!Signed(note!, _names.Directory, inForce) || !Signed(note!, _names.Directory, [_keys[number]]))
                 {
-                    _contents.Add(ExportFault.Unsigned, path, null, "the succession is not signed by the key before and the next one");
+                    _contents.Add(ExportFault.Unsigned, path, null, "the succession is not signed by a key in force and the next one");
                 }
             }
+            if (number > successors.Count || successors[number - 1].Kind == DirectoryEntryKind.Key)
+            {
+                inForce.Clear();
+            }
+            inForce.Add(_keys[number]);
         }
         if (_trust.Keys.Count > 0 && !_keys.Exists(key => _trust.Keys.Any(given => given.Key.Span.SequenceEqual(key.Key.Span))))
         {
             _contents.Add(ExportFault.Unsigned, ExportFiles.Keys, null, "none of the keys of this export is one that was given");
         }
-        Demand($"{ExportFiles.Directory}/{ExportFiles.Checkpoint}", top, _names!.Directory, _keys[^1]);
+        if (!Signed(top, _names!.Directory, inForce))
+        {
+            _contents.Add(ExportFault.Unsigned, $"{ExportFiles.Directory}/{ExportFiles.Checkpoint}", null, "the checkpoint is not signed by a key in force");
+        }
     }
 
     private ExportedLog? ReadSlot(uint slot, DirectoryReading directory, IReadOnlyList<HeldCheckpoint> held)
@@ -129,7 +138,7 @@ public sealed class ExportVerification
             _contents.LeaveUnread(folder);
             return null;
         }
-        if (!_keys.Exists(key => key.Named(_names.Slot(slot)).Signed(note!)))
+        if (!Signed(note!, _names.Slot(slot), _keys))
         {
             _contents.Add(ExportFault.Unsigned, $"{folder}/{ExportFiles.Checkpoint}", null, "the checkpoint is not signed by a key of this log");
         }
@@ -221,13 +230,7 @@ public sealed class ExportVerification
         return note;
     }
 
-    private void Demand(string path, SignedNote note, string origin, NoteVerifier key)
-    {
-        if (!key.Named(origin).Signed(note))
-        {
-            _contents.Add(ExportFault.Unsigned, path, null, "the checkpoint is not signed by the log's key");
-        }
-    }
+    private static bool Signed(SignedNote note, string origin, IEnumerable<NoteVerifier> keys) => keys.Any(key => key.Named(origin).Signed(note));
 
     private byte[]? Take(string path)
     {

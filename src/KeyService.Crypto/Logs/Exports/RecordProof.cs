@@ -69,7 +69,7 @@ public sealed record RecordProof(AuditRecord Record, Checkpoint Checkpoint, Chec
         origin.LastIndexOf("/slot/", StringComparison.Ordinal) is > 0 and var end && LogNames.TryParse(origin[..end], out LogNames? names) && names!.Slot(slot) == origin;
 
     private static bool Commits(byte[]? entry, Checkpoint directory, Checkpoint slot, uint number) =>
-        DirectoryEntry.TryParse(entry, out DirectoryEntry? parsed) && parsed!.Kind != DirectoryEntryKind.Key && parsed.Slot == number
+        DirectoryEntry.TryParse(entry, out DirectoryEntry? parsed) && !parsed!.IsOfKey && parsed.Slot == number
         && parsed.Size == slot.Size && parsed.Value.Span.SequenceEqual(slot.Root)
         && LogNames.TryParse(slot.Origin[..slot.Origin.LastIndexOf("/slot/", StringComparison.Ordinal)], out LogNames? names) && names!.Directory == directory.Origin;
 }

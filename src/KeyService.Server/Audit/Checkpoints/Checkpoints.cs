@@ -276,7 +276,7 @@ internal sealed class Checkpoints(AuditLog current, IStore store, RowAuthenticat
     private async Task DemandOwnAsync(int number, long sequence, DirectoryEntry entry, CancellationToken cancellationToken)
     {
         var own = await keys.Number(number).PublicKey(cancellationToken);
-        if (!entry.Value.Span.SequenceEqual(own))
+        if (entry.Kind != DirectoryEntryKind.Key || !entry.Value.Span.SequenceEqual(own))
         {
             throw new StoreTamperedException("audit_directory", $"{sequence}", "the key that is to sign next is not one of this HSM: it was put in outside the service");
         }

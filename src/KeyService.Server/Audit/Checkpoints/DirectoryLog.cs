@@ -48,18 +48,18 @@ internal static class DirectoryLog
         return frontier;
     }
 
-    /// <summary>Entries of kind key in a stretch, in order.</summary>
+    /// <summary>Entries that say who signs in a stretch, in order.</summary>
     /// <exception cref="StoreTamperedException">One is none.</exception>
     public static async Task<IReadOnlyList<(long Sequence, DirectoryEntry Entry)>> KeysAsync(DbConnection connection, long from, long before) =>
     [
         .. (await connection.QueryAsync<(long Sequence, byte[] Entry)>(
             "SELECT sequence, entry FROM audit_directory WHERE sequence >= @from AND sequence < @before AND length(entry) = @length ORDER BY sequence",
             new { from, before, length = DirectoryEntry.KeyEntryLength }))
-            .Select(row => DirectoryEntry.TryParse(row.Entry, out var entry) && entry!.Kind == DirectoryEntryKind.Key
+            .Select(row => DirectoryEntry.TryParse(row.Entry, out var entry) && entry!.IsOfKey
                 ? (row.Sequence, entry) : throw new StoreTamperedException("audit_directory", $"{row.Sequence}", "the entry is none")),
     ];
 
-    /// <summary>Number of entries of kind key, inside a change.</summary>
+    /// <summary>Number of entries that say who signs, inside a change.</summary>
     public static Task<long> CountKeysAsync(IStoreTransaction transaction) => transaction.Connection.ExecuteScalarAsync<long>(
         "SELECT count(*) FROM audit_directory WHERE length(entry) = @length", new { length = DirectoryEntry.KeyEntryLength }, transaction.Transaction);
 

@@ -57,6 +57,24 @@ public sealed class SuccessionTests
         Assert.Equal(ExportFault.Unsigned, Assert.Single(Verify(export, Keys[0])).Fault);
     }
 
+    public static TheoryData<string> Groups => new(GroupExport.All.Keys);
+
+    [Theory]
+    [MemberData(nameof(Groups))]
+    public void Keys_of_several_tokens_sign_beside_one_another(string group)
+    {
+        IReadOnlyList<ExportFinding> findings = Verify(GroupExport.Of(group), GroupExport.First);
+        if (GroupExport.All[group].Holds)
+        {
+            Assert.Empty(findings);
+        }
+        else
+        {
+            Assert.NotEmpty(findings);
+            Assert.All(findings, finding => Assert.Equal(ExportFault.Unsigned, finding.Fault));
+        }
+    }
+
     private static IReadOnlyList<ExportFinding> Verify(SampleExport export, ECDsa pinned) => ExportVerification.Run(
         export.AsFiles, new ExportTrust([NoteVerifier.Create("whatever", NoteAlgorithm.Ecdsa, pinned.ExportSubjectPublicKeyInfo())], [], null)).Findings;
 

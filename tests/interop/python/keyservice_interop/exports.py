@@ -107,14 +107,14 @@ class Export:
         note, top = self._note("directory/checkpoint", origin)
         if top is None:
             return
-        if not keys[-1].named(origin).signed(note):
-            self._find("unsigned", "directory/checkpoint", "the checkpoint is not signed by the log's key")
         marks, held_slots = self._held(top)
         before = len(self.findings)
         entries = self._log("directory", 0, logs.Tree(), top, [mark for mark in marks if mark[3] == origin], lambda raw, place: logs.Entry.parse(raw))
         whole = len(self.findings) == before
         per_slot, following = self._directory(entries, max([mark[0] for mark in marks if mark[2] and mark[3] == origin and mark[0] <= top.size], default=0))
-        self._successions(following, entries)
+        in_force = self._successions(following, entries)
+        if not any(key.named(origin).signed(note) for key in in_force):
+            self._find("unsigned", "directory/checkpoint", "the checkpoint is not signed by a key in force")
         for slot, said in sorted(per_slot.items()):
             self._slot(slot, said, whole, marks)
         for slot_origin in held_slots:
@@ -150,7 +150,7 @@ class Export:
     def _directory(self, entries: list, held: int) -> tuple:
         per_slot, following = {}, []
         for place, entry in enumerate(entries):
-            if entry.kind == logs.KEY:
+            if entry.kind in (logs.KEY, logs.PEER_KEY):
                 following.append((place, entry))
                 continue
             said = per_slot.setdefault(entry.slot, {"marks": [], "held": 0})
@@ -161,7 +161,8 @@ class Export:
                 said["held"] = entry.size
         return per_slot, following
 
-    def _successions(self, following: list, entries: list) -> None:
+    def _successions(self, following: list, entries: list) -> list:
+        """Keys in force at the end."""
         if [entry.value for _, entry in following] != [key.key for key in self.keys[1:]]:
             self._find("forked", "keys", "the keys are not those that the directory says signed one after another")
         tree, roots = logs.Tree(), [logs.Tree().root()]
@@ -169,15 +170,19 @@ class Export:
             tree.append(logs.leaf_hash(entry.encode()))
             roots.append(tree.root())
         origin = f"{self.installation}/directory"
+        in_force, before = self.keys[:1], []
         for number in range(1, len(self.keys)):
+            before, adds = in_force, number <= len(following) and following[number - 1][1].kind == logs.PEER_KEY
+            in_force = (before if adds else []) + [self.keys[number]]
             path = f"directory/succession/{number}"
             note, checkpoint = self._note(path, origin)
             if checkpoint is None or number > len(following):
                 continue
             if not following[number - 1][0] < checkpoint.size < len(roots) or roots[checkpoint.size] != checkpoint.root:
                 self._find("forked", path, "the checkpoint does not cover the entry of the key, or tells another history")
-            if not all(key.named(origin).signed(note) for key in self.keys[number - 1 : number + 1]):
-                self._find("unsigned", path, "the succession is not signed by the key before and the next one")
+            if not any(key.named(origin).signed(note) for key in before) or not self.keys[number].named(origin).signed(note):
+                self._find("unsigned", path, "the succession is not signed by a key in force and the next one")
+        return in_force
 
     def _slot(self, slot: int, said: dict, whole: bool, held: list) -> None:
         folder, origin = f"slot/{slot}", f"{self.installation}/slot/{slot}"

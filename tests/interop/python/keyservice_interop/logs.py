@@ -259,7 +259,7 @@ class Proof:
 
 
 # ------------------------------------------------------------------ the directory and the files
-LEASE, CHECKPOINT, SEAL, KEY = 1, 2, 3, 4
+LEASE, CHECKPOINT, SEAL, KEY, PEER_KEY = 1, 2, 3, 4, 5
 
 
 class Entry:
@@ -270,14 +270,14 @@ class Entry:
 
     def encode(self) -> bytes:
         head = struct.pack(">BBq", 1, self.kind, self.time)
-        return head + (b"" if self.kind == KEY else struct.pack(">Iq", self.slot, self.size)) + self.value
+        return head + (b"" if self.kind in (KEY, PEER_KEY) else struct.pack(">Iq", self.slot, self.size)) + self.value
 
     @staticmethod
     def parse(raw: bytes) -> "Entry":
-        if len(raw) < 10 or raw[0] != 1 or raw[1] not in (LEASE, CHECKPOINT, SEAL, KEY):
+        if len(raw) < 10 or raw[0] != 1 or raw[1] not in (LEASE, CHECKPOINT, SEAL, KEY, PEER_KEY):
             raise _fail("not an entry of the directory")
         kind, time, body = raw[1], struct.unpack(">q", raw[2:10])[0], raw[10:]
-        if kind == KEY:
+        if kind in (KEY, PEER_KEY):
             if len(body) != 91 or not body.startswith(_SPKI):
                 raise _fail("not a key on P-256")
             return Entry(kind, time, 0, 0, body)
