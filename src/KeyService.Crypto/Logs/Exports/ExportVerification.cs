@@ -96,6 +96,7 @@ public sealed class ExportVerification
             _contents.Add(ExportFault.Forked, ExportFiles.Keys, null, "the keys are not those that the directory says signed one after another");
         }
         var inForce = new List<NoteVerifier> { _keys[0] };
+        bool Retires(int number) => number > successors.Count || successors[number - 1].Kind == DirectoryEntryKind.Key;
         for (int number = 1; number < _keys.Count; number++)
         {
             string path = ExportFiles.Succession(number);
@@ -103,12 +104,13 @@ public sealed class ExportVerification
             if (checkpoint is not null && number <= successors.Count)
             {
                 directory.Compare(path, checkpoint, directory.PlaceOf(successors[number - 1]));
-                if (!Signed(note!, _names.Directory, inForce) || !Signed(note!, _names.Directory, [_keys[number]]))
+                if (!Signed(note!, _names.Directory, inForce) || (Retires(number) && !Signed(note!, _names.Directory, [_keys[number]])))
                 {
-                    _contents.Add(ExportFault.Unsigned, path, null, "the succession is not signed by a key in force and the next one");
+                    _contents.Add(ExportFault.Unsigned, path, null, Retires(number)
+                        ? "the succession is not signed by the key before and the next one" : "the peer's key is not signed for by a key in force");
                 }
             }
-            if (number > successors.Count || successors[number - 1].Kind == DirectoryEntryKind.Key)
+            if (Retires(number))
             {
                 inForce.Clear();
             }

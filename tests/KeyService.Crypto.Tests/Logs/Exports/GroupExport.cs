@@ -22,7 +22,8 @@ internal static class GroupExport
             ["a retired one vouches"] = ([new(Successor, 1, 0, 1), new(Peer, 2, 0, 2)], 1, false),
             ["a retired one that came back"] = ([new(Successor, 1, 0, 1), new(Peer, 0, 1, 0)], 0, true),
             ["nobody vouches for the peer"] = ([new(Peer, 1, 1, 1)], 0, false),
-            ["the peer does not show itself"] = ([new(Peer, 1, 0, 0)], 0, false),
+            ["the peer need not show itself"] = ([new(Peer, 1, 0, 0)], 1, true),
+            ["the successor does not show itself"] = ([new(Peer, 1, 0, 0), new(Successor, 2, 0, 1)], 2, false),
             ["a stranger vouches"] = ([new(Peer, 1, 3, 1)], 0, false),
             ["a peer vouches before it is in force"] = ([new(Peer, 1, 2, 1), new(Peer, 2, 1, 2)], 0, false),
         };

@@ -180,8 +180,8 @@ class Export:
                 continue
             if not following[number - 1][0] < checkpoint.size < len(roots) or roots[checkpoint.size] != checkpoint.root:
                 self._find("forked", path, "the checkpoint does not cover the entry of the key, or tells another history")
-            if not any(key.named(origin).signed(note) for key in before) or not self.keys[number].named(origin).signed(note):
-                self._find("unsigned", path, "the succession is not signed by a key in force and the next one")
+            if not any(key.named(origin).signed(note) for key in before) or not (adds or self.keys[number].named(origin).signed(note)):
+                self._find("unsigned", path, "the key is not signed for by one in force, or does not show itself")
         return in_force
 
     def _slot(self, slot: int, said: dict, whole: bool, held: list) -> None:
