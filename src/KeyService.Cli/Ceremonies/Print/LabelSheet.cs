@@ -13,7 +13,7 @@ internal static class LabelSheet
         .labels { display: grid; grid-template-columns: 88mm 88mm; }
         .label { width: 88mm; min-height: 60mm; border: .2mm dashed #000; margin: 0 -.2mm -.2mm 0; padding: 4mm 5mm; break-inside: avoid; overflow-wrap: anywhere; font-size: 8.5pt; line-height: 1.3; }
         .label .bag { font-size: 15pt; font-weight: 700; line-height: 1.15; } .label .what { font-size: 11pt; font-weight: 600; margin: 1.5mm 0; }
-        .label table { margin: 0; } .label th, .label td { border: 0; padding: 0 2mm .3mm 0; } .label th { width: 19mm; font-weight: 400; color: #333; overflow-wrap: normal; } .label .hex { font-size: 7pt; }
+        .label table { margin: 0; } .label th, .label td { border: 0; padding: 0 2mm .3mm 0; } .label th { width: 21mm; white-space: nowrap; font-weight: 400; color: #333; overflow-wrap: normal; } .label .hex { font-size: 7pt; }
         .label .top { display: flex; justify-content: space-between; gap: 2mm; align-items: flex-start; } .label .stamp { font-size: 8pt; }
         </style>
 

@@ -14,7 +14,7 @@ internal static class ReceiptSheet
         .half { min-height: 118mm; padding-bottom: 5mm; break-inside: avoid; } .half + .half { border-top: .2mm dashed #000; padding-top: 6mm; }
         .half h2 { font-size: 14pt; margin: 0 0 2mm; display: flex; justify-content: space-between; align-items: center; gap: 4mm; } .half h2 small { font-size: 9pt; font-weight: 400; } .half .stamp { font-size: 9pt; }
         .half th, .half td { padding: .8mm 2mm .8mm 0; } .half .text { margin: 3mm 0 8mm; }
-        .lines { display: grid; grid-template-columns: 1fr 1fr 34mm; gap: 8mm 6mm; } .lines div { border-top: .3mm solid #000; padding-top: 1mm; font-size: 8.5pt; overflow-wrap: anywhere; }
+        .lines { display: grid; grid-template-columns: 1fr 1fr; gap: 9mm 8mm; } .lines div { border-top: .3mm solid #000; padding-top: 1mm; font-size: 8.5pt; overflow-wrap: anywhere; }
         </style>
 
         """);
@@ -67,7 +67,7 @@ internal static class ReceiptSheet
             ("Ceremony", Html.Of($"{ceremony.Kind} {Html.Digits(ceremony.Id)}")),
         ])}
         <p class="text">{Text(ceremony, item)}</p>
-        <div class="lines"><div>{item.Person}, who takes it</div><div>{ceremony.Administrator}, who hands it out</div><div>Date, time</div><div>{ceremony.Witness}, who saw it</div></div>
+        <div class="lines"><div>{item.Person}, who takes it</div><div>Date, time and place</div><div>{ceremony.Administrator}, who hands it out</div><div>{ceremony.Witness}, who saw it</div></div>
         </div>
 
         """);

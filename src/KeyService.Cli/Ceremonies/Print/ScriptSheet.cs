@@ -14,7 +14,7 @@ internal static class ScriptSheet
         .steps tr.part td { border-bottom: .2mm solid #000; font-weight: 600; padding-top: 3mm; } .steps tr.otherwise td { border-left: 1.2mm solid #000; padding-left: 3mm; }
         .done { display: flex; align-items: center; gap: 4mm; break-inside: avoid; margin: 1mm 0 2mm; } .done > :first-child { flex: 1; }
         .box { border: .4mm solid #000; width: 17mm; height: 10mm; font-size: 6.5pt; line-height: 1; padding: .8mm 1mm; flex: none; }
-        tr.done-row td { border-bottom: .4mm solid #000; } section { margin-bottom: 4mm; }
+        tr.done-row td { border-bottom: .4mm solid #000; } tr.done-row td { vertical-align: middle; } section { margin-bottom: 4mm; } section > p { break-after: avoid; }
         </style>
 
         """);
@@ -71,14 +71,16 @@ internal static class ScriptSheet
                 TranscriptEntryType.Expect => Row(time, Html.Of($"{entry.Text}"), Html.Of($"{seen?.Text ?? "nothing"}")),
                 TranscriptEntryType.Observe => Row(time, Html.Empty, Html.Of($"{entry.Text}")),
                 TranscriptEntryType.Person => Row(time, Html.Empty, Html.Of($"{ceremony.FullName(entry.Subject)} is here, as {entry.Text.Split(' ')[0]}; two people looked at the identity documents.")),
-                TranscriptEntryType.Fact => Row(time, Html.Of($"<code>{entry.Subject}</code>"), IdentityTable.Value(entry.Text)),
-                TranscriptEntryType.Share => Row(time, Html.Of($"<code>share {entry.Subject}</code>"), Html.Of($"{entry.Text}")),
-                TranscriptEntryType.Attach => Row(time, Html.Of($"File <code>{entry.Subject}</code>"), Html.Of($"SHA-256 {entry.Text} bytes")),
+                TranscriptEntryType.Fact => Row(time, Html.Empty, Named(entry.Subject, entry.Subject.StartsWith("hsm.", StringComparison.Ordinal) ? Html.Of($"{entry.Text}") : IdentityTable.Value(entry.Text))),
+                TranscriptEntryType.Share => Row(time, Html.Empty, Named($"share {entry.Subject}", Html.Of($"{entry.Text}"))),
+                TranscriptEntryType.Attach => Row(time, Html.Empty, Named($"file {entry.Subject}", Html.Of($"SHA-256 {entry.Text} bytes"))),
                 TranscriptEntryType.Deviation => Html.Of($"<tr class=\"otherwise\"><td>{time}</td><td colspan=\"2\"><strong>Deviation.</strong> {entry.Text}</td></tr>\n"),
                 _ => Done(ceremony, entry, time),
             };
         }
     }
+
+    private static Html Named(string name, Html value) => Html.Of($"<code>{name}</code>: {value}");
 
     private static Html Row(string time, Html expected, Html seen) => Html.Of($"<tr><td>{time}</td><td>{expected}</td><td>{seen}</td></tr>\n");
 
