@@ -128,6 +128,57 @@ public sealed partial class PrintedMatterTests : IDisposable
         Assert.Contains("no bag was filled", Text("review", "index.html"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task On_paper_the_attestation_is_one_page_and_every_page_of_a_rehearsal_is_marked()
+    {
+        Infrastructure.RequireTool("chromium", "chromium");
+        Infrastructure.RequireTool("pdftotext", "poppler-utils");
+        var genesis = await Rehearsal.HeldAsync();
+        (await PrintAsync(genesis.File("genesis/transcript.kst"), "out")).ExpectExit(0);
+
+        // As many people as there can be shares, with long names.
+        var crowd = Enumerable.Range(1, 16).Select(at => (TranscriptEntryType.Person, $"custodian-{at}", $"custodian Custodian Number {at} of a Very Long Name Indeed, Chief of Something")).ToArray();
+        using var signers = new TranscriptSigners([.. crowd.Select(each => each.Item2), "alice", "bob"]);
+        var full = signers.Sign(Made(rehearsal: true, "void",
+        [
+            (TranscriptEntryType.Person, "alice", "administrator Alice Adams"), (TranscriptEntryType.Person, "bob", "witness Bob Baker"), .. crowd,
+            (TranscriptEntryType.Fact, "software.keyservice", new string('a', 64)), (TranscriptEntryType.Fact, "software.server", new string('b', 64)), (TranscriptEntryType.Fact, "bundles.installation", new string('c', 32)),
+            (TranscriptEntryType.Fact, "hsm.serial", new string('S', 200)), (TranscriptEntryType.Fact, "hsm.model", new string('M', 200)), (TranscriptEntryType.Fact, "hsm.label", new string('L', 200)),
+            (TranscriptEntryType.Fact, "hsm.none", new string('N', 4000)), .. Enumerable.Range(1, 20).Select(at => (TranscriptEntryType.Fact, $"result.{at}", new string('d', 64))),
+            .. Enumerable.Range(1, 20).SelectMany(at => new[] { (TranscriptEntryType.Begin, $"{at}", $"A step with a title of some length, number {at}"), (TranscriptEntryType.Done, $"{at}", "alice bob") }),
+        ], CeremonyKind.RestoreDrill));
+        (await PrintAsync(await WriteAsync("crowd.kst", full.ToArray()), "crowd")).ExpectExit(0);
+        // Letter is shorter, A4 narrower.
+        var recovery = await SizedAsync("out/recovery.html", "A4");
+        var pages = await Task.WhenAll(new[] { await SizedAsync("out/attestation.html", "letter"), recovery, await SizedAsync("crowd/attestation.html", "letter") }.Select(PagesAsync));
+        Assert.Single(pages[0]);
+        Assert.InRange(pages[1].Count, 15, 30);
+        Assert.All(pages[0].Concat(pages[1]), page => Assert.Contains("REHEARSAL", TopOf(page), StringComparison.Ordinal));
+        Assert.Contains("REHEARSAL · VOID", TopOf(Assert.Single(pages[2])), StringComparison.Ordinal);
+        // Nothing was cut off on the right: the longest line of the recovery file is on the paper.
+        var longest = (await File.ReadAllLinesAsync(Path.Combine(Infrastructure.RepositoryRoot, "docs/recovery/keyservice_recover.py"))).MaxBy(line => line.Length)!;
+        Assert.Contains(Plain(longest), Plain(string.Concat(pages[1])), StringComparison.Ordinal);
+    }
+
+    private async Task<string> SizedAsync(string name, string paper)
+    {
+        var html = await File.ReadAllTextAsync(InDirectory(name));
+        Assert.Contains("@page { ", html, StringComparison.Ordinal);
+        await WriteAsync(name + "-sized.html", html.Replace("@page { ", $"@page {{ size: {paper}; ", StringComparison.Ordinal));
+        return name + "-sized.html";
+    }
+
+    // The margin's own line; what a page says of itself further down does not count.
+    private static string TopOf(string page) => page.Split('\n').First(line => line.Trim().Length > 0);
+
+    // Each run of a browser has a profile of its own.
+    private async Task<IReadOnlyList<string>> PagesAsync(string name)
+    {
+        var (pdf, profile) = (InDirectory(name) + ".pdf", InDirectory(name.Replace('/', '-') + ".profile"));
+        (await Command.RunAsync("chromium", ["--headless", "--no-sandbox", "--disable-gpu", $"--user-data-dir={profile}", "--no-pdf-header-footer", $"--print-to-pdf={pdf}", new Uri(InDirectory(name)).AbsoluteUri])).ExpectExit(0);
+        return (await Command.RunAsync("pdftotext", ["-layout", pdf, "-"])).ExpectExit(0).Text.TrimEnd('\f').Split('\f');
+    }
+
     private Task<CommandResult> PrintAsync(string transcript, string output, params string[] more) =>
         Executables.RunCliAsync(["ceremony", "print", transcript, "--output", InDirectory(output), .. more]);
 
