@@ -14,7 +14,7 @@ internal static class CeremonyCommands
 
     public static Command Create() => new("ceremony", "Hold key ceremonies, check their transcripts")
     {
-        Genesis(), ShareCheck(), BackupKey(), BackupExport(), RestoreDrill(), Restore(), OfficerEnrolment(), KeyDestruction(), BreakGlassReview(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(),
+        Genesis(), ShareCheck(), BackupKey(), BackupExport(), RestoreDrill(), Restore(), OfficerEnrolment(), KeyDestruction(), BreakGlassReview(), Resume(), TranscriptCommands.Sign(), TranscriptCommands.Verify(), TranscriptCommands.Show(), Script(), PrintCommand.Create(),
         RecordedCommands.Record(), RecordedCommands.List(), RecordedCommands.Fetch(), RecordedCommands.Custody(),
     };
 
@@ -186,10 +186,10 @@ internal static class CeremonyCommands
 
     private static Command Script()
     {
-        var kind = new Argument<string>("KIND") { Description = string.Join(", ", Scripts().Select(each => each.Kind)) };
+        var kind = new Argument<string>("KIND") { Description = string.Join(", ", CeremonyScripts.All().Select(each => each.Kind)) };
         return new Command("script", "Print what is done in a ceremony, step by step; its hash stands in the transcript") { kind }.Runs(run =>
         {
-            var script = Find(run.Get(kind));
+            var script = CeremonyScripts.Get(run.Get(kind));
             if (run.Json)
             {
                 run.Report.Write(new Output.Record { ["kind"] = script.Kind, ["sha256"] = Convert.ToHexStringLower(script.Hash), ["text"] = script.ToText() });
@@ -208,7 +208,7 @@ internal static class CeremonyCommands
         {
             throw new CliError(ExitCode.Conflict, "ALREADY_EXISTS", $"{directory} is not empty.", "Each ceremony has a directory of its own. One that was begun goes on with keyservice ceremony resume.");
         }
-        var script = Find(plan.Kind);
+        var script = CeremonyScripts.Get(plan.Kind);
         RequireDesk(plan);
         // Before people come together, not in the middle of it.
         if (plan.Files.FirstOrDefault(path => !File.Exists(path)) is { } missing)
@@ -227,7 +227,7 @@ internal static class CeremonyCommands
         {
             // From the first secret on, which may be in any step when a ceremony is taken up again; the transcript says whether it worked.
             _ = ProcessHardening.TryLockMemory();
-            var script = Find(plan.Kind);
+            var script = CeremonyScripts.Get(plan.Kind);
             if (!journal.Transcript.Header.Script.Span.SequenceEqual(script.Hash))
             {
                 throw new CliError(ExitCode.Conflict, "OTHER_SCRIPT", "The ceremony was begun by another script, that of another version of this command.", "Go on with the version that it was begun with.");
@@ -260,11 +260,4 @@ internal static class CeremonyCommands
             throw CliError.Usage("A ceremony is held at a terminal.", "Run it where the people are. Only a rehearsal (--rehearsal) reads its answers from a pipe.");
         }
     }
-
-    private static CeremonyScript[] Scripts() =>
-        [GenesisScript.Create(), ShareCheckScript.Create(), BackupExportScript.Create(), RestoreDrillScript.Create(), RestoreScript.Create(), BackupKeyScript.Create(),
-            RecordScripts.OfficerEnrolment(), RecordScripts.KeyDestruction(), RecordScripts.BreakGlassReview()];
-
-    private static CeremonyScript Find(string kind) => Array.Find(Scripts(), script => script.Kind == kind)
-        ?? throw CliError.Usage($"There is no ceremony {kind}.", $"There are: {string.Join(", ", Scripts().Select(each => each.Kind))}.");
 }

@@ -73,20 +73,19 @@ internal static class RecordedCommands
 
     private static IEnumerable<Record> CustodyOf(Transcript transcript)
     {
-        foreach (var entry in transcript.Entries.Where(each => each.Type == TranscriptEntryType.Share))
+        foreach (var share in RecordedShare.AllOf(transcript))
         {
-            var words = entry.Text.Split(' ');
-            yield return Held($"share {entry.Subject}", words[^3], words[^1], "with the custodian", entry, transcript);
+            yield return Held($"share {share.Subject}", share.Custodian, share.Bag, "with the custodian", share.Time, transcript);
         }
-        foreach (var entry in transcript.Entries.Where(each => each.Type == TranscriptEntryType.Fact && each.Subject.StartsWith("copy.", StringComparison.Ordinal)))
+        foreach (var copy in RecordedCopy.AllOf(transcript))
         {
-            yield return Held($"copy {entry.Subject["copy.".Length..]} of the bundles", "", "", entry.Text, entry, transcript);
+            yield return Held($"copy {copy.Number} of the bundles", copy.Courier, copy.Bag, $"to be kept at: {(copy.Place.Length > 0 ? copy.Place : "not said")}", copy.Time, transcript);
         }
     }
 
-    private static Record Held(string what, string who, string bag, string where, TranscriptEntry entry, Transcript transcript) => new()
+    private static Record Held(string what, string who, string bag, string where, DateTimeOffset since, Transcript transcript) => new()
     {
-        ["what"] = what, ["custodian"] = who, ["bag"] = bag, ["where"] = where, ["since"] = entry.Time, ["kind"] = transcript.Header.Kind,
+        ["what"] = what, ["custodian"] = who, ["bag"] = bag, ["where"] = where, ["since"] = since, ["kind"] = transcript.Header.Kind,
         ["void"] = transcript.Entries[^1] is { Type: TranscriptEntryType.End, Subject: TranscriptVerdict.Void },
     };
 

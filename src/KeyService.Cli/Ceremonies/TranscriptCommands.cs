@@ -4,7 +4,6 @@ using KeyService.Cli.Approvals;
 using KeyService.Cli.CommandLine;
 using KeyService.Cli.Files;
 using KeyService.Cli.Output;
-using KeyService.Crypto.Approvals;
 using KeyService.Crypto.Ceremonies;
 using KeyService.Crypto.IO;
 
@@ -16,28 +15,25 @@ internal static class TranscriptCommands
     public static Command Verify()
     {
         var path = File();
-        var hsmKey = new Option<string?>("--hsm-key") { Description = "Public key (PEM) that the HSM must have signed with", HelpName = "FILE" };
-        var keys = new Option<string[]>("--key") { Description = "A person and the public key that he or she must have signed with", HelpName = "NAME=FILE", DefaultValueFactory = _ => [] };
-        var roster = new Option<string?>("--roster") { Description = "Roster whose officers' keys are compared with those of the people of the same names", HelpName = "FILE" };
-        return new Command("verify", "Verify a transcript with nothing but the file: chain, steps, roles, signatures; exit code 4 when something is wrong") { path, hsmKey, keys, roster }
-            .WithNotes("""
-                A signature proves that a key signed. Whose key it is, you say: with --hsm-key, --key and --roster. Keys that nobody was compared with are listed as
-                "not compared".
-                """).Runs(async run =>
-            {
-                var transcript = await ReadAsync(run.Get(path), run.Cancellation).ConfigureAwait(false);
-                var known = await KnownKeysAsync(run.Get(hsmKey), run.Get(keys)!, run.Get(roster), run.Cancellation).ConfigureAwait(false);
-                var wrong = transcript.Signatures.Where(each => known.TryGetValue(Id(each), out var key) && !key.AsSpan().SequenceEqual(each.PublicKey.Span)).Select(Id).ToList();
-                var missing = known.Keys.Where(id => id == HsmId && !transcript.Signatures.Any(each => each.IsHsm)).ToList();
-                var record = TranscriptRecords.Of(transcript, run.Get(path));
-                record["keys"] = transcript.Signatures.Select(each => $"{Id(each)}: {Convert.ToHexStringLower(SHA256.HashData(each.PublicKey.Span))}").ToList();
-                record["compared"] = transcript.Signatures.Select(Id).Where(id => known.ContainsKey(id) && !wrong.Contains(id)).ToList();
-                record["not_compared"] = transcript.Signatures.Select(Id).Where(id => !known.ContainsKey(id)).ToList();
-                record["other_keys"] = wrong.Concat(missing).ToList();
-                run.Report.Write(record);
-                var findings = TranscriptVerdict.Of(transcript).Findings;
-                return findings.Count == 0 && wrong.Count == 0 && missing.Count == 0 ? ExitCode.Ok : ExitCode.NotVerified;
-            });
+        var signers = new KnownSigners.Options();
+        var command = new Command("verify", "Verify a transcript with nothing but the file: chain, steps, roles, signatures; exit code 4 when something is wrong") { path };
+        signers.AddTo(command);
+        return command.WithNotes("""
+            A signature proves that a key signed. Whose key it is, you say: with --hsm-key, --key and --roster. Keys that nobody was compared with are listed as
+            "not compared".
+            """).Runs(async run =>
+        {
+            var transcript = await ReadAsync(run.Get(path), run.Cancellation).ConfigureAwait(false);
+            var known = await signers.ReadAsync(run).ConfigureAwait(false);
+            var contradictions = known.Contradictions(transcript);
+            var record = TranscriptRecords.Of(transcript, run.Get(path));
+            record["keys"] = transcript.Signatures.Select(each => $"{KnownSigners.Id(each)}: {Convert.ToHexStringLower(SHA256.HashData(each.PublicKey.Span))}").ToList();
+            record["compared"] = transcript.Signatures.Where(each => known.Knows(each) && !known.IsOther(each)).Select(KnownSigners.Id).ToList();
+            record["not_compared"] = transcript.Signatures.Where(each => !known.Knows(each)).Select(KnownSigners.Id).ToList();
+            record["other_keys"] = contradictions;
+            run.Report.Write(record);
+            return TranscriptVerdict.Of(transcript).Findings.Count == 0 && contradictions.Count == 0 ? ExitCode.Ok : ExitCode.NotVerified;
+        });
     }
 
     public static Command Sign()
@@ -77,46 +73,12 @@ internal static class TranscriptCommands
         });
     }
 
-    private const string HsmId = "hsm";
-
-    private static string Id(TranscriptSignature signature) => signature.IsHsm ? HsmId : signature.Signer;
-
-    private static async Task<Dictionary<string, byte[]>> KnownKeysAsync(string? hsmKey, string[] keys, string? roster, CancellationToken cancellation)
-    {
-        var known = new Dictionary<string, byte[]>(StringComparer.Ordinal);
-        if (roster is not null)
-        {
-            var bytes = await InputFile.ReadSmallAsync(roster, SignedRoster.MaxLength, cancellation).ConfigureAwait(false);
-            if (!SignedRoster.TryParse(bytes, out var signed))
-            {
-                throw CliError.Usage($"{roster} is no roster.", "keyservice officer roster create writes one.");
-            }
-            foreach (var officer in signed!.Roster.Officers)
-            {
-                known[officer.Id] = officer.PublicKey.ToArray();
-            }
-        }
-        foreach (var text in keys)
-        {
-            if (text.Split('=', 2) is not [var name, var file])
-            {
-                throw CliError.Usage($"\"{text}\" is nobody's key.", "Write --key NAME=FILE.pub.");
-            }
-            known[name] = await OfficerKey.ReadPublicAsync(file, cancellation).ConfigureAwait(false);
-        }
-        if (hsmKey is not null)
-        {
-            known[HsmId] = await OfficerKey.ReadPublicAsync(hsmKey, cancellation).ConfigureAwait(false);
-        }
-        return known;
-    }
-
-    private static async Task<Transcript> ReadAsync(string path, CancellationToken cancellation) =>
+    internal static async Task<Transcript> ReadAsync(string path, CancellationToken cancellation) =>
         Parse(await InputFile.ReadSmallAsync(path, Transcript.MaxLength, cancellation).ConfigureAwait(false), path);
 
     internal static Transcript Parse(byte[] bytes, string path) => Transcript.TryParse(bytes, out var transcript)
             ? transcript!
             : throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_DAMAGED", $"{path} is no transcript, or was changed: its hashes do not hold.", "Fetch another copy of it; of this one nothing may be believed.");
 
-    private static Argument<string> File() => new("FILE") { Description = "The transcript (.kst)" };
+    internal static Argument<string> File() => new("FILE") { Description = "The transcript (.kst)" };
 }

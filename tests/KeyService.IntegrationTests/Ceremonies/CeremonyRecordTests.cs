@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using KeyService.Crypto.Ceremonies;
@@ -14,7 +13,7 @@ public sealed class CeremonyRecordTests(ServiceFixture service) : IClassFixture<
     [Fact]
     public async Task A_transcript_is_kept_listed_fetched_and_in_the_evidence()
     {
-        using var people = new Signers();
+        using var people = new TranscriptSigners("alice", "bob", "carol");
         var transcript = people.Sign(Held(), "alice", "bob");
         var path = await WriteAsync("kept.kst", transcript);
         using (var recorded = JsonDocument.Parse((await RunAsync("record", path, "--json")).ExpectExit(0).Text))
@@ -27,7 +26,7 @@ public sealed class CeremonyRecordTests(ServiceFixture service) : IClassFixture<
         var more = await WriteAsync("more.kst", people.Sign(transcript, "carol"));
         (await RunAsync("record", more)).ExpectExit(0);
         (await RunAsync("record", path)).ExpectExit(6);
-        using (var others = new Signers())
+        using (var others = new TranscriptSigners("alice", "bob", "carol"))
         {
             (await RunAsync("record", await WriteAsync("other.kst", others.Sign(Held(), "alice", "bob", "carol")))).ExpectExit(6);
         }
@@ -51,7 +50,7 @@ public sealed class CeremonyRecordTests(ServiceFixture service) : IClassFixture<
     [Fact]
     public async Task A_rehearsal_one_that_nobody_signed_and_one_that_was_changed_are_refused()
     {
-        using var people = new Signers();
+        using var people = new TranscriptSigners("alice", "bob", "carol");
         var rehearsal = await RunAsync("record", await WriteAsync("rehearsal.kst", people.Sign(Held(rehearsal: true), "alice", "bob")));
         Assert.Contains("rehearsal", rehearsal.ExpectExit(2).Error, StringComparison.Ordinal);
         var unsigned = await RunAsync("record", await WriteAsync("unsigned.kst", people.Sign(Held(), "alice")));
@@ -89,22 +88,5 @@ public sealed class CeremonyRecordTests(ServiceFixture service) : IClassFixture<
             transcript = transcript.Add(new TranscriptEntry(Then, type, subject, text), out _);
         }
         return transcript;
-    }
-
-    private sealed class Signers : IDisposable
-    {
-        private readonly Dictionary<string, ECDsa> keys = new[] { "alice", "bob", "carol" }.ToDictionary(name => name, _ => ECDsa.Create(ECCurve.NamedCurves.nistP256));
-
-        public Transcript Sign(Transcript transcript, params string[] names) => names.Aggregate(transcript, (signed, name) => signed.Sign(
-            isHsm: false, name, keys[name].ExportSubjectPublicKeyInfo(),
-            text => keys[name].SignData(text, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)));
-
-        public void Dispose()
-        {
-            foreach (var key in keys.Values)
-            {
-                key.Dispose();
-            }
-        }
     }
 }

@@ -147,6 +147,7 @@ internal static class CeremonyRunner
         {
             run.Desk.Say($"Not signed by: {string.Join(", ", verdict.Unsigned)}. Each may sign later: keyservice ceremony sign {run.Journal.Path} --as NAME --signing-key FILE");
         }
+        run.Desk.Say($"Labels for the bags, receipts, attestation and recovery instructions, to be printed and signed: keyservice ceremony print {run.Journal.Path} --output {Path.Combine(run.Directory, "print")}");
         run.Desk.Say(completed ? run.Script.Afterwards : run.Script.WhenVoid);
         return completed ? ExitCode.Ok : Failed;
     }

@@ -11,6 +11,10 @@ namespace KeyService.Cli.Ceremonies;
 /// <summary>Backup bundles: verified, and copied to media that are carried away.</summary>
 internal static class BundleSteps
 {
+    internal const string InstallationFact = "bundles.installation";
+    internal const string SignerFact = "bundles.signing-key";
+    internal const string BackupKeyFact = "bundles.backup-key";
+
     private const int BufferLength = 1 << 20;
     private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead;
 
@@ -22,6 +26,9 @@ internal static class BundleSteps
         {
             run.Journal.Add(TranscriptEntryType.Attach, $"bundle-{chain.Bundles[at].Header.Sequence}", $"{Convert.ToHexStringLower(chain.Bundles[at].Digest)} {chain.Bundles[at].Length}");
         }
+        run.Journal.Add(TranscriptEntryType.Fact, InstallationFact, Convert.ToHexStringLower(chain.InstallationId));
+        run.Journal.Add(TranscriptEntryType.Fact, SignerFact, chain.Newest.SigningKeyFingerprint);
+        run.Journal.Add(TranscriptEntryType.Fact, BackupKeyFact, chain.BackupKeyId);
         run.Observe(step, string.Create(CultureInfo.InvariantCulture,
             $"{chain.Bundles.Count} bundles of installation {Convert.ToHexStringLower(chain.InstallationId)}, {chain.Newest.KeyCount} keys in the newest, {chain.VersionCount} versions, made until {Time(chain.Newest.Header.MadeAtUnixNanoseconds)}, under backup key {chain.BackupKeyId}, signed by {chain.Newest.SigningKeyFingerprint}."));
         if (run.Plan.BundleKey is null)
@@ -66,7 +73,8 @@ internal static class BundleSteps
             run.Journal.Transcript.Entries.Last(each => each.Type == TranscriptEntryType.Attach).Text.Split(' ')[0], Convert.ToHexStringLower(read.Newest.Digest));
         var bag = run.Desk.Ask($"Copy {number} is whole. It goes into a bag; what is the bag's serial number?");
         var place = run.Desk.Ask("Where will it be kept?");
-        run.Fact($"copy.{number}", $"bag {(bag.Length > 0 ? bag : "none")}, taken by {courier.FullName} ({courier.Name}), to be kept at: {(place.Length > 0 ? place : "not said")}");
+        var copy = new RecordedCopy(number, bag, courier.Name, courier.FullName, place);
+        run.Fact(copy.Subject, copy.Text);
     }
 
     private static async Task CopyAsync(CeremonyRun run, string source, string target, CancellationToken cancellation)

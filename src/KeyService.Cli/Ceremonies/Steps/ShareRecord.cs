@@ -1,13 +1,9 @@
-using System.Globalization;
 using KeyService.Cli.CommandLine;
 using KeyService.Crypto;
 using KeyService.Crypto.Ceremonies;
 using KeyService.Crypto.Shares;
 
 namespace KeyService.Cli.Ceremonies;
-
-/// <summary>What a transcript recorded of a share when it was handed out.</summary>
-internal sealed record RecordedShare(int Index, byte[] Digest, string Custodian, string Bag);
 
 /// <summary>The shares of a backup key as the transcript of their ceremony has them.</summary>
 internal sealed record ShareRecord(string BackupKeyId, int Set, int Threshold, IReadOnlyList<RecordedShare> Shares)
@@ -58,18 +54,9 @@ internal sealed record ShareRecord(string BackupKeyId, int Set, int Threshold, I
     private static ShareRecord Of(Transcript transcript, string path)
     {
         var id = transcript.Entries.LastOrDefault(each => each is { Type: TranscriptEntryType.Fact, Subject: TokenSteps.BackupKeyFact })?.Text;
-        // The last entry of an index counts: a part that was interrupted was done again.
-        var shares = transcript.Entries.Where(each => each.Type == TranscriptEntryType.Share).Select(Read).ToLookup(each => each.Share.Index).Select(each => each.Last()).ToList();
+        var shares = RecordedShare.AllOf(transcript);
         return id is not null && shares.Count > 0
-            ? new ShareRecord(id, shares[0].Set, shares[0].Threshold, [.. shares.Select(each => each.Share).OrderBy(each => each.Index)])
+            ? new ShareRecord(id, shares[0].Set, shares[0].Threshold, shares)
             : throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_REFUSED", $"{path} records no shares.", "Name the transcript of the ceremony that made them: genesis or backup-key.");
     }
-
-    private static (int Set, int Threshold, RecordedShare Share) Read(TranscriptEntry entry) =>
-        entry.Subject.Split('/') is [var set, var index] && entry.Text.Split(' ') is ["threshold", var threshold, "digest", var digest, "custodian", var custodian, "bag", var bag]
-        && digest.Length == 64
-            ? (Number(set), Number(threshold), new RecordedShare(Number(index), Convert.FromHexString(digest), custodian, bag))
-            : throw new CliError(ExitCode.NotVerified, "TRANSCRIPT_REFUSED", "The transcript records a share in a way that is not known.", "Use the version of keyservice that wrote it.");
-
-    private static int Number(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
 }

@@ -95,8 +95,8 @@ internal static class ShareSteps
             var typed = ShareEntry.ReadAgain(run.Desk, heading, words);
             run.Shares.Add(typed);
             var bag = Bag(run, custodian);
-            run.Journal.Add(TranscriptEntryType.Share, $"{share.Set.Identifier}/{share.MemberIndex + 1}",
-                $"threshold {share.MemberThreshold} digest {Convert.ToHexStringLower(ShareDigest.Of(typed))} custodian {custodian.Name} bag {bag}");
+            var recorded = new RecordedShare(share.Set.Identifier, share.MemberIndex + 1, share.MemberThreshold, ShareDigest.Of(typed), custodian.Name, bag);
+            run.Journal.Add(TranscriptEntryType.Share, recorded.Subject, recorded.Text);
             run.Desk.Say($"Share {share.MemberIndex + 1} is with {custodian.FullName}, in bag {bag}.");
         }
         finally
