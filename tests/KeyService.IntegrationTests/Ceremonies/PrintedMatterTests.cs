@@ -129,6 +129,34 @@ public sealed partial class PrintedMatterTests : IDisposable
     }
 
     [Fact]
+    public async Task Copies_of_bundles_get_labels_and_receipts_that_say_where_they_go()
+    {
+        using var day = Rehearsal.WithoutToken();
+        using var vectors = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(Infrastructure.RepositoryRoot, "tests/vectors/backup-bundle.json")));
+        var vector = vectors.RootElement.GetProperty("positive")[0];
+        await File.WriteAllBytesAsync(day.File("bundle.ksb"), Convert.FromHexString(vector.GetProperty("encoded").GetString()!));
+        day.Answers.AddRange([("Copy 1 is whole", "C-0815"), ("Where will it be kept", "the bank, box 7"), ("Copy 2 is whole", "C-0816")]);
+        var export = await day.RunAsync(null,
+            ["ceremony", "backup-export", "--rehearsal", "--directory", day.File("export"), "--bundle", day.File("bundle.ksb"), "--copy-to", day.File("one"), "--copy-to", day.File("two"), .. Rehearsal.People(2)]);
+        Assert.True(export.ExitCode == 0, export.Said);
+        Assert.Contains("keyservice ceremony print", export.Said, StringComparison.Ordinal);
+
+        (await PrintAsync(day.File("export/transcript.kst"), "out")).ExpectExit(0);
+        var labels = Text("out", "bag-labels.html");
+        Assert.Contains("C-0815", labels, StringComparison.Ordinal);
+        Assert.Contains("the bank, box 7", labels, StringComparison.Ordinal);
+        Assert.Contains("Copy 2 of 2 of the backup bundles", labels, StringComparison.Ordinal);
+        Assert.Contains(vector.GetProperty("installationId").GetString()!, labels, StringComparison.Ordinal);
+        Assert.Contains(vector.GetProperty("digest").GetString()!, Text("out", "receipts.html"), StringComparison.Ordinal);
+        var recovery = Text("out", "recovery.html");
+        Assert.Contains(vector.GetProperty("backupKeyId").GetString()!, recovery, StringComparison.Ordinal);
+        Assert.Contains(vector.GetProperty("fingerprint").GetString()!, recovery, StringComparison.Ordinal);
+        Assert.Contains("copy 1: the bank, box 7, bag C-0815, taken there by Carol Chen", recovery, StringComparison.Ordinal);
+        var custody = (await Executables.RunCliAsync(["ceremony", "custody", day.File("export/transcript.kst"), "--json"])).ExpectExit(0).Text;
+        Assert.Contains("\"custodian\":\"carol\",\"bag\":\"C-0815\",\"where\":\"to be kept at: the bank, box 7\"", custody, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task On_paper_the_attestation_is_one_page_and_every_page_of_a_rehearsal_is_marked()
     {
         Infrastructure.RequireTool("chromium", "chromium");
@@ -175,7 +203,8 @@ public sealed partial class PrintedMatterTests : IDisposable
     private async Task<IReadOnlyList<string>> PagesAsync(string name)
     {
         var (pdf, profile) = (InDirectory(name) + ".pdf", InDirectory(name.Replace('/', '-') + ".profile"));
-        (await Command.RunAsync("chromium", ["--headless", "--no-sandbox", "--disable-gpu", $"--user-data-dir={profile}", "--no-pdf-header-footer", $"--print-to-pdf={pdf}", new Uri(InDirectory(name)).AbsoluteUri])).ExpectExit(0);
+        (await Command.RunAsync("chromium",
+            ["--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions", "--no-first-run", "--disable-background-networking", "--disable-component-update", $"--user-data-dir={profile}", "--no-pdf-header-footer", $"--print-to-pdf={pdf}", new Uri(InDirectory(name)).AbsoluteUri])).ExpectExit(0);
         return (await Command.RunAsync("pdftotext", ["-layout", pdf, "-"])).ExpectExit(0).Text.TrimEnd('\f').Split('\f');
     }
 

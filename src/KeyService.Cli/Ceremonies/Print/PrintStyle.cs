@@ -14,7 +14,7 @@ internal static class PrintStyle
         p { margin: 0 0 2mm; orphans: 3; widows: 3; } ul, ol { margin: 0 0 2mm; padding-left: 6mm; } li { margin-bottom: 1mm; }
         table { border-collapse: collapse; width: 100%; margin: 0 0 2mm; } th, td { text-align: left; vertical-align: top; padding: 1mm 2mm 1mm 0; border-bottom: .2mm solid #999; overflow-wrap: anywhere; }
         th { font-weight: 600; } thead th { border-bottom: .4mm solid #000; } thead { display: table-header-group; } tr { break-inside: avoid; }
-        table.facts { border-top: .4mm solid #000; } table.facts th { width: 42mm; overflow-wrap: normal; }
+        table.facts { border-top: .4mm solid #000; } table.facts th { width: 46mm; overflow-wrap: normal; }
         code, pre, .hex { font-family: "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace; font-size: .86em; }
         .hex span { display: inline-block; margin-right: .5em; } .hex span:last-child { margin-right: 0; }
         .quiet { color: #333; font-size: 9pt; } .write { display: inline-block; border-bottom: .3mm solid #000; min-width: 40mm; height: 5mm; }

@@ -14,7 +14,7 @@ internal static class ScriptSheet
         .steps tr.part td { border-bottom: .2mm solid #000; font-weight: 600; padding-top: 3mm; } .steps tr.otherwise td { border-left: 1.2mm solid #000; padding-left: 3mm; }
         .done { display: flex; align-items: center; gap: 4mm; break-inside: avoid; margin: 1mm 0 2mm; } .done > :first-child { flex: 1; }
         .box { border: .4mm solid #000; width: 17mm; height: 10mm; font-size: 6.5pt; line-height: 1; padding: .8mm 1mm; flex: none; }
-        tr.done-row td { border-bottom: .4mm solid #000; } tr.done-row td { vertical-align: middle; } section { margin-bottom: 4mm; } section > p { break-after: avoid; }
+        tr.done-row td { border-bottom: .4mm solid #000; } tr.done-row td { vertical-align: middle; } section { margin-bottom: 4mm; } section > p { break-after: avoid; break-inside: avoid; }
         </style>
 
         """);
