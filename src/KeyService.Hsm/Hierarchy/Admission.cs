@@ -12,7 +12,7 @@ internal sealed class Admission
     private readonly Attachment attachment;
     private readonly HsmSession session;
     private readonly KeyHandle transferKey;
-    private readonly int modulusLength;
+    private readonly byte[] modulus;
     private readonly Rewrapping rewrapping;
 
     /// <exception cref="HsmException"><see cref="HsmFault.HierarchyMissing"/>: no root, or no transfer key.</exception>
@@ -22,7 +22,7 @@ internal sealed class Admission
         this.session = session;
         _ = attachment.Keys.RequireRoot(); // before a key is extractable that nothing could be done with
         (var publicKey, transferKey) = TransferKeyStore.Require(attachment);
-        modulusLength = TransferKeyStore.ModulusLength(session, publicKey);
+        modulus = TransferKeyStore.Modulus(session, publicKey);
         rewrapping = new Rewrapping(attachment, session, TryUnwrap, "this token's transfer key", "read the row again, or bring the key in from a backup");
     }
 
@@ -32,11 +32,10 @@ internal sealed class Admission
     {
         var what = $"The sealed KEK of key version {id}";
         var ciphertext = KeyBlob.ToSealed(sealedBlob, what);
-        if (ciphertext.Length != modulusLength)
+        if (ciphertext.Length != modulus.Length || ciphertext.AsSpan().SequenceCompareTo(modulus) >= 0)
         {
-            // What a module says of it, and whether it says anything, differs.
-            throw new HsmException(HsmFault.IntegrityFailure,
-                $"{what} has {ciphertext.Length} bytes, and what is sealed to this token's transfer key has {modulusLength}: it was sealed to another key.");
+            // RFC 8017, 7.1.2, steps 1b and 2b. What a module says of it differs: NSS blames the arguments.
+            throw new HsmException(HsmFault.IntegrityFailure, $"{what} does not open under this token's transfer key: it was damaged, or sealed to another one.");
         }
         var rootBlob = rewrapping.Rewrap(
             ciphertext, WrappedKeyKind.Kek, what,

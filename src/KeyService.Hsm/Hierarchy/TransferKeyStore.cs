@@ -52,11 +52,11 @@ internal static class TransferKeyStore
         ?? throw new HsmException(HsmFault.HierarchyMissing,
             "The token has no transfer key, so nothing can have been sealed to it. Make one, and have the key that is to come in sealed to that.");
 
-    /// <summary>Bytes of the modulus: as long is everything that was sealed to it.</summary>
-    internal static int ModulusLength(HsmSession session, KeyHandle publicKey)
+    /// <summary>The modulus without leading zeros, 384 bytes or more: what is sealed to it is as long, and a lesser number.</summary>
+    internal static byte[] Modulus(HsmSession session, KeyHandle publicKey)
     {
         session.ReadBytes(publicKey, CKA.CKA_MODULUS, 1024, out var modulus);
-        return modulus.AsSpan().TrimStart((byte)0).Length;
+        return modulus.AsSpan().TrimStart((byte)0).ToArray();
     }
 
     private static (KeyHandle Public, KeyHandle Private)? Find(HsmSession session)
@@ -101,11 +101,10 @@ internal static class TransferKeyStore
 
     private static TransferKey ReadPublicKey(HsmSession session, KeyHandle publicKey, string serial)
     {
-        session.ReadBytes(publicKey, CKA.CKA_MODULUS, 1024, out var modulus);
         session.ReadBytes(publicKey, CKA.CKA_PUBLIC_EXPONENT, 16, out var exponent);
         try
         {
-            using var rsa = RSA.Create(new RSAParameters { Modulus = modulus.AsSpan().TrimStart((byte)0).ToArray(), Exponent = exponent });
+            using var rsa = RSA.Create(new RSAParameters { Modulus = Modulus(session, publicKey), Exponent = exponent });
             return TransferKey.Create(serial, rsa.ExportSubjectPublicKeyInfo());
         }
         catch (Exception exception) when (exception is CryptographicException or ArgumentException)

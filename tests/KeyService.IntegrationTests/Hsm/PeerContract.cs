@@ -91,7 +91,7 @@ public abstract class PeerContract(TokenPair pair)
         await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = Filled(blob, 0x00) }, "does not open under this token's transfer key");
         await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = Filled(blob, 0xff) }, "does not open under this token's transfer key");
         await RefusedAsync(peer, keks, Bad, SealedInSoftware.Seal(Key(other, "other")) with { Id = id }, "does not open under this token's transfer key");
-        await RefusedAsync(peer, keks, Bad, SealedInSoftware.Seal(Key(great, "great")) with { Id = id }, "it was sealed to another key");
+        await RefusedAsync(peer, keks, Bad, SealedInSoftware.Seal(Key(great, "great")) with { Id = id }, "does not open under this token's transfer key");
         await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = blob[..41] }, "is none that a token of this service sealed");
         await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = Changed(blob, 0) }, "is none that a token of this service sealed");
         await RefusedAsync(peer, keks, Bad, keks[Bad] with { CheckValue = keks[Bad + 1].CheckValue }, "opens to another key than its check value says");
