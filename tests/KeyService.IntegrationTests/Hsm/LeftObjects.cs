@@ -6,7 +6,10 @@ namespace KeyService.IntegrationTests.Hsm;
 /// <summary>Session objects of this process on a token that is open: every session sees them.</summary>
 internal static class LeftObjects
 {
-    /// <summary>Keys that could be taken out, keys that could take others out or in, and public keys: each of them should be gone when a call has ended.</summary>
+    /// <summary>
+    /// Secret keys that could be taken out, or take others out or in, and all RSA keys: each of them should be gone when a call has ended. Sensitive ones: what is not
+    /// is a pattern of a probe, whose value is no secret.
+    /// </summary>
     internal static List<KeyHandle> Dangerous(TokenDirectory directory) =>
     [
         .. Find(directory, CKO.CKO_SECRET_KEY, CKA.CKA_EXTRACTABLE), .. Find(directory, CKO.CKO_SECRET_KEY, CKA.CKA_WRAP), .. Find(directory, CKO.CKO_SECRET_KEY, CKA.CKA_UNWRAP),
@@ -22,7 +25,7 @@ internal static class LeftObjects
         directory.Inspect(session =>
         {
             using var template = new AttributeTemplate().Add(CKA.CKA_CLASS, objectClass).Add(CKA.CKA_TOKEN, false);
-            found = session.Find(flag is { } which ? template.Add(which, true) : template);
+            found = session.Find(flag is { } which ? template.Add(which, true).Add(CKA.CKA_SENSITIVE, true) : template);
         });
         return found;
     }
