@@ -424,7 +424,7 @@ def make_key_blob():
         ("OAEP with SHA-256", oaep(n, kek, draw("a peer's seed", 32), "sha256"), None), ("OAEP with a label", oaep(n, kek, draw("a peer's seed", 20), label=b"kek"), None), ("as long as 4,096 bits", draw("a seal", 512), None),
     ]
     not_sealed = [
-        ("nothing", b""), ("algorithm byte alone", b"\x02"), ("a ciphertext of 383 bytes", b"\x02" + seal[1:]), ("a ciphertext of 513 bytes", b"\x02" + draw("a seal", 513)), ("algorithm 0x01", b"\x01" + seal), ("algorithm 0x03", b"\x03" + seal), ("no algorithm byte", seal),
+        ("nothing", b""), ("algorithm byte 0x02 alone", b"\x02"), ("a ciphertext of 383 bytes", b"\x02" + seal[1:]), ("a ciphertext of 513 bytes", b"\x02" + draw("a seal", 513)), ("algorithm 0x01", b"\x01" + seal), ("algorithm 0x03", b"\x03" + seal), ("no algorithm byte", seal),
         ("a key blob", whole), ("a key blob by that name", b"\x02" + whole[1:]),
     ]
     return {"spec": "docs/spec/key-blob.md", "positive": positive, "malformed": [{"name": n, "blob": b.hex()} for n, b in malformed],

@@ -87,7 +87,8 @@ public abstract class PeerContract(TokenPair pair)
         using var great = RSA.Create(4096);
         var id = keks[Bad].Id;
         var blob = keks[Bad].SealedBlob;
-        await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = Changed(blob, 100) }, "does not open under this token's transfer key");
+        var changed = await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = Changed(blob, 100) }, "does not open under this token's transfer key");
+        Assert.Equal(pair.Peer.SaysOfBrokenPadding, changed.ReturnCodeName);
         await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = Filled(blob, 0x00) }, "does not open under this token's transfer key");
         await RefusedAsync(peer, keks, Bad, keks[Bad] with { SealedBlob = Filled(blob, 0xff) }, "does not open under this token's transfer key");
         await RefusedAsync(peer, keks, Bad, SealedInSoftware.Seal(Key(other, "other")) with { Id = id }, "does not open under this token's transfer key");
@@ -155,7 +156,7 @@ public abstract class PeerContract(TokenPair pair)
         return pair.Maker.Serial == key.TokenSerial ? TransferKey.Create("peer", key.PublicKey.Span) : key;
     }
 
-    private async Task RefusedAsync(HsmToken peer, PeerKek[] keks, int bad, PeerKek instead, string says)
+    private async Task<HsmException> RefusedAsync(HsmToken peer, PeerKek[] keks, int bad, PeerKek instead, string says)
     {
         var refused = await Assert.ThrowsAsync<HsmException>(() => peer.AdmitKeksAsync([.. keks[..bad], instead, .. keks[(bad + 1)..]], Cancellation));
         Assert.Contains(says, refused.Message, StringComparison.Ordinal);
@@ -163,6 +164,7 @@ public abstract class PeerContract(TokenPair pair)
         Assert.Equal(HsmFault.IntegrityFailure, refused.Fault);
         Assert.All(keks, kek => Assert.False(peer.IsLoaded(kek.Id)));
         Assert.Empty(LeftObjects.Dangerous(pair.Peer));
+        return refused;
     }
 }
 
