@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using KeyService.Cli.CommandLine;
 using KeyService.Crypto;
 using KeyService.Crypto.Ceremonies;
+using KeyService.Crypto.IO;
 
 namespace KeyService.Cli.Ceremonies;
 
@@ -180,7 +181,8 @@ internal static class CeremonyCommands
                 throw new CliError(ExitCode.Conflict, "NOT_FOUND", $"{path} holds no ceremony.", "Name the directory in which it was begun.");
             }
             var plan = CeremonyPlan.Load(Path.Combine(path, PlanFile));
-            return HoldAsync(run, path, plan, CeremonyJournal.Open(Path.Combine(path, TranscriptFile), TimeProvider.System));
+            // Interrupted between plan and transcript nothing had begun yet.
+            return HoldAsync(run, path, plan, File.Exists(Path.Combine(path, TranscriptFile)) ? CeremonyJournal.Open(Path.Combine(path, TranscriptFile), TimeProvider.System) : Begin(path, plan));
         });
     }
 
@@ -204,11 +206,15 @@ internal static class CeremonyCommands
 
     private static async Task<int> HoldAsync(Invocation invocation, string directory, CeremonyPlan plan)
     {
+        if (Directory.Exists(directory))
+        {
+            // Of one that was ended before it had begun.
+            DurableFile.DeleteLeftovers(Path.Combine(directory, PlanFile));
+        }
         if (Directory.Exists(directory) && Directory.EnumerateFileSystemEntries(directory).Any())
         {
             throw new CliError(ExitCode.Conflict, "ALREADY_EXISTS", $"{directory} is not empty.", "Each ceremony has a directory of its own. One that was begun goes on with keyservice ceremony resume.");
         }
-        var script = CeremonyScripts.Get(plan.Kind);
         RequireDesk(plan);
         // Before people come together, not in the middle of it.
         if (plan.Files.FirstOrDefault(path => !File.Exists(path)) is { } missing)
@@ -217,8 +223,7 @@ internal static class CeremonyCommands
         }
         Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         plan.Save(Path.Combine(directory, PlanFile));
-        var header = new TranscriptHeader(RandomNumberGenerator.GetBytes(16), plan.Kind, plan.IsRehearsal, script.Hash);
-        return await HoldAsync(invocation, directory, plan, CeremonyJournal.Create(Path.Combine(directory, TranscriptFile), header, TimeProvider.System)).ConfigureAwait(false);
+        return await HoldAsync(invocation, directory, plan, Begin(directory, plan)).ConfigureAwait(false);
     }
 
     private static async Task<int> HoldAsync(Invocation invocation, string directory, CeremonyPlan plan, CeremonyJournal journal)
@@ -251,6 +256,9 @@ internal static class CeremonyCommands
             }
         }
     }
+
+    private static CeremonyJournal Begin(string directory, CeremonyPlan plan) => CeremonyJournal.Create(
+        Path.Combine(directory, TranscriptFile), new TranscriptHeader(RandomNumberGenerator.GetBytes(16), plan.Kind, plan.IsRehearsal, CeremonyScripts.Get(plan.Kind).Hash), TimeProvider.System);
 
     // A pipe has no custodian at its end.
     private static void RequireDesk(CeremonyPlan plan)

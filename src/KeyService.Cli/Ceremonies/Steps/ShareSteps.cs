@@ -46,7 +46,7 @@ internal static class ShareSteps
                 CheckOne(run, number, entry, custodian, recorded);
                 return Task.CompletedTask;
             }).ConfigureAwait(false);
-            good += run.Journal.Last(TranscriptEntryType.Observe, number)?.StartsWith(Whole, StringComparison.Ordinal) == true ? 1 : 0;
+            good += IsWhole(run, number) ? 1 : 0;
         }
         run.Fact("shares.checked", string.Create(CultureInfo.InvariantCulture, $"{good} of {recorded.Shares.Count} are as they were handed out; {recorded.Threshold} are needed"));
         if (good < recorded.Threshold)
@@ -54,6 +54,11 @@ internal static class ShareSteps
             run.Deviate("3", "Fewer shares were proven than a restore needs. Find the others, or hold a backup-key ceremony while the service still runs.");
         }
     }
+
+    // What was found last: a part that was interrupted was done again.
+    private static bool IsWhole(CeremonyRun run, string number) =>
+        run.Journal.Transcript.Entries.LastOrDefault(each => each.Subject == number && each.Type is TranscriptEntryType.Observe or TranscriptEntryType.Deviation) is
+            { Type: TranscriptEntryType.Observe } found && found.Text.StartsWith(Whole, StringComparison.Ordinal);
 
     private const string Whole = "As it was handed out";
 

@@ -36,7 +36,16 @@ internal static class RestoreCommand
         if (owner is not null)
             owner.Prepare(configuration, time);
         await using var store = ServiceCore.OpenStore(configuration, StoreMode.Create, time);
-        var begun = await StoreRestore.LookAsync(store, chain, cancellation);
+        Restoration? begun;
+        try
+        {
+            begun = await StoreRestore.LookAsync(store, chain, cancellation);
+        }
+        catch (AlreadyRestoredException exception)
+        {
+            output.Stands(exception.Restoration);
+            throw;
+        }
         await using var hsm = ServiceCore.OpenHsm(configuration, time, events: null);
         var restored = await new StoreRestore(store, hsm, backupKey, chain).RunAsync(begun, administrator, output.Stage, output, cancellation);
         output.Restored(restored, chain, hsm, administrator, configuration, Stopwatch.GetElapsedTime(started));
