@@ -80,6 +80,7 @@ internal static class ShareSteps
     {
         var heading = $"Share {share.MemberIndex + 1} of {run.Handout.Count} · {custodian.FullName}";
         var words = new ushort[share.WordCount];
+        string? prepared = null;
         try
         {
             share.WriteWords(words);
@@ -87,14 +88,21 @@ internal static class ShareSteps
             {
                 await EncryptAsync(run, custodian, share, words, keyFile, cancellation).ConfigureAwait(false);
             }
+            else if (run.Plan.SharePrinter.Count > 0)
+            {
+                prepared = Bag(run, $"An empty bag lies ready for {custodian.FullName}. What is the serial number of the bag?");
+                if (!await PrintAsync(run, custodian, share, words, prepared, cancellation).ConfigureAwait(false))
+                {
+                    Show(run, custodian, heading, words);
+                }
+            }
             else
             {
-                run.Desk.Ask($"{custodian.FullName} sits down at the screen, everybody else looks away. Press Enter to see the words.");
-                run.Desk.ShowShare(heading, words);
+                Show(run, custodian, heading, words);
             }
             var typed = ShareEntry.ReadAgain(run.Desk, heading, words);
             run.Shares.Add(typed);
-            var bag = Bag(run, custodian);
+            var bag = prepared is null ? Bag(run, $"{custodian.FullName} puts the paper into a bag and seals it. What is the serial number of the bag?") : Sealed(run, custodian, prepared);
             var recorded = new RecordedShare(share.Set.Identifier, share.MemberIndex + 1, share.MemberThreshold, ShareDigest.Of(typed), custodian.Name, bag);
             run.Journal.Add(TranscriptEntryType.Share, recorded.Subject, recorded.Text);
             run.Desk.Say($"Share {share.MemberIndex + 1} is with {custodian.FullName}, in bag {bag}.");
@@ -105,12 +113,48 @@ internal static class ShareSteps
         }
     }
 
-    private static string Bag(CeremonyRun run, CeremonyPerson custodian)
+    private static void Show(CeremonyRun run, CeremonyPerson custodian, string heading, ReadOnlySpan<ushort> words)
+    {
+        run.Desk.Ask($"{custodian.FullName} sits down at the screen, everybody else looks away. Press Enter to see the words.");
+        run.Desk.ShowShare(heading, words);
+    }
+
+    // False: the page is not printed, and the transcript says why.
+    private static async Task<bool> PrintAsync(CeremonyRun run, CeremonyPerson custodian, Share share, ushort[] words, string bag, CancellationToken cancellation)
+    {
+        var number = $"5/{share.MemberIndex + 1}";
+        run.Desk.Ask($"{custodian.FullName} stands at the printer, everybody else looks away. Press Enter to print the share.");
+        using var page = SharePage.Of(new SharePageText(run.Plan.IsRehearsal, run.Plan.Kind, Convert.ToHexStringLower(run.Journal.Transcript.Header.Ceremony.Span), custodian.FullName,
+            share.MemberIndex + 1, run.Handout.Count, share.MemberThreshold, share.Set.Identifier, run.RecordedFact(TokenSteps.BackupKeyFact)!, bag), words);
+        if (await SharePrinter.PrintAsync(run.Plan.SharePrinter, page, cancellation).ConfigureAwait(false) is { } problem)
+        {
+            run.Deviate(number, $"{run.Plan.SharePrinter[0]} did not print share {share.MemberIndex + 1}: {problem}. It is shown on the screen instead; what came out of the printer is destroyed before witnesses.");
+            return false;
+        }
+        run.Observe(number, $"Share {share.MemberIndex + 1} was printed by {run.Plan.SharePrinter[0]}, for bag {bag}. One page; {custodian.FullName} took it.");
+        return true;
+    }
+
+    private static string Sealed(CeremonyRun run, CeremonyPerson custodian, string prepared)
+    {
+        var question = $"{custodian.FullName} puts the paper into bag {prepared} and seals it. Enter when it is closed; type another number if it is another bag.";
+        var other = run.Desk.Ask(question);
+        while (other.Length > 0 && !IsSerial(other))
+        {
+            run.Desk.Warn("A serial number has 1 to 64 characters without spaces.");
+            other = run.Desk.Ask(question);
+        }
+        return other.Length > 0 ? other : prepared;
+    }
+
+    private static bool IsSerial(string text) => text.Length is > 0 and <= 64 && !text.Contains(' ', StringComparison.Ordinal);
+
+    private static string Bag(CeremonyRun run, string question)
     {
         while (true)
         {
-            var bag = run.Desk.Ask($"{custodian.FullName} puts the paper into a bag and seals it. What is the serial number of the bag?");
-            if (bag.Length is > 0 and <= 64 && !bag.Contains(' ', StringComparison.Ordinal))
+            var bag = run.Desk.Ask(question);
+            if (IsSerial(bag))
             {
                 return bag;
             }

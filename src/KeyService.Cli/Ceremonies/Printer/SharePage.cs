@@ -1,0 +1,178 @@
+using System.Collections;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using KeyService.Cli.Output;
+using KeyService.Crypto;
+using KeyService.Crypto.Shares;
+using QRCoder;
+
+namespace KeyService.Cli.Ceremonies;
+
+/// <summary>What a share's page says beside its words.</summary>
+internal sealed record SharePageText(bool IsRehearsal, string Kind, string Ceremony, string Custodian, int Index, int Count, int Threshold, int Set, string BackupKey, string Bag);
+
+/// <summary>
+/// A share on a page of HTML: its words, numbered, and the same words as a QR code. Words and code are put together in memory that is locked and zeroed;
+/// QRCoder alone keeps copies of the code in its working arrays, which only the collector takes away.
+/// </summary>
+internal sealed class SharePage : IDisposable
+{
+    // Some 3 kB around it, 2 kB of words, and 20 kB of a code of 65 modules a side.
+    private const int Capacity = 60 << 10;
+    private const int Rows = 11;
+    private const int QuietModules = 4;
+    private const int MaxText = 320;
+
+    private static readonly Html Style = new("""
+        <style>
+        .share { display: grid; grid-template-columns: 1fr 62mm; gap: 6mm; align-items: start; } .words { display: grid; grid-auto-flow: column; grid-template-rows: repeat(11, auto); border-top: .4mm solid #000; border-bottom: .4mm solid #000; padding: 3mm 0; margin: 3mm 0; }
+        .words div { font: 15pt/1.75 "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace; white-space: pre; } .words b { font-size: 9pt; font-weight: 400; } svg { display: block; width: 62mm; height: 62mm; }
+        </style>
+
+        """);
+
+    private readonly SecretBuffer buffer = new(Capacity);
+    private int length;
+
+    private SharePage()
+    {
+    }
+
+    public ReadOnlySpan<byte> Content => buffer.DangerousSpan[..length];
+
+    public static SharePage Of(SharePageText text, ReadOnlySpan<ushort> words)
+    {
+        var page = new SharePage();
+        try
+        {
+            page.Write(text, words);
+            return page;
+        }
+        catch
+        {
+            page.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => buffer.Dispose();
+
+    private void Write(SharePageText text, ReadOnlySpan<ushort> words)
+    {
+        var frame = new PageFrame("Share of a backup key", text.IsRehearsal ? "REHEARSAL" : "", text.Kind, $"Ceremony {text.Ceremony}");
+        Append(Html.Of($"""
+            {frame.Begin}{Style}<h1>Share {text.Index} of {text.Count}, {text.Threshold} needed</h1>
+            {IdentityTable.Table(
+            [
+                ("Custodian", Html.Of($"{text.Custodian}")), ("Bag", Html.Of($"<strong>{text.Bag}</strong>")), ("Set", Html.Of($"{text.Set}")), ("Backup key", IdentityTable.Value(text.BackupKey)),
+                ("Ceremony", Html.Of($"{text.Kind} {Html.Digits(text.Ceremony)}")),
+            ])}<p><strong>Secret.</strong> With {text.Threshold} of these pages every backup opens. Its custodian types the words once more in the ceremony, then seals the page in the bag. Nobody else reads it, nothing photographs or copies it.</p>
+            <div class="words">
+
+            """));
+        for (var at = 0; at < words.Length; at++)
+        {
+            Append(string.Create(CultureInfo.InvariantCulture, $"<div><b>{at + 1,2}</b> "));
+            Append(ShareWordList.At(words[at]));
+            Append("</div>\n");
+        }
+        Append(Html.Of($"""
+            </div>
+            <div class="share"><p>The code on the right holds the same words, in small letters with a space between each, for a reader without a network. Read down the first column, then the second and the third. The first four letters of a word are enough to tell it.</p>
+
+            """));
+        Append("<svg xmlns=\"http://www.w3.org/2000/svg\" shape-rendering=\"crispEdges\" viewBox=\"");
+        WriteCode(words);
+        Append("</svg></div>");
+        Append(PageFrame.End);
+        System.Diagnostics.Debug.Assert(words.Length <= 3 * Rows, "three columns of words");
+    }
+
+    private void WriteCode(ReadOnlySpan<ushort> words)
+    {
+        var text = GC.AllocateArray<byte>(MaxText, pinned: true);
+        byte[]? exact = null;
+        try
+        {
+            var letters = 0;
+            foreach (var word in words)
+            {
+                letters += Encoding.ASCII.GetBytes(ShareWordList.At(word), text.AsSpan(letters));
+                text[letters++] = (byte)' ';
+            }
+            exact = GC.AllocateUninitializedArray<byte>(letters - 1, pinned: true);
+            text.AsSpan(0, letters - 1).CopyTo(exact);
+            using var data = QRCodeGenerator.GenerateQrCode(exact, QRCodeGenerator.ECCLevel.M);
+            try
+            {
+                WritePath(data.ModuleMatrix);
+            }
+            finally
+            {
+                data.ModuleMatrix.ForEach(row => row.SetAll(false));
+            }
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(text);
+            CryptographicOperations.ZeroMemory(exact);
+        }
+    }
+
+    // One rectangle for each run of dark modules in a row. The matrix has a quiet zone of four modules around it already.
+    private void WritePath(List<BitArray> modules)
+    {
+        Append($"0 0 {modules.Count} {modules.Count}\" role=\"img\"><path d=\"");
+        for (var row = QuietModules; row < modules.Count - QuietModules; row++)
+        {
+            for (var from = QuietModules; from < modules.Count - QuietModules; from++)
+            {
+                var to = from;
+                while (to < modules.Count - QuietModules && modules[row][to])
+                {
+                    to++;
+                }
+                if (to > from)
+                {
+                    AppendRun(row, from, to - from);
+                    from = to;
+                }
+            }
+        }
+        Append("\"/>");
+    }
+
+    private void AppendRun(int row, int from, int width)
+    {
+        AppendNumber('M', from);
+        AppendNumber(' ', row);
+        AppendNumber('h', width);
+        Append("v1H"u8);
+        AppendNumber(default, from);
+        Append("z"u8);
+    }
+
+    private void AppendNumber(char before, int number)
+    {
+        if (before != default)
+        {
+            buffer.DangerousSpan[length++] = (byte)before;
+        }
+        if (!number.TryFormat(buffer.DangerousSpan[length..], out var written, default, CultureInfo.InvariantCulture))
+        {
+            throw new InvalidOperationException("A share's page is longer than was thought.");
+        }
+        length += written;
+    }
+
+    private void Append(Html html) => Append(html.Markup);
+
+    private void Append(string text) => length += Encoding.UTF8.GetBytes(text, buffer.DangerousSpan[length..]);
+
+    private void Append(ReadOnlySpan<byte> text)
+    {
+        text.CopyTo(buffer.DangerousSpan[length..]);
+        length += text.Length;
+    }
+}
