@@ -114,7 +114,7 @@ internal sealed class Rehearsal : IDisposable
             }
             else if (!line.StartsWith('?'))
             {
-                at = Custodians.Select(each => each.FullName).FirstOrDefault(name => line.Contains(name, StringComparison.Ordinal)) ?? at;
+                at = Named(line) ?? at;
             }
             else if (killAt == questions.Count)
             {
@@ -124,6 +124,7 @@ internal sealed class Rehearsal : IDisposable
             else
             {
                 questions.Add(line);
+                at = Named(line) ?? at;
                 await process.StandardInput.WriteLineAsync(Answer(line, at));
                 await process.StandardInput.FlushAsync(limit.Token);
             }
@@ -131,6 +132,8 @@ internal sealed class Rehearsal : IDisposable
         await process.WaitForExitAsync(limit.Token);
         return new RehearsalResult(process.ExitCode, string.Join('\n', said), questions, await output);
     }
+
+    private static string? Named(string line) => Custodians.Select(each => each.FullName).FirstOrDefault(name => line.Contains(name, StringComparison.Ordinal));
 
     private static async Task<Rehearsal> MakeAsync()
     {

@@ -32,7 +32,8 @@ internal sealed record CeremonyPlan
     public IReadOnlyDictionary<string, string> ShareKeys { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Command that prints shares, program first; none where they are written by hand.</summary>
-    public IReadOnlyList<string> SharePrinter { get; init; } = [];
+    // A plan of a version before has none, and its reader gives null for what is not there.
+    public IReadOnlyList<string> SharePrinter { get; init => field = value ?? []; } = [];
 
     /// <summary>Transcript of the ceremony that made the backup key.</summary>
     public string? Genesis { get; init; }

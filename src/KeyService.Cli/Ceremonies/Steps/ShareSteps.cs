@@ -12,6 +12,7 @@ namespace KeyService.Cli.Ceremonies;
 internal static class ShareSteps
 {
     private const int MinKeyBits = 3072;
+    private const string NoSerial = "A serial number has 1 to 64 characters without spaces.";
 
     public static async Task HandOutAsync(CeremonyRun run, CancellationToken cancellation)
     {
@@ -102,7 +103,7 @@ internal static class ShareSteps
             }
             var typed = ShareEntry.ReadAgain(run.Desk, heading, words);
             run.Shares.Add(typed);
-            var bag = prepared is null ? Bag(run, $"{custodian.FullName} puts the paper into a bag and seals it. What is the serial number of the bag?") : Sealed(run, custodian, prepared);
+            var bag = prepared is null ? Bag(run, $"{custodian.FullName} puts the paper into a bag and seals it. What is the serial number of the bag?") : Sealed(run, custodian, share, prepared);
             var recorded = new RecordedShare(share.Set.Identifier, share.MemberIndex + 1, share.MemberThreshold, ShareDigest.Of(typed), custodian.Name, bag);
             run.Journal.Add(TranscriptEntryType.Share, recorded.Subject, recorded.Text);
             run.Desk.Say($"Share {share.MemberIndex + 1} is with {custodian.FullName}, in bag {bag}.");
@@ -119,32 +120,45 @@ internal static class ShareSteps
         run.Desk.ShowShare(heading, words);
     }
 
-    // False: the page is not printed, and the transcript says why.
+    // False: the custodian has no page to type from, and the transcript says why.
     private static async Task<bool> PrintAsync(CeremonyRun run, CeremonyPerson custodian, Share share, ushort[] words, string bag, CancellationToken cancellation)
     {
-        var number = $"5/{share.MemberIndex + 1}";
+        var printer = run.Plan.SharePrinter[0];
         run.Desk.Ask($"{custodian.FullName} stands at the printer, everybody else looks away. Press Enter to print the share.");
-        using var page = SharePage.Of(new SharePageText(run.Plan.IsRehearsal, run.Plan.Kind, Convert.ToHexStringLower(run.Journal.Transcript.Header.Ceremony.Span), custodian.FullName,
+        var page = SharePage.Of(new SharePageText(run.Plan.IsRehearsal, run.Plan.Kind, Convert.ToHexStringLower(run.Journal.Transcript.Header.Ceremony.Span), custodian.FullName,
             share.MemberIndex + 1, run.Handout.Count, share.MemberThreshold, share.Set.Identifier, run.RecordedFact(TokenSteps.BackupKeyFact)!, bag), words);
-        if (await SharePrinter.PrintAsync(run.Plan.SharePrinter, page, cancellation).ConfigureAwait(false) is { } problem)
+        if (await SharePrinter.PrintAsync(run.Plan.SharePrinter, page, SharePrinter.Patience, cancellation).ConfigureAwait(false) is { } problem)
         {
-            run.Deviate(number, $"{run.Plan.SharePrinter[0]} did not print share {share.MemberIndex + 1}: {problem}. It is shown on the screen instead; what came out of the printer is destroyed before witnesses.");
+            NotPrinted(run, share, $"{printer} did not print share {share.MemberIndex + 1}: {problem}.");
             return false;
         }
-        run.Observe(number, $"Share {share.MemberIndex + 1} was printed by {run.Plan.SharePrinter[0]}, for bag {bag}. One page; {custodian.FullName} took it.");
+        // A command may end well before the paper is there, or without any.
+        if (run.Desk.Ask($"{custodian.FullName} takes the page. Press Enter when it is one page and every word can be read; otherwise say what came out.") is { Length: > 0 } wrong)
+        {
+            NotPrinted(run, share, $"{printer} ended well, and share {share.MemberIndex + 1} cannot be read from paper: {wrong}");
+            return false;
+        }
+        run.Observe($"5/{share.MemberIndex + 1}", $"Share {share.MemberIndex + 1} was printed by {printer} for bag {bag}, on one page that {custodian.FullName} took.");
         return true;
     }
 
-    private static string Sealed(CeremonyRun run, CeremonyPerson custodian, string prepared)
+    private static void NotPrinted(CeremonyRun run, Share share, string why) => run.Deviate($"5/{share.MemberIndex + 1}",
+        $"{why} It is shown on the screen instead; what came out of the printer, and what still waits in it, is destroyed before witnesses.");
+
+    // The number stands on the page already.
+    private static string Sealed(CeremonyRun run, CeremonyPerson custodian, Share share, string prepared)
     {
-        var question = $"{custodian.FullName} puts the paper into bag {prepared} and seals it. Enter when it is closed; type another number if it is another bag.";
-        var other = run.Desk.Ask(question);
-        while (other.Length > 0 && !IsSerial(other))
+        var question = $"{custodian.FullName} puts the paper into bag {prepared} and seals it. Press Enter when it is closed; if it is another bag, type its serial number.";
+        while (run.Desk.Ask(question) is { Length: > 0 } other && other != prepared)
         {
-            run.Desk.Warn("A serial number has 1 to 64 characters without spaces.");
-            other = run.Desk.Ask(question);
+            if (IsSerial(other))
+            {
+                run.Deviate($"5/{share.MemberIndex + 1}", $"Share {share.MemberIndex + 1} is in bag {other}, and not in bag {prepared}, which was made ready for it.");
+                return other;
+            }
+            run.Desk.Warn(NoSerial);
         }
-        return other.Length > 0 ? other : prepared;
+        return prepared;
     }
 
     private static bool IsSerial(string text) => text.Length is > 0 and <= 64 && !text.Contains(' ', StringComparison.Ordinal);
@@ -158,7 +172,7 @@ internal static class ShareSteps
             {
                 return bag;
             }
-            run.Desk.Warn("A serial number has 1 to 64 characters without spaces.");
+            run.Desk.Warn(NoSerial);
         }
     }
 
