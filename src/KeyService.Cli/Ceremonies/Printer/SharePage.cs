@@ -20,14 +20,16 @@ internal sealed class SharePage : IDisposable
 {
     // Some 3 kB around it, 2 kB of words, and 20 kB of a code of 65 modules a side.
     private const int Capacity = 60 << 10;
-    private const int Rows = 11;
     private const int QuietModules = 4;
     private const int MaxText = 320;
+    private const int MaxName = 120;
 
     private static readonly Html Style = new("""
         <style>
-        .share { display: grid; grid-template-columns: 1fr 62mm; gap: 6mm; align-items: start; } .words { display: grid; grid-auto-flow: column; grid-template-rows: repeat(11, auto); border-top: .4mm solid #000; border-bottom: .4mm solid #000; padding: 3mm 0; margin: 3mm 0; }
-        .words div { font: 15pt/1.75 "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace; white-space: pre; } .words b { font-size: 9pt; font-weight: 400; } svg { display: block; width: 62mm; height: 62mm; }
+        .secret { border-left: 1.2mm solid #000; padding: .5mm 0 .5mm 3mm; margin: 3mm 0 4mm; }
+        .words { display: grid; grid-auto-flow: column; grid-template-rows: repeat(11, auto); grid-auto-columns: 1fr; border-top: .4mm solid #000; border-bottom: .4mm solid #000; padding: 2mm 0; margin: 0 0 4mm; }
+        .words div { font: 15pt/1.65 "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace; white-space: pre; padding-left: 3mm; } .words div:nth-child(n+12) { border-left: .2mm solid #999; } .words b { font-size: 9pt; font-weight: 400; }
+        .below { display: grid; grid-template-columns: 1fr 58mm; gap: 8mm; } .below p { margin-bottom: 2.5mm; } svg { display: block; width: 58mm; height: 58mm; }
         </style>
 
         """);
@@ -65,9 +67,9 @@ internal sealed class SharePage : IDisposable
             {frame.Begin}{Style}<h1>Share {text.Index} of {text.Count}, {text.Threshold} needed</h1>
             {IdentityTable.Table(
             [
-                ("Custodian", Html.Of($"{text.Custodian}")), ("Bag", Html.Of($"<strong>{text.Bag}</strong>")), ("Set", Html.Of($"{text.Set}")), ("Backup key", IdentityTable.Value(text.BackupKey)),
-                ("Ceremony", Html.Of($"{text.Kind} {Html.Digits(text.Ceremony)}")),
-            ])}<p><strong>Secret.</strong> With {text.Threshold} of these pages every backup opens. Its custodian types the words once more in the ceremony, then seals the page in the bag. Nobody else reads it, nothing photographs or copies it.</p>
+                ("Custodian", Html.Of($"<strong>{IdentityTable.Shortened(text.Custodian, MaxName)}</strong>")), ("Bag", Html.Of($"<strong>{text.Bag}</strong>")), ("Backup key", IdentityTable.Value(text.BackupKey)),
+                ("Set of shares", Html.Of($"{text.Set}")), ("Ceremony", Html.Of($"{text.Kind} {Html.Digits(text.Ceremony)}")),
+            ])}<p class="secret"><strong>Secret.</strong> With {text.Threshold} of the {text.Count} shares every backup opens. Nobody but the custodian reads this page, and nobody copies or photographs it.</p>
             <div class="words">
 
             """));
@@ -77,16 +79,17 @@ internal sealed class SharePage : IDisposable
             Append(ShareWordList.At(words[at]));
             Append("</div>\n");
         }
-        Append(Html.Of($"""
+        Append(new Html("""
             </div>
-            <div class="share"><p>The code on the right holds the same words, in small letters with a space between each, for a reader without a network. Read down the first column, then the second and the third. The first four letters of a word are enough to tell it.</p>
-
+            <div class="below"><div>
+            <p>Read down the first column, then the second, then the third. The first four letters of a word are enough.</p>
+            <p>Type the words in the ceremony from this page. Then fold it, words inside, and seal it in the bag whose number stands above.</p>
+            <p class="quiet">The code holds the same words, in small letters, a space between each. Only a reader that is on no network and is wiped afterwards may see it: no telephone.</p>
+            </div><svg xmlns="http://www.w3.org/2000/svg" shape-rendering="crispEdges" viewBox="
             """));
-        Append("<svg xmlns=\"http://www.w3.org/2000/svg\" shape-rendering=\"crispEdges\" viewBox=\"");
         WriteCode(words);
-        Append("</svg></div>");
+        Append("</svg></div>"u8);
         Append(PageFrame.End);
-        System.Diagnostics.Debug.Assert(words.Length <= 3 * Rows, "three columns of words");
     }
 
     private void WriteCode(ReadOnlySpan<ushort> words)
