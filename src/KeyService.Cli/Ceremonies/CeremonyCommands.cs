@@ -24,7 +24,7 @@ internal static class CeremonyCommands
         var options = new CeremonyOptions();
         var command = new Command(CeremonyKind.Genesis, "Make the root of trust: a backup key in shares, a root key in the HSM")
         {
-            options.Threshold, options.TransferKeys, options.ShareKeys,
+            options.Threshold, options.TransferKeys, options.ShareKeys, options.SharePrinter,
         };
         options.AddTo(command, withToken: true);
         return command.WithNotes("""
@@ -38,6 +38,7 @@ internal static class CeremonyCommands
                 Threshold = options.ThresholdFor(run, plan),
                 TransferKeys = [.. run.Get(options.TransferKeys)!.Select(Path.GetFullPath)],
                 ShareKeys = options.ShareKeysOf(run, plan),
+                SharePrinter = options.SharePrinterOf(run),
             });
         });
     }
@@ -60,7 +61,7 @@ internal static class CeremonyCommands
     private static Command BackupKey()
     {
         var options = new CeremonyOptions();
-        var command = new Command(CeremonyKind.BackupKey, "Split the backup key into new shares: a custodian leaves, a share was lost") { options.Genesis, options.Threshold, options.ShareKeys };
+        var command = new Command(CeremonyKind.BackupKey, "Split the backup key into new shares: a custodian leaves, a share was lost") { options.Genesis, options.Threshold, options.ShareKeys, options.SharePrinter };
         options.AddTo(command, withToken: false);
         options.AddFormerCustodiansTo(command);
         return command.WithNotes("Custodians are those who get the new shares; whoever only brings one of the set before is named with --former. Needs no token and no service.").Runs(run =>
@@ -71,6 +72,7 @@ internal static class CeremonyCommands
                 Genesis = options.GenesisOf(run) ?? throw CliError.Usage("The record of the shares before is missing.", "Name the transcript of the ceremony that made them: --of FILE."),
                 Threshold = options.ThresholdFor(run, plan),
                 ShareKeys = options.ShareKeysOf(run, plan),
+                SharePrinter = options.SharePrinterOf(run),
             });
         });
     }

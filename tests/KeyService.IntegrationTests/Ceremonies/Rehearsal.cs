@@ -163,7 +163,7 @@ internal sealed class Rehearsal : IDisposable
             }
             else if (!line.StartsWith('?'))
             {
-                at = Everybody.Select(each => each.FullName).FirstOrDefault(name => line.Contains(name, StringComparison.Ordinal)) ?? at;
+                at = Named(line) ?? at;
             }
             else if (place?.At == KillAt.Question && place.Number == questions.Count)
             {
@@ -173,6 +173,7 @@ internal sealed class Rehearsal : IDisposable
             else
             {
                 questions.Add(line);
+                at = Named(line) ?? at;
                 await AnswerAsync(process, Answer(line, at), place);
             }
         }
@@ -207,6 +208,8 @@ internal sealed class Rehearsal : IDisposable
             await Task.Delay(2, cancellation);
         }
     }
+
+    private static string? Named(string line) => Everybody.Select(each => each.FullName).FirstOrDefault(name => line.Contains(name, StringComparison.Ordinal));
 
     private static async Task<Rehearsal> MakeAsync()
     {
