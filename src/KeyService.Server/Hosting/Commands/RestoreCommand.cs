@@ -30,6 +30,11 @@ internal static class RestoreCommand
         using var backupKey = ReadBackupKey(backupKeyDescriptor);
         output.Stage($"verifying {bundles.Count} {(bundles.Count == 1 ? "bundle" : "bundles")}");
         var chain = await BundleChain.VerifyAsync([.. bundles.Select(SourceOf)], ReadSigningKey(signingKeyPath), cancellation);
+        if (chain.IsSelection)
+        {
+            throw new StartUpException(ExitCode.Configuration,
+                $"{chain.NameOf(0)} is a selection of keys, of which no installation is made; nothing was changed. Name the newest full bundle and the incremental ones after it.");
+        }
         DemandBackupKey(backupKey, chain);
 
         Directory.CreateDirectory(configuration.DataDirectory);
