@@ -96,15 +96,16 @@ public sealed class BackupTests : IAsyncLifetime
         }
 
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(selection));
-        Assert.Contains("exists already", (await _service.RunCliAsync(_service.Administrator, export)).ExpectExit(5).Error, StringComparison.Ordinal);
+        Assert.Contains("exists already", (await _service.RunCliAsync(_service.Administrator, export)).ExpectExit(6).Error, StringComparison.Ordinal);
         var signer = Path.Combine(_service.Directory, "signer.pem");
         await File.WriteAllTextAsync(signer, (await _service.RunCliAsync(_service.Administrator, "backup", "signing-key")).ExpectExit(0).Text, Cancellation);
         var listed = (await _service.RunCliAsync(_service.Administrator, "backup", "verify", "--list", "--json", "--quiet", "--signing-key", signer, selection)).ExpectExit(0).Text;
         Assert.DoesNotContain("ehr/fields", listed, StringComparison.Ordinal);
 
         // It is on record, with what it holds, and nowhere counted as a bundle of the installation.
-        var record = (await _service.RunCliAsync(_service.Administrator, "audit", "search", "--event", "backup-selection-exported", "--json")).ExpectExit(0).Text;
-        Assert.Contains(given.RootElement.GetProperty("digest").GetString()!, record, StringComparison.Ordinal);
+        using var found = JsonDocument.Parse((await _service.RunCliAsync(_service.Administrator, "audit", "search", "--event", "backup-selection-exported", "--json")).ExpectExit(0).Text);
+        var record = System.Text.Encoding.UTF8.GetString(found.RootElement.GetProperty("canonical").GetBytesFromBase64());
+        Assert.Contains($"selection, digest {given.RootElement.GetProperty("digest").GetString()}", record, StringComparison.Ordinal);
         Assert.Contains("2 keys: clinic/fields, clinic/letters", record, StringComparison.Ordinal);
         Assert.DoesNotContain("selection", (await _service.RunCliAsync(_service.Administrator, "backup", "list", "--all", "--json")).ExpectExit(0).Text, StringComparison.Ordinal);
 
@@ -128,7 +129,7 @@ public sealed class BackupTests : IAsyncLifetime
             .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToList();
         Assert.Equal(["clinic/fields", "clinic/letters"], opened.Select(version => version.GetProperty("key").GetString()).Distinct());
         Assert.True(opened.Count >= 3, "every version of the key that was rotated");
-        var shown = await Command.RunAsync("/usr/bin/python3", ["-I", "-S", Recovery.RecoveryFile.Script, "show", "--bundle", selection]);
+        var shown = await Command.RunAsync("/usr/bin/python3", ["-I", "-S", Recovery.RecoveryFile.Script, "list", "--bundle", selection]);
         Assert.Contains("selection bundle", shown.ExpectExit(0).Text, StringComparison.Ordinal);
     }
 
