@@ -40,7 +40,7 @@ prepare() {
     /usr/lib/python3/dist-packages/cryptography_vectors=python3-cryptography-vectors \
     '/usr/lib/postgresql/*/bin/initdb=postgresql-15' setpriv=util-linux strace=strace sslscan=sslscan \
     /usr/sbin/rsyslogd=rsyslog '/usr/lib/*/rsyslog/lmnsd_ossl.so=rsyslog-openssl' '/usr/lib/*/rsyslog/lmnsd_gtls.so=rsyslog-gnutls' \
-    '/usr/lib/*/faketime/libfaketimeMT.so.1=libfaketime' chromium=chromium pdftotext=poppler-utils
+    '/usr/lib/*/faketime/libfaketimeMT.so.1=libfaketime' chromium=chromium pdftotext=poppler-utils zbarimg=zbar-tools
   npm_packages
 }
 

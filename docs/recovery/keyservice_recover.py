@@ -671,7 +671,7 @@ def read_bundle(file, visit=lambda name, version, attributes, material: None):
            "it is of an unknown version")
     demand(len(header) == 97, "Truncated", "it ends in its header")
     sequence, kind, made_at = struct.unpack(">QBq", header[40:57])
-    demand(sequence and kind in (1, 2) and (kind == 1 or any(header[65:])), "Damaged",
+    demand(sequence and kind in (1, 2, 3) and (kind != 2 or any(header[65:])), "Damaged",
            "its header breaks a rule")
     digest, entries, keys, versions, name, version = hashlib.sha256(header), 0, 0, 0, b"", b""
     while True:
@@ -1198,7 +1198,7 @@ def command_list(arguments):
 
     for path in arguments.bundle:
         bundle = verify_bundle(path, arguments.signing_key)
-        print("%s: %s bundle %d, made %s" % (path, "full" if bundle.kind == 1 else "incremental",
+        print("%s: %s bundle %d, made %s" % (path, ("full", "incremental", "selection")[bundle.kind - 1],
                                              bundle.sequence, time_text(bundle.made_at)))
         print("  installation %s" % bundle.installation.hex())
         print("  backup key   %s" % bundle.backup_key_id.hex())

@@ -89,6 +89,24 @@ public static class TokenProvisioning
         }
     }
 
+    /// <summary>Whether the token of that serial number is gone and the only one of its label has no user PIN: what <see cref="WipeToken"/> leaves where a new serial number comes with it.</summary>
+    /// <exception cref="HsmException">The slots cannot be listed.</exception>
+    public static bool IsWiped(string modulePath, string label, string serial, string? nssParameters = null)
+    {
+        var module = Pkcs11Module.Acquire(modulePath, nssParameters);
+        module.Gate.EnterAsync(CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        try
+        {
+            var present = TokenLocator.All(module).Where(entry => entry.Token.IsInitialized && entry.Token.Label == label).ToList();
+            return present is [{ Token: { HasUserPin: false } only }] && only.Serial != serial;
+        }
+        finally
+        {
+            module.Gate.Exit();
+            module.Release();
+        }
+    }
+
     private static string Initialize(Pkcs11Module module, string label, byte[] labelBytes, string pinFile, string officerPinFile)
     {
         using var officerPin = ReadOrMakePin(officerPinFile);

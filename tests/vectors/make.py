@@ -738,6 +738,8 @@ def make_backup_bundle():
         positive("least: no key at all", bundle_seal(header + first, 0, 0, secret), 1, 1, b"", []),
         positive("incremental", bundle_seal(next_header + first + key_b + version_b1, 1, 1, secret), 2, 2, digest, [
             key_text("ehr/index", policy(b1, 3, 2), [version_text(b1, times(2, 3), "b1")])]),
+        positive("a selection of one key, behind bundle 2", bundle_seal(bundle_header(2, 3, digest, backup_key_id) + first + key_b + version_b1, 1, 1, secret), 2, 3, digest, [
+            key_text("ehr/index", policy(b1, 3, 2), [version_text(b1, times(2, 3), "b1")])]),
         positive("a destroyed version without its keys, one left out, a gap in the numbers",
                  bundle_seal(third_header + first + key_a + destroyed, 1, 1, secret, omitted=1), 7, 1, digest, [
                      key_text("ehr/fields", policy(a2, 100), [version_text(a1, [(1, made - 100 * day), (16, 6), (23, 65536)], None)])], 1),
@@ -766,7 +768,7 @@ def make_backup_bundle():
         ("two bundles in one file", full + full, "Damaged"),
         ("sequence zero", bundle_seal(bundle_header(0, backup_key_id=backup_key_id) + first, 0, 0, secret), "Damaged"),
         ("kind 0", bundle_seal(bundle_header(1, 0, digest, backup_key_id) + first, 0, 0, secret), "Damaged"),
-        ("kind 3", bundle_seal(bundle_header(1, 3, digest, backup_key_id) + first, 0, 0, secret), "Damaged"),
+        ("kind 4", bundle_seal(bundle_header(1, 4, digest, backup_key_id) + first, 0, 0, secret), "Damaged"),
         ("incremental without a bundle before it", bundle_seal(bundle_header(2, 2, backup_key_id=backup_key_id) + first, 0, 0, secret), "Damaged"),
         ("no integrity key", bundle_seal(header + key_b + version_b1, 1, 1, secret), "Damaged"),
         ("the integrity key twice", bundle_seal(header + first + first, 0, 0, secret), "Damaged"),

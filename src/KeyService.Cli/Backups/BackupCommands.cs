@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Security.Cryptography;
 using KeyService.Cli.CommandLine;
+using KeyService.Cli.Files;
 using KeyService.Cli.Output;
+using KeyService.Crypto.Backups;
 using KeyService.Protocol.V1;
+using BundleKind = KeyService.Protocol.V1.BundleKind;
 
 namespace KeyService.Cli.Backups;
 
@@ -17,13 +20,45 @@ internal static class BackupCommands
     private static Command Export()
     {
         var incremental = new Option<bool>("--incremental") { Description = "Only the versions that no bundle holds; otherwise every key" };
+        var keys = new Option<string[]>("--key") { Description = "A key to give out with every version of it, to a file of yours; once for each", HelpName = "NAME", DefaultValueFactory = _ => [] };
+        var output = new Option<string?>("--output", "-o") { Description = "The file of such a selection", HelpName = "FILE" };
         var requestId = GlobalOptions.RequestId();
-        return new Command("export", "Have a bundle written now and read back") { incremental, requestId }.Runs(async run =>
+        return new Command("export", "Have a bundle written now and read back; with --key a selection, to a file of yours") { incremental, keys, output, requestId }.WithNotes("""
+            A selection (--key NAME… -o FILE) is for whoever is to open just those keys. It counts nowhere as a backup, and no installation is restored from it.
+            """).Runs(async run =>
         {
+            if (run.Get(keys) is { Length: > 0 } names)
+            {
+                if (run.Get(incremental) || run.Get(requestId) is not null)
+                {
+                    throw CliError.Usage("A selection is neither incremental nor asked for again by an id.", "Leave --incremental and --request-id out, or --key.");
+                }
+                await SelectAsync(run, names, run.Get(output) ?? throw CliError.Usage("A selection needs a file.", "Name it: --output FILE.")).ConfigureAwait(false);
+                return;
+            }
+            if (run.Get(output) is not null)
+            {
+                throw CliError.Usage("The service writes its bundles to its own destinations.", "--output is for a selection: name its keys with --key.");
+            }
             using var client = run.Connect();
             var kind = run.Get(incremental) ? BundleKind.Incremental : BundleKind.Full;
             run.Report.Write(BundleRecords.Of(await client.Backups.ExportAsync(kind, run.Get(requestId), run.Cancellation).ConfigureAwait(false)));
         });
+    }
+
+    private static async Task SelectAsync(Invocation run, string[] names, string path)
+    {
+        using var file = OutputFile.Create(path, force: false);
+        using var client = run.Connect();
+        var bytes = (await client.Backups.ExportSelectionAsync(names, run.Cancellation).ConfigureAwait(false)).ToArray();
+        using var stream = new MemoryStream(bytes, writable: false);
+        using var reader = await BundleReader.OpenAsync(stream, run.Cancellation).ConfigureAwait(false);
+        while (await reader.ReadAsync(run.Cancellation).ConfigureAwait(false) != BundleItem.End)
+        {
+        }
+        await file.Stream.WriteAsync(bytes, run.Cancellation).ConfigureAwait(false);
+        file.Commit();
+        run.Report.Write(BundleRecords.Of(reader.Verified!, path, pinned: false));
     }
 
     private static Command List()

@@ -11,7 +11,7 @@ internal static class BundleRecords
     public static Record Of(VerifiedBundle bundle, string path, bool pinned) => new()
     {
         ["file"] = path,
-        ["kind"] = bundle.Header.Kind == BundleKind.Full ? "full" : "incremental",
+        ["kind"] = bundle.Header.Kind switch { BundleKind.Full => "full", BundleKind.Incremental => "incremental", _ => "selection" },
         ["sequence"] = (long)bundle.Header.Sequence,
         ["made_time"] = Time(bundle.Header.MadeAtUnixNanoseconds),
         ["keys"] = (long)bundle.KeyCount,

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using KeyService.Cli.CommandLine;
 using KeyService.Crypto;
 using KeyService.Crypto.Ceremonies;
+using KeyService.Crypto.IO;
 
 namespace KeyService.Cli.Ceremonies;
 
@@ -23,7 +24,7 @@ internal static class CeremonyCommands
         var options = new CeremonyOptions();
         var command = new Command(CeremonyKind.Genesis, "Make the root of trust: a backup key in shares, a root key in the HSM")
         {
-            options.Threshold, options.TransferKeys, options.ShareKeys,
+            options.Threshold, options.TransferKeys, options.ShareKeys, options.SharePrinter,
         };
         options.AddTo(command, withToken: true);
         return command.WithNotes("""
@@ -37,6 +38,7 @@ internal static class CeremonyCommands
                 Threshold = options.ThresholdFor(run, plan),
                 TransferKeys = [.. run.Get(options.TransferKeys)!.Select(Path.GetFullPath)],
                 ShareKeys = options.ShareKeysOf(run, plan),
+                SharePrinter = options.SharePrinterOf(run),
             });
         });
     }
@@ -59,7 +61,7 @@ internal static class CeremonyCommands
     private static Command BackupKey()
     {
         var options = new CeremonyOptions();
-        var command = new Command(CeremonyKind.BackupKey, "Split the backup key into new shares: a custodian leaves, a share was lost") { options.Genesis, options.Threshold, options.ShareKeys };
+        var command = new Command(CeremonyKind.BackupKey, "Split the backup key into new shares: a custodian leaves, a share was lost") { options.Genesis, options.Threshold, options.ShareKeys, options.SharePrinter };
         options.AddTo(command, withToken: false);
         options.AddFormerCustodiansTo(command);
         return command.WithNotes("Custodians are those who get the new shares; whoever only brings one of the set before is named with --former. Needs no token and no service.").Runs(run =>
@@ -70,6 +72,7 @@ internal static class CeremonyCommands
                 Genesis = options.GenesisOf(run) ?? throw CliError.Usage("The record of the shares before is missing.", "Name the transcript of the ceremony that made them: --of FILE."),
                 Threshold = options.ThresholdFor(run, plan),
                 ShareKeys = options.ShareKeysOf(run, plan),
+                SharePrinter = options.SharePrinterOf(run),
             });
         });
     }
@@ -180,7 +183,8 @@ internal static class CeremonyCommands
                 throw new CliError(ExitCode.Conflict, "NOT_FOUND", $"{path} holds no ceremony.", "Name the directory in which it was begun.");
             }
             var plan = CeremonyPlan.Load(Path.Combine(path, PlanFile));
-            return HoldAsync(run, path, plan, CeremonyJournal.Open(Path.Combine(path, TranscriptFile), TimeProvider.System));
+            // Interrupted between plan and transcript nothing had begun yet.
+            return HoldAsync(run, path, plan, File.Exists(Path.Combine(path, TranscriptFile)) ? CeremonyJournal.Open(Path.Combine(path, TranscriptFile), TimeProvider.System) : Begin(path, plan));
         });
     }
 
@@ -204,11 +208,15 @@ internal static class CeremonyCommands
 
     private static async Task<int> HoldAsync(Invocation invocation, string directory, CeremonyPlan plan)
     {
+        if (Directory.Exists(directory))
+        {
+            // Of one that was ended before it had begun.
+            DurableFile.DeleteLeftovers(Path.Combine(directory, PlanFile));
+        }
         if (Directory.Exists(directory) && Directory.EnumerateFileSystemEntries(directory).Any())
         {
             throw new CliError(ExitCode.Conflict, "ALREADY_EXISTS", $"{directory} is not empty.", "Each ceremony has a directory of its own. One that was begun goes on with keyservice ceremony resume.");
         }
-        var script = CeremonyScripts.Get(plan.Kind);
         RequireDesk(plan);
         // Before people come together, not in the middle of it.
         if (plan.Files.FirstOrDefault(path => !File.Exists(path)) is { } missing)
@@ -217,8 +225,7 @@ internal static class CeremonyCommands
         }
         Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         plan.Save(Path.Combine(directory, PlanFile));
-        var header = new TranscriptHeader(RandomNumberGenerator.GetBytes(16), plan.Kind, plan.IsRehearsal, script.Hash);
-        return await HoldAsync(invocation, directory, plan, CeremonyJournal.Create(Path.Combine(directory, TranscriptFile), header, TimeProvider.System)).ConfigureAwait(false);
+        return await HoldAsync(invocation, directory, plan, Begin(directory, plan)).ConfigureAwait(false);
     }
 
     private static async Task<int> HoldAsync(Invocation invocation, string directory, CeremonyPlan plan, CeremonyJournal journal)
@@ -251,6 +258,9 @@ internal static class CeremonyCommands
             }
         }
     }
+
+    private static CeremonyJournal Begin(string directory, CeremonyPlan plan) => CeremonyJournal.Create(
+        Path.Combine(directory, TranscriptFile), new TranscriptHeader(RandomNumberGenerator.GetBytes(16), plan.Kind, plan.IsRehearsal, CeremonyScripts.Get(plan.Kind).Hash), TimeProvider.System);
 
     // A pipe has no custodian at its end.
     private static void RequireDesk(CeremonyPlan plan)

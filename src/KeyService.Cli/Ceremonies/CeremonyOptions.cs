@@ -43,6 +43,11 @@ internal sealed class CeremonyOptions
         Description = "RSA key (PEM) of a custodian whose share is encrypted to it instead of shown", HelpName = "NAME=FILE", DefaultValueFactory = _ => [],
     };
 
+    public Option<string?> SharePrinter { get; } = new("--share-printer")
+    {
+        Description = "Command that prints the HTML page on its standard input: shares are printed instead of written by hand", HelpName = "COMMAND",
+    };
+
     public Option<string?> Genesis { get; } = new("--of") { Description = "Transcript (.kst) of the ceremony that made the shares, to compare them with", HelpName = "FILE" };
 
     public Option<string[]> Bundles { get; } = new("--bundle")
@@ -131,6 +136,8 @@ internal sealed class CeremonyOptions
     }
 
     public IReadOnlyDictionary<string, string> ShareKeysOf(Invocation run, CeremonyPlan plan) => Pairs(run.Get(ShareKeys)!, plan.People);
+
+    public IReadOnlyList<string> SharePrinterOf(Invocation run) => run.Get(SharePrinter) is { } command ? Ceremonies.SharePrinter.Parse(command) : [];
 
     private static Option<string> Person(string name, string description) =>
         new(name) { Description = description, HelpName = "NAME=\"FULL NAME\"", Required = true };

@@ -26,6 +26,15 @@ public sealed class BackupCalls
         return (await runner.UnaryAsync(o => backups.ExportBundleAsync(request, o), cancellation, LongWork).ConfigureAwait(false)).Bundle;
     }
 
+    /// <summary>A bundle of these keys with every version of theirs, for the caller alone: 1 to 1,000 names, 10,000 versions at most together.</summary>
+    /// <returns>The file's bytes, some 260 for each version; signed, and not verified yet.</returns>
+    public async Task<ReadOnlyMemory<byte>> ExportSelectionAsync(IEnumerable<string> keys, CancellationToken cancellation = default)
+    {
+        var request = new ExportSelectionRequest();
+        request.Keys.AddRange(keys);
+        return (await runner.UnaryAsync(o => backups.ExportSelectionAsync(request, o), cancellation, LongWork).ConfigureAwait(false)).Bundle.Memory;
+    }
+
     /// <summary>
     /// Bundles, newest first, fetched page by page as they are read; each page also says how the destinations are, what is being written, and which key
     /// signs bundles. There is one page at least.

@@ -8,7 +8,7 @@ namespace KeyService.Crypto.Backups;
 public sealed record BundleSource(string Name, Func<Stream> Open);
 
 /// <summary>
-/// What an installation is restored from: a full bundle and the incremental ones after it, in order, each whole, each signed by the same key, each naming
+/// What an installation is restored from: a full bundle and the incremental ones after it, in order (or a selection alone, of which nothing is restored), each whole, each signed by the same key, each naming
 /// the one before it by its digest. Only <see cref="VerifyAsync"/> makes one.
 /// </summary>
 public sealed class BundleChain
@@ -39,6 +39,9 @@ public sealed class BundleChain
 
     /// <summary>The integrity key, the same in all of them.</summary>
     public BundleIntegrityKey IntegrityKey => new(_integrityBlob, _integrityCheck);
+
+    /// <summary>Whether it holds only keys that somebody named: such a one is read and proven, and makes no installation.</summary>
+    public bool IsSelection => Newest.Header.Kind == BundleKind.Selection;
 
     /// <summary>Versions in all of them together.</summary>
     public ulong VersionCount => Bundles.Aggregate(0UL, (sum, bundle) => sum + bundle.VersionCount);
@@ -127,7 +130,7 @@ public sealed class BundleChain
     {
         if (before.Count == 0)
         {
-            return bundle.Header.Kind == BundleKind.Full
+            return bundle.Header.Kind is BundleKind.Full or BundleKind.Selection
                 ? null
                 : $"it is incremental, bundle {Number(bundle)}. Begin with the newest full bundle and name the incremental ones after it in order.";
         }
@@ -135,6 +138,10 @@ public sealed class BundleChain
         if (!bundle.Header.InstallationId.SequenceEqual(last.Header.InstallationId))
         {
             return "it is of another installation than the bundle before it.";
+        }
+        if (bundle.Header.Kind == BundleKind.Selection || last.Header.Kind == BundleKind.Selection)
+        {
+            return "a selection of keys stands alone: name it without other bundles.";
         }
         if (bundle.Header.Kind == BundleKind.Full)
         {

@@ -23,7 +23,7 @@ public sealed class BundleHeader
     /// <summary>Puts a header together.</summary>
     /// <param name="installationId">16 bytes.</param>
     /// <param name="bundleId">16 random bytes.</param>
-    /// <param name="sequence">1 or more; greater than that of every earlier bundle of the installation.</param>
+    /// <param name="sequence">1 or more; greater than that of every earlier bundle of the installation. Of a selection: that of the newest bundle, 1 if there is none.</param>
     /// <param name="kind">Full when there is no bundle before.</param>
     /// <param name="madeAtUnixNanoseconds">Nanoseconds since 1970 UTC.</param>
     /// <param name="backupKeyId">8 bytes.</param>
@@ -57,10 +57,10 @@ public sealed class BundleHeader
     /// <summary>16 bytes, drawn for this bundle.</summary>
     public ReadOnlySpan<byte> BundleId => _bytes.AsSpan(BundleOffset, BundleFormat.IdLength);
 
-    /// <summary>Place in the installation's bundles; gaps are possible.</summary>
+    /// <summary>Place in the installation's bundles; gaps are possible. Of a selection: behind which bundle it was made.</summary>
     public ulong Sequence => BinaryPrimitives.ReadUInt64BigEndian(_bytes.AsSpan(SequenceOffset));
 
-    /// <summary>Full or incremental.</summary>
+    /// <summary>Full, incremental, or a selection.</summary>
     public BundleKind Kind => (BundleKind)_bytes[KindOffset];
 
     /// <summary>When the reading for it began: nanoseconds since 1970 UTC.</summary>

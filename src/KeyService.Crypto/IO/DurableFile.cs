@@ -11,6 +11,7 @@ namespace KeyService.Crypto.IO;
 /// </summary>
 public static partial class DurableFile
 {
+    private const string Temporary = ".tmp";
     private const int Interrupted = 4;
     private const int ReadOnly = 0;
     private const int DoNotNeed = 4;
@@ -90,6 +91,20 @@ public static partial class DurableFile
         FlushDirectory(DirectoryOf(path));
     }
 
+    /// <summary>
+    /// Deletes what a process left beside a path that was ended while it wrote it by <see cref="WriteAllBytes"/> or <see cref="WriteAtomically"/>. Only for who
+    /// knows that nobody else writes it now.
+    /// </summary>
+    /// <exception cref="IOException">One cannot be deleted.</exception>
+    public static void DeleteLeftovers(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        foreach (string leftover in Directory.EnumerateFiles(DirectoryOf(path), $".{Path.GetFileName(path)}.*{Temporary}"))
+        {
+            File.Delete(leftover);
+        }
+    }
+
     private static void Replace<T>(string path, UnixFileMode mode, T content, Action<FileStream, T> write)
         where T : allows ref struct
     {
@@ -120,7 +135,7 @@ public static partial class DurableFile
             throw new PlatformNotSupportedException("Durable files need fsync and Unix permissions.");
         }
         string temporary = Path.Combine(
-            DirectoryOf(path), $".{Path.GetFileName(path)}.{RandomNumberGenerator.GetHexString(12, lowercase: true)}.tmp");
+            DirectoryOf(path), $".{Path.GetFileName(path)}.{RandomNumberGenerator.GetHexString(12, lowercase: true)}{Temporary}");
         var stream = new FileStream(temporary, new FileStreamOptions
         {
             Mode = FileMode.CreateNew,

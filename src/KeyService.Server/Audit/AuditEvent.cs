@@ -318,6 +318,9 @@ internal enum AuditEvent : ushort
     CeremoniesListed = 807,
     CeremonyRead = 808,
 
+    /// <summary>A bundle of keys that somebody named was given out.</summary>
+    BackupSelectionExported = 809,
+
     /// <summary>A copy of a bundle was read again, or stands at a further destination, or was found missing or damaged (outcome failed).</summary>
     BackupCopyRecorded = 804,
 

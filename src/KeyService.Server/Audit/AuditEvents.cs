@@ -81,7 +81,7 @@ internal static class AuditEvents
         AuditEvent.AccessReviewStarted or AuditEvent.AccessAttested or AuditEvent.AccessReviewReassigned or AuditEvent.AccessSuspendedAtDeadline
             or AuditEvent.AccessReviewClosed or AuditEvent.AccessReviewAnnounced => AuditEventType.Administer,
         AuditEvent.AccessReviewsListed or AuditEvent.AccessReviewRead or AuditEvent.AccessReviewResultRead or AuditEvent.OwnAccessReviewRead => AuditEventType.Read,
-        AuditEvent.BackupExportRequested or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
+        AuditEvent.BackupExportRequested or AuditEvent.BackupSelectionExported or AuditEvent.BackupBundleRecorded or AuditEvent.BackupCopyRecorded or AuditEvent.BackupVersionsRecorded
             => AuditEventType.Administer,
         AuditEvent.RestoreBegun or AuditEvent.KeysRestored or AuditEvent.InstallationRestored => AuditEventType.Administer,
         AuditEvent.BackupBundlesListed or AuditEvent.BackupCopiesChecked => AuditEventType.Read,

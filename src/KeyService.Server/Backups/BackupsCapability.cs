@@ -16,6 +16,7 @@ internal static class BackupsCapability
                 [.. (await gate.DestinationsAsync(version, cancellationToken)).Select(destination => $"backup bundles at {destination}")];
         })
         .AddSingleton<BackupQueries>()
+        .AddSingleton<BundleSelection>()
         .AddSingleton<BackupsService>()
         .AddSingleton<BackupWriter>()
         .AddHostedService(provider => provider.GetRequiredService<BackupWriter>());

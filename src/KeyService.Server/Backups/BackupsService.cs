@@ -4,6 +4,7 @@ using Grpc.Core;
 using KeyService.Protocol.V1;
 using KeyService.Server.Access;
 using KeyService.Server.Audit;
+using KeyService.Server.Keys;
 using KeyService.Server.Pipeline;
 using KeyService.Server.Storage;
 using BundleKind = KeyService.Crypto.Backups.BundleKind;
@@ -12,10 +13,11 @@ using Wire = KeyService.Protocol.V1;
 namespace KeyService.Server.Backups;
 
 /// <summary>RPCs of backups.proto.</summary>
-internal sealed class BackupsService(BackupWriter writer, BackupQueries queries, BundleSigner signer, PageTokens pages) : Wire.Backups.BackupsBase
+internal sealed class BackupsService(BackupWriter writer, BackupQueries queries, BundleSelection selection, BundleSigner signer, PageTokens pages) : Wire.Backups.BackupsBase
 {
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1000;
+    private const int MaxDetail = 3800;
 
     [Rpc(Permission.ExportBackup, AuditEvent.BackupExportRequested, StepUp = true)]
     public override async Task<ExportBundleResponse> ExportBundle(ExportBundleRequest request, ServerCallContext context)
@@ -43,6 +45,25 @@ internal sealed class BackupsService(BackupWriter writer, BackupQueries queries,
                 + string.Join(' ', writer.Destinations.Select(each => $"{each.Name}: {each.Problem ?? "not tried."}")));
         var facts = await queries.ListAsync(bundle.Sequence + 1, inForceOnly: false, 1, call.CancellationToken);
         return new ExportBundleResponse { Bundle = BackupMessages.ToWire(facts[0]) };
+    }
+
+    [Rpc(Permission.ExportBackup, AuditEvent.BackupSelectionExported, StepUp = true)]
+    public override async Task<ExportSelectionResponse> ExportSelection(ExportSelectionRequest request, ServerCallContext context)
+    {
+        var call = Call.Of(context);
+        if (request.Keys.Count is 0 or > BundleSelection.MaxKeys || request.Keys.FirstOrDefault(name => !KeyName.TryParse(name, out _)) is not null)
+        {
+            throw Refusal.InvalidArgument("keys", "must be 1 to 1,000 names of keys");
+        }
+
+        call.Authorize(null, null);
+        List<string> names = [.. request.Keys.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        call.Record.Detail = OneLine.Of($"{names.Count} keys: {string.Join(", ", names)}", MaxDetail);
+        var (bundle, verified) = await selection.WriteAsync(names, call.CancellationToken);
+        call.Record.ItemCount = (long)verified.VersionCount;
+        call.Record.ByteCount = bundle.Length;
+        call.Record.Detail = OneLine.Of($"selection, digest {Convert.ToHexStringLower(verified.Digest)}, {names.Count} keys: {string.Join(", ", names)}", MaxDetail);
+        return new ExportSelectionResponse { Bundle = UnsafeByteOperations.UnsafeWrap(bundle) };
     }
 
     [Rpc(Permission.ReadBackup, AuditEvent.BackupBundlesListed)]

@@ -26,15 +26,15 @@ internal sealed class BundleContent(IStore store, RowAuthenticator rows)
     private readonly RegisterState _registers = new(rows);
 
     /// <param name="writer">At its entries.</param>
-    /// <param name="kind">Full: everything. Incremental: the versions made since <paramref name="since"/> that no bundle holds.</param>
-    /// <param name="since">For an incremental one.</param>
+    /// <param name="scope">What belongs in it.</param>
     /// <param name="backupKeyId">Whose wraps go into it.</param>
     /// <param name="progress">Gets the number of versions written so far, again and again.</param>
     /// <param name="cancellationToken">Ends the writing.</param>
     public async Task<WrittenContent> WriteAsync(
-        BundleWriter writer, BundleKind kind, DateTimeOffset since, string backupKeyId, IProgress<long> progress, CancellationToken cancellationToken)
+        BundleWriter writer, BundleScope scope, string backupKeyId, IProgress<long> progress, CancellationToken cancellationToken)
     {
         var found = new Findings();
+        var kind = scope.Kind;
         if (kind == BundleKind.Full)
         {
             await DemandKeysAsync(found, cancellationToken);
@@ -43,18 +43,14 @@ internal sealed class BundleContent(IStore store, RowAuthenticator rows)
         for (var after = ""; ;)
         {
             var place = after;
-            var names = await store.ReadAsync(
-                connection => kind == BundleKind.Full
-                    ? KeyTables.ListNamesAsync(connection, "", place, PageSize)
-                    : BackupTables.ListWaitingNamesAsync(connection, since, place, PageSize),
-                cancellationToken);
+            var names = await store.ReadAsync(connection => scope.NamesAsync(connection, place, PageSize), cancellationToken);
             if (names.Count == 0)
             {
                 break;
             }
 
             after = names[^1];
-            // Names of waiting keys do not stand side by side: one range each.
+            // Names of waiting and of chosen keys do not stand side by side: one range each.
             foreach (var (first, last) in kind == BundleKind.Full ? [(names[0], after)] : names.Select(name => (name, name)))
             {
                 foreach (var key in await ReadAsync(kind, first, last, backupKeyId, found, cancellationToken))
@@ -84,7 +80,7 @@ internal sealed class BundleContent(IStore store, RowAuthenticator rows)
                 List<KeyOfBundle> gathered = [.. keys.Select(key => Gather(key, versions[key.Name], materials, bundled))];
                 // What belongs here as the database says, whether its rows verify or not.
                 var all = (await KeyTables.ListIdsOfKeysAsync(connection, first, last)).ToLookup(pair => pair.KeyName, pair => pair.Id);
-                found.Account(gathered, all, kind == BundleKind.Full ? [] : bundled);
+                found.Account(gathered, all, kind == BundleKind.Incremental ? bundled : []);
                 return gathered;
             },
             cancellationToken);
@@ -127,7 +123,7 @@ internal sealed class BundleContent(IStore store, RowAuthenticator rows)
     private static async Task WriteAsync(BundleWriter writer, BundleKind kind, KeyOfBundle key, Findings found, CancellationToken cancellationToken)
     {
         await writer.WriteKeyAsync(key.Row.Name, AttributesOf(key.Row), cancellationToken);
-        foreach (var version in key.Versions.Where(version => kind == BundleKind.Full || version.IsNew))
+        foreach (var version in key.Versions.Where(version => kind != BundleKind.Incremental || version.IsNew))
         {
             await writer.WriteVersionAsync(version.Row.Id, AttributesOf(version), version.Material, cancellationToken);
             if (version.IsNew)

@@ -98,8 +98,8 @@ internal sealed class BundleMaker(
             .FirstOrDefault(blob => blob.TokenId == Keys.KeyBlobRow.BackupOf(backupKeyId))
             ?? throw new InvalidOperationException($"The store has no integrity key under the backup key {backupKeyId}: no bundle can be written.");
         await writer.WriteIntegrityKeyAsync(integrityKey.Blob, integrityKey.CheckValue, cancellationToken);
-        var since = (state.NewestFull?.MadeTime ?? DateTimeOffset.UnixEpoch) - Overlap;
-        var content = await _content.WriteAsync(writer, kind, since, backupKeyId, new Reported(this, logger), cancellationToken);
+        var scope = kind == BundleKind.Full ? BundleScope.Full : BundleScope.Since((state.NewestFull?.MadeTime ?? DateTimeOffset.UnixEpoch) - Overlap);
+        var content = await _content.WriteAsync(writer, scope, backupKeyId, new Reported(this, logger), cancellationToken);
         var signed = await writer.SealAsync((ulong)content.LeftOutCount, origin.SigningKey, cancellationToken);
         await writer.CompleteAsync(await signer.Sign(signed, cancellationToken), cancellationToken);
         return content;

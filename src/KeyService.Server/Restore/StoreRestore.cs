@@ -29,15 +29,16 @@ internal sealed class StoreRestore(IStore store, HsmToken token, SecretBuffer ba
     private const int DetailLength = 3800;
 
     /// <summary>Refuses what must not be begun, before anything is changed on the token or in the store.</summary>
+    /// <exception cref="AlreadyRestoredException">It has ended.</exception>
     /// <exception cref="StartUpException">The store holds something else, the token another backup key, or the backup key is not the bundles'.</exception>
     public static async Task<Restoration?> LookAsync(IStore store, BundleChain chain, CancellationToken cancellationToken)
     {
         var begun = await Restoration.PeekAsync(store, cancellationToken);
         if (await Installation.ReadAsync(store, cancellationToken) is { } standing)
         {
-            throw new StartUpException(ExitCode.InUse, begun?.FinishTime is not null && begun.IsOf(chain)
-                ? $"These bundles were restored into this store already, on {begun.FinishTime:u}; nothing was changed. Start it with serve."
-                : $"The store holds an installation of {standing.CreateTime:u} already; nothing was changed. Name an empty store.");
+            throw begun is { FinishTime: not null } && begun.IsOf(chain)
+                ? new AlreadyRestoredException(begun)
+                : new StartUpException(ExitCode.InUse, $"The store holds an installation of {standing.CreateTime:u} already; nothing was changed. Name an empty store.");
         }
 
         if (begun is not null)

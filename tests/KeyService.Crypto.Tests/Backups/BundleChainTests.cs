@@ -56,6 +56,18 @@ public sealed class BundleChainTests : IDisposable
     }
 
     [Fact]
+    public async Task A_selection_stands_alone()
+    {
+        (byte[] full, byte[] digest) = await WriteAsync(5, BundleKind.Full, []);
+        (byte[] selection, byte[] next) = await WriteAsync(5, BundleKind.Selection, digest);
+        Assert.True((await VerifyAsync(selection)).IsSelection);
+        Assert.False((await VerifyAsync(full)).IsSelection);
+        await RefusedAsync("bundle 1: a selection of keys stands alone", full, selection);
+        await RefusedAsync("bundle 1: a selection of keys stands alone", selection, selection);
+        await RefusedAsync("bundle 1: a selection of keys stands alone", selection, (await WriteAsync(6, BundleKind.Incremental, next)).Bundle);
+    }
+
+    [Fact]
     public async Task Another_signer_is_refused_whether_one_is_demanded_or_not()
     {
         (byte[] full, byte[] digest) = await WriteAsync(1, BundleKind.Full, []);

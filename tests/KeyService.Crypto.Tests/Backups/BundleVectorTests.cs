@@ -123,7 +123,7 @@ public sealed class BundleVectorTests
     [Fact]
     public void Numbers_that_stand_in_bundles_are_frozen()
     {
-        Assert.Equal("Full=1 Incremental=2", Numbers<BundleKind>());
+        Assert.Equal("Full=1 Incremental=2 Selection=3", Numbers<BundleKind>());
         Assert.Equal(
             "CreatedAt=1 Purpose=2 PrimaryVersion=3 RotationPeriodSeconds=4 RotationLimitSeconds=5 WarnBeforeSeconds=6 RotateAt=7 State=16 ActivatedAt=17 "
             + "DeactivatedAt=18 StateChangedAt=19 SuspectedSince=20 ProcessedAt=21 DestroyAt=22 WrapsReserved=23 ProcessingStopped=24", Numbers<BundleAttributeId>());

@@ -125,7 +125,7 @@ public sealed class BundleWriterTests
         byte[] id = new byte[16];
         Assert.Throws<ArgumentException>(() => BundleHeader.Create(id, id, 0, BundleKind.Full, 0, new byte[8], []));
         Assert.Throws<ArgumentException>(() => BundleHeader.Create(id, id, 2, BundleKind.Incremental, 0, new byte[8], []));
-        Assert.Throws<ArgumentException>(() => BundleHeader.Create(id, id, 1, (BundleKind)3, 0, new byte[8], []));
+        Assert.Throws<ArgumentException>(() => BundleHeader.Create(id, id, 1, (BundleKind)4, 0, new byte[8], []));
         Assert.Throws<ArgumentException>(() => BundleHeader.Create(id, id, 1, BundleKind.Full, 0, new byte[7], []));
         Assert.Throws<ArgumentException>(() => BundleHeader.Create(id.AsSpan(..15), id, 1, BundleKind.Full, 0, new byte[8], []));
         Assert.Throws<ArgumentException>(() => BundleHeader.Create(id, id, 1, BundleKind.Full, 0, new byte[8], new byte[31]));

@@ -12,8 +12,8 @@ public sealed class GenesisTests
     public async Task Three_of_five_make_the_root_of_trust_and_the_transcript_says_so()
     {
         using var rehearsal = await Rehearsal.WithTokenAsync();
-        await MakeKeyAsync(rehearsal, "alice");
-        await MakeKeyAsync(rehearsal, "bob");
+        await OfficerRoster.MakeKeyAsync(rehearsal, "alice");
+        await OfficerRoster.MakeKeyAsync(rehearsal, "bob");
         var result = await rehearsal.GenesisAsync("genesis", 3, 5, "--signing-key", $"alice={rehearsal.File("alice.key")}", "--signing-key", $"bob={rehearsal.File("bob.key")}", "--json");
         Assert.True(result.ExitCode == 0, result.Said);
 
@@ -166,9 +166,6 @@ public sealed class GenesisTests
             Assert.True(again.ExitCode == 0, again.Said);
         }
     }
-
-    private static async Task MakeKeyAsync(Rehearsal rehearsal, string name) => (await Command.RunAsync(
-        "bash", ["-c", $"\"$0\" officer key create {name}.key --passphrase-fd 3 3<<<'a passphrase'", Executables.Cli], workingDirectory: rehearsal.Path)).ExpectExit(0);
 
     private static Share Read(string paper)
     {

@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using KeyService.Crypto;
-using KeyService.Crypto.Approvals;
 using KeyService.Crypto.Ceremonies;
 using KeyService.Crypto.Shares;
 
@@ -71,16 +70,8 @@ public sealed class OtherCeremoniesTests
     public async Task Officers_accept_their_roster_one_after_the_other()
     {
         using var day = Rehearsal.WithoutToken();
-        var officers = new List<Officer>();
-        foreach (var name in new[] { "olga", "otto" })
-        {
-            (await Command.RunAsync("bash", ["-c", $"\"$0\" officer key create {name}.key --passphrase-fd 3 3<<<'a passphrase'", Executables.Cli], workingDirectory: day.Path)).ExpectExit(0);
-            using var key = ECDsa.Create();
-            key.ImportFromPem(await File.ReadAllTextAsync(day.File($"{name}.key.pub")));
-            officers.Add(new Officer(name, key.ExportSubjectPublicKeyInfo()));
-        }
-        Assert.True(Quorum.TryOf(2, out var quorum));
-        await File.WriteAllBytesAsync(day.File("roster"), SignedRoster.Of(Roster.Create(new byte[16], null, DateTimeOffset.UnixEpoch, quorum, officers)).ToArray());
+        var (officers, roster) = await OfficerRoster.MakeAsync(day, "olga", "otto");
+        await File.WriteAllBytesAsync(day.File("roster"), roster);
         string[] arguments =
         [
             "ceremony", "officer-enrolment", "--rehearsal", "--roster", day.File("roster"), "--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker",
@@ -91,15 +82,10 @@ public sealed class OtherCeremoniesTests
         Assert.Equal(1, wrong.ExitCode);
         Assert.Contains("Nothing was signed", wrong.Said, StringComparison.Ordinal);
 
-        foreach (var officer in officers)
-        {
-            day.Answers.Add(($"{(officer.Id == "olga" ? "Olga Olsen" : "Otto Ober")}: type the last eight digits", Convert.ToHexStringLower(SHA256.HashData(officer.PublicKey.Span))[^8..]));
-        }
+        day.Answers.AddRange([("Olga Olsen: type the last eight digits", officers["olga"]), ("Otto Ober: type the last eight digits", officers["otto"])]);
         var enrolled = await day.RunAsync(null, [.. arguments, "--directory", day.File("enrolled")]);
         Assert.True(enrolled.ExitCode == 0, enrolled.Said);
-        Assert.True(SignedRoster.TryParse(await File.ReadAllBytesAsync(day.File("roster")), out var signed));
-        Assert.NotNull(RosterChain.Verify([signed!], out var finding, out _));
-        Assert.Equal(RosterFinding.Valid, finding);
+        OfficerRoster.RequireValid(await File.ReadAllBytesAsync(day.File("roster")));
         // Their own keys signed the transcript too.
         Assert.Equal(["olga", "otto"], day.Transcript("enrolled").Signatures.Select(each => each.Signer));
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KeyService.Crypto.Ceremonies;
+using KeyService.IntegrationTests.Hsm;
 
 namespace KeyService.IntegrationTests.Ceremonies;
 
@@ -11,7 +12,7 @@ internal sealed record RehearsalResult(int ExitCode, string Said, IReadOnlyList<
 /// </summary>
 internal sealed class Rehearsal : IDisposable
 {
-    private static readonly (string Name, string FullName)[] Custodians =
+    private static readonly (string Name, string FullName)[] Everybody =
         [("carol", "Carol Chen"), ("dave", "Dave Diaz"), ("erin", "Erin Evans"), ("frank", "Frank Fox"), ("grace", "Grace Gray")];
 
     private static readonly Lazy<Task<Rehearsal>> First = new(MakeAsync);
@@ -19,6 +20,8 @@ internal sealed class Rehearsal : IDisposable
 
     private readonly string? token;
     private readonly string label;
+    private HsmSimControl? simulator;
+    private string module = Infrastructure.SoftHsmModule;
 
     private Rehearsal(string? token, string label = "rehearsal")
     {
@@ -67,6 +70,33 @@ internal sealed class Rehearsal : IDisposable
         return other;
     }
 
+    /// <summary>The same place, people and papers again, for another test to go on from.</summary>
+    public Rehearsal Copy()
+    {
+        var other = new Rehearsal(token is null ? null : System.IO.Path.GetRelativePath(Path, token), label) { Papers = new(Papers) };
+        foreach (var directory in Directory.GetDirectories(Path, "*", SearchOption.AllDirectories))
+        {
+            Directory.CreateDirectory(other.File(System.IO.Path.GetRelativePath(Path, directory)));
+        }
+        foreach (var file in Directory.GetFiles(Path, "*", SearchOption.AllDirectories))
+        {
+            var target = other.File(System.IO.Path.GetRelativePath(Path, file));
+            System.IO.File.Copy(file, target);
+            if (System.IO.Path.GetFileName(file) == "softhsm2.conf")
+            {
+                System.IO.File.WriteAllText(target, System.IO.File.ReadAllText(file).Replace(Path, other.Path, StringComparison.Ordinal));
+            }
+        }
+        return other;
+    }
+
+    /// <summary>From now on the token stands behind a module that can hold a call.</summary>
+    public async Task SimulateAsync()
+    {
+        module = await HsmSimControl.ModuleAsync();
+        simulator = new HsmSimControl(Path);
+    }
+
     public void Dispose() => Directory.Delete(Path, recursive: true);
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
@@ -74,11 +104,13 @@ internal sealed class Rehearsal : IDisposable
     /// <summary>Who takes part, with so many custodians.</summary>
     public static string[] People(int custodians) =>
     [
-        "--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker",
-        .. Custodians.Take(custodians).SelectMany(each => new[] { "--custodian", $"{each.Name}={each.FullName}" }),
+        "--administrator", "alice=Alice Adams", "--witness", "bob=Bob Baker", .. Custodians(custodians),
     ];
 
-    public string[] Token() => ["--module", Infrastructure.SoftHsmModule, "--token-label", label, "--pin-file", $"{token}/pin"];
+    /// <summary>The first so many of those who hold shares.</summary>
+    public static string[] Custodians(int count) => [.. Everybody.Take(count).SelectMany(each => new[] { "--custodian", $"{each.Name}={each.FullName}" })];
+
+    public string[] Token() => ["--module", module, "--token-label", label, "--pin-file", $"{token}/pin"];
 
     public Task<RehearsalResult> GenesisAsync(string directory, int threshold, int custodians, params string[] more) =>
         RunAsync(null, ["ceremony", "genesis", "--rehearsal", "--directory", File(directory), "--threshold", $"{threshold}", .. Token(), .. People(custodians), .. more]);
@@ -89,34 +121,51 @@ internal sealed class Rehearsal : IDisposable
         return transcript!;
     }
 
-    /// <summary>Runs the command and answers; at the question of that number (from 0) the process is killed instead.</summary>
-    public async Task<RehearsalResult> RunAsync(int? killAt, params string[] arguments)
+    /// <summary>Runs the command and answers; at that place the process is killed.</summary>
+    public async Task<RehearsalResult> RunAsync(KillPlace? place, params string[] arguments)
     {
         var environment = new Dictionary<string, string?> { ["KEYSERVICE_SERVER"] = Executables.Server };
         if (token is not null)
         {
             environment["SOFTHSM2_CONF"] = $"{token}/softhsm2.conf";
         }
+        foreach (var (name, value) in (await (place?.EnvironmentAsync(Path) ?? Task.FromResult<IReadOnlyDictionary<string, string?>>(new Dictionary<string, string?>())))
+            .Concat(simulator?.Environment(Infrastructure.SoftHsmModule) ?? new Dictionary<string, string?>()))
+        {
+            environment[name] = value;
+        }
+        if (place?.At == KillAt.TokenCall)
+        {
+            simulator!.Write($"hang {place.What} after {place.Number}");
+        }
+        else
+        {
+            simulator?.Clear();
+        }
         using var process = Process.Start(Command.StartInfo(Executables.Cli, arguments, environment, Path))!;
         using var limit = new CancellationTokenSource(Command.Limit);
+        var watch = place?.At == KillAt.TokenCall ? KillInCallAsync(process, place, limit.Token) : Task.CompletedTask;
         var output = process.StandardOutput.ReadToEndAsync(limit.Token);
         var said = new List<string>();
         var questions = new List<string>();
         var at = "";
-        var shown = "";
         while (await process.StandardError.ReadLineAsync(limit.Token) is { } line)
         {
             said.Add(line);
             if (line.StartsWith("SHARE ", StringComparison.Ordinal))
             {
-                shown = line["SHARE ".Length..];
-                Papers[at] = shown;
+                Papers[at] = line["SHARE ".Length..];
+            }
+            else if (place?.At == KillAt.Said && line.Contains(place.What, StringComparison.Ordinal))
+            {
+                process.Kill();
+                break;
             }
             else if (!line.StartsWith('?'))
             {
-                at = Custodians.Select(each => each.FullName).FirstOrDefault(name => line.Contains(name, StringComparison.Ordinal)) ?? at;
+                at = Named(line) ?? at;
             }
-            else if (killAt == questions.Count)
+            else if (place?.At == KillAt.Question && place.Number == questions.Count)
             {
                 process.Kill();
                 break;
@@ -124,13 +173,43 @@ internal sealed class Rehearsal : IDisposable
             else
             {
                 questions.Add(line);
-                await process.StandardInput.WriteLineAsync(Answer(line, at));
-                await process.StandardInput.FlushAsync(limit.Token);
+                at = Named(line) ?? at;
+                await AnswerAsync(process, Answer(line, at), place);
             }
         }
         await process.WaitForExitAsync(limit.Token);
+        await watch;
         return new RehearsalResult(process.ExitCode, string.Join('\n', said), questions, await output);
     }
+
+    private static async Task AnswerAsync(Process process, string answer, KillPlace? place)
+    {
+        try
+        {
+            await process.StandardInput.WriteLineAsync(answer);
+            await process.StandardInput.FlushAsync();
+        }
+        catch (IOException) when (place is not null)
+        {
+            // It was killed since it asked.
+        }
+    }
+
+    // A call is counted before it is held.
+    private async Task KillInCallAsync(Process process, KillPlace place, CancellationToken cancellation)
+    {
+        while (!process.HasExited)
+        {
+            if (simulator!.Calls(place.What) > place.Number)
+            {
+                process.Kill();
+                return;
+            }
+            await Task.Delay(2, cancellation);
+        }
+    }
+
+    private static string? Named(string line) => Everybody.Select(each => each.FullName).FirstOrDefault(name => line.Contains(name, StringComparison.Ordinal));
 
     private static async Task<Rehearsal> MakeAsync()
     {

@@ -56,9 +56,9 @@ internal sealed class HsmSimControl
 
     internal void Clear() => Write();
 
-    /// <summary>Calls of a function since the module first saw this control file, those that failed or hang included.</summary>
+    /// <summary>Calls of a function since the module first saw this control file, those that failed or hang included; 0 while the module writes the file.</summary>
     internal int Calls(string function) => File.Exists(CounterPath)
-        ? File.ReadLines(CounterPath).Where(line => line.AsSpan(8).Trim().SequenceEqual(function)).Select(line => int.Parse(line.AsSpan(0, 8), null)).Single()
+        ? File.ReadLines(CounterPath).Where(line => line.AsSpan(8).Trim().SequenceEqual(function)).Select(line => int.Parse(line.AsSpan(0, 8), null)).FirstOrDefault()
         : 0;
 
     private static async Task<string> BuildAsync()

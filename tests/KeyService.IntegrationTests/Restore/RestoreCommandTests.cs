@@ -97,6 +97,9 @@ public sealed class RestoreCommandTests : IAsyncLifetime
         Assert.Contains("cannot be read", (await RefusedAsync(2, [changed + ".none"])).Error, StringComparison.Ordinal);
         Assert.Contains("begin with the newest full bundle", (await RefusedAsync(2, [_bundles[0], _bundles[0]])).Error, StringComparison.Ordinal);
 
+        Assert.Contains("is a selection of keys", (await RefusedAsync(2, [Selection])).Error, StringComparison.Ordinal);
+        Assert.Contains("a selection of keys stands alone", (await RefusedAsync(2, [_bundles[0], Selection])).Error, StringComparison.Ordinal);
+
         var key = await File.ReadAllBytesAsync(_site.BackupKey, Cancellation);
         foreach (var (value, says) in new[]
         {
@@ -124,6 +127,8 @@ public sealed class RestoreCommandTests : IAsyncLifetime
         (await _site.RestoreAsync(_bundles)).ExpectExit(0);
     }
 
+    private string Selection => Path.Combine(_site.Service.Directory, "selection.ksb");
+
     private async Task LoseAsync(int keys)
     {
         using (var channel = _site.Service.ConnectAs("administrator"))
@@ -136,6 +141,7 @@ public sealed class RestoreCommandTests : IAsyncLifetime
 
         await _fields.AddAsync("many/000");
         await _fields.AddAsync($"many/{keys - 1:000}");
+        (await _site.Service.RunCliAsync(_site.Service.Administrator, "backup", "export", "--key", "many/000", "--output", Selection)).ExpectExit(0);
         _bundles = [await _site.ExportAsync()];
         await _site.DestroyAsync();
     }

@@ -1,12 +1,6 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using System.Text.Json;
-using KeyService.Crypto;
-using KeyService.Crypto.Backups;
-using KeyService.Hsm;
 using KeyService.IntegrationTests.Hsm;
-using KeyService.Server.Keys;
-using KeyService.Server.Storage;
 
 namespace KeyService.IntegrationTests.Restore;
 
@@ -14,9 +8,6 @@ namespace KeyService.IntegrationTests.Restore;
 [Collection(SoftHsmInProcess.Name)]
 public sealed class RestoreRateTests
 {
-    private const int Keys = 20_000;
-    private const int VersionsOfKey = 5;
-
     [Fact]
     [Trait("Duration", "long")]
     public async Task A_hundred_thousand_versions_are_restored_in_minutes()
@@ -27,7 +18,7 @@ public sealed class RestoreRateTests
         {
             var began = Stopwatch.GetTimestamp();
             var bundle = Path.Combine(work, "all.ksb");
-            await WriteAsync(bundle, Path.Combine(work, "signer.pem"), Path.Combine(work, "key"));
+            await ManyVersions.WriteAsync(bundle, Path.Combine(work, "signer.pem"), Path.Combine(work, "key"));
             output?.WriteLine($"made in {Stopwatch.GetElapsedTime(began).TotalSeconds:F0} s, {new FileInfo(bundle).Length / 1e6:F1} MB");
 
             await Executables.MakeTokenAsync(work);
@@ -36,10 +27,10 @@ public sealed class RestoreRateTests
             ServiceFixture.WriteConfig(config, port: 1);
             var (lines, peak) = await RunAsync(work, config, bundle);
             using var result = JsonDocument.Parse(lines[^1]);
-            Assert.Equal(Keys * VersionsOfKey, result.RootElement.GetProperty("versions").GetInt32());
+            Assert.Equal(ManyVersions.Count, result.RootElement.GetProperty("versions").GetInt32());
             var seconds = result.RootElement.GetProperty("seconds").GetDouble();
-            var rate = Keys * VersionsOfKey / seconds;
-            output?.WriteLine($"{Keys * VersionsOfKey} versions in {seconds:F1} s: {rate:F0} a second, {peak} at most; 72 hours would do for {72 * 3600 * rate / 1e6:F0} million");
+            var rate = ManyVersions.Count / seconds;
+            output?.WriteLine($"{ManyVersions.Count} versions in {seconds:F1} s: {rate:F0} a second, {peak} at most; 72 hours would do for {72 * 3600 * rate / 1e6:F0} million");
             output?.WriteLine(string.Join('\n', lines));
             Assert.InRange(seconds, 0, 900);
         }
@@ -74,49 +65,5 @@ public sealed class RestoreRateTests
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.True(process.ExitCode == 0, await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
         return (lines, peak);
-    }
-
-    private static async Task WriteAsync(string bundle, string signerPath, string keyPath)
-    {
-        using var directory = new SoftHsmDirectory();
-        await using var token = await directory.OpenWithHierarchyAsync();
-        using var signer = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var integrity = await token.CreateIntegrityKeyAsync();
-        await using var stream = File.Create(bundle);
-        using var writer = new BundleWriter(stream, BundleHeader.Create(
-            RandomNumberGenerator.GetBytes(16), RandomNumberGenerator.GetBytes(16), 1, BundleKind.Full, UnixTime.Nanoseconds(LostBundles.MadeTime),
-            Convert.FromHexString(token.BackupKeyId!), []));
-        await writer.WriteIntegrityKeyAsync(integrity.BackupBlob, integrity.CheckValue);
-        for (var key = 0; key < Keys; key++)
-        {
-            var ids = Enumerable.Range(0, VersionsOfKey).Select(_ => KeyVersionId.NewRandom()).Order().ToList();
-            await writer.WriteKeyAsync($"ehr/{key:000000}", (BundleAttribute[])
-            [
-                new(BundleAttributeId.CreatedAt, 1), new(BundleAttributeId.Purpose, 1), new(BundleAttributeId.PrimaryVersion, KeyTables.Signed(ids[0])),
-                new(BundleAttributeId.RotationPeriodSeconds, 90 * 86400),
-            ]);
-            foreach (var id in ids)
-            {
-                var kek = await token.CreateKekAsync(id);
-                var bulkKey = new byte[WrappedDataKey.Length];
-                var aad = AssociatedData.ToArray(AadPurpose.BulkKey, WrappedDataKey.Format, id, default, EncryptionContext.Empty);
-                await token.GenerateDataKeysAsync(id, 1, _ => aad, default, bulkKey);
-                await token.UnloadAsync(id);
-                await writer.WriteVersionAsync(
-                    id,
-                    (BundleAttribute[])
-                    [
-                        new(BundleAttributeId.CreatedAt, 1), new(BundleAttributeId.State, (long)(id == ids[0] ? KeyState.Active : KeyState.Deactivated)),
-                        new(BundleAttributeId.WrapsReserved, 1024),
-                    ],
-                    new BundleMaterial(kek.CheckValue, kek.BackupBlob, bulkKey));
-            }
-        }
-
-        var signed = await writer.SealAsync(0, signer.ExportSubjectPublicKeyInfo());
-        await writer.CompleteAsync(signer.SignHash(signed, DSASignatureFormat.IeeeP1363FixedFieldConcatenation));
-        await File.WriteAllTextAsync(signerPath, signer.ExportSubjectPublicKeyInfoPem());
-        using var value = BackupKeyFile.Read(directory.BackupKeyFile);
-        await File.WriteAllBytesAsync(keyPath, value.DangerousSpan.ToArray());
     }
 }

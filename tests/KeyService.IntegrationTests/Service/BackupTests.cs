@@ -68,6 +68,72 @@ public sealed class BackupTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_selection_holds_the_named_keys_alone_and_counts_nowhere()
+    {
+        await PythonImplementation.RequireAsync();
+        using var python = new PythonImplementation();
+        await _service.InitializeAsync();
+        foreach (var key in new[] { "clinic/fields", "clinic/letters", "ehr/fields" })
+        {
+            await _service.CreateKeyAsync(key);
+        }
+
+        using (var channel = _service.ConnectAs("administrator"))
+        {
+            await new Keys.KeysClient(channel).RotateKeyAsync(new RotateKeyRequest { Name = "clinic/fields", RequestId = Guid.NewGuid().ToString() }, cancellationToken: Cancellation);
+        }
+
+        var before = (await _service.RunCliAsync(_service.Administrator, "backup", "export", "--json")).ExpectExit(0).Text;
+        var selection = Path.Combine(_service.Directory, "clinic.ksb");
+        string[] export = ["backup", "export", "--key", "clinic/letters", "--key", "clinic/fields", "--key", "clinic/letters", "--output", selection];
+        using var given = JsonDocument.Parse((await _service.RunCliAsync(_service.Administrator, [.. export, "--json"])).ExpectExit(0).Text);
+        Assert.Equal("selection", given.RootElement.GetProperty("kind").GetString());
+        Assert.Equal(2, given.RootElement.GetProperty("keys").GetInt64());
+        using (var full = JsonDocument.Parse(before))
+        {
+            Assert.Equal(full.RootElement.GetProperty("sequence").GetInt64(), given.RootElement.GetProperty("sequence").GetInt64());
+            Assert.Equal(full.RootElement.GetProperty("digest").GetString(), given.RootElement.GetProperty("previous_digest").GetString());
+        }
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(selection));
+        Assert.Contains("exists already", (await _service.RunCliAsync(_service.Administrator, export)).ExpectExit(6).Error, StringComparison.Ordinal);
+        var signer = Path.Combine(_service.Directory, "signer.pem");
+        await File.WriteAllTextAsync(signer, (await _service.RunCliAsync(_service.Administrator, "backup", "signing-key")).ExpectExit(0).Text, Cancellation);
+        var listed = (await _service.RunCliAsync(_service.Administrator, "backup", "verify", "--list", "--json", "--quiet", "--signing-key", signer, selection)).ExpectExit(0).Text;
+        Assert.DoesNotContain("ehr/fields", listed, StringComparison.Ordinal);
+
+        // It is on record, with what it holds, and nowhere counted as a bundle of the installation.
+        using var found = JsonDocument.Parse((await _service.RunCliAsync(_service.Administrator, "audit", "search", "--event", "backup-selection-exported", "--json")).ExpectExit(0).Text);
+        var record = System.Text.Encoding.UTF8.GetString(found.RootElement.GetProperty("canonical").GetBytesFromBase64());
+        Assert.Contains($"selection, digest {given.RootElement.GetProperty("digest").GetString()}", record, StringComparison.Ordinal);
+        Assert.Contains("2 keys: clinic/fields, clinic/letters", record, StringComparison.Ordinal);
+        Assert.DoesNotContain("selection", (await _service.RunCliAsync(_service.Administrator, "backup", "list", "--all", "--json")).ExpectExit(0).Text, StringComparison.Ordinal);
+
+        foreach (var (arguments, code, says) in new (string[], int, string)[]
+        {
+            (["--key", "clinic/none", "-o", "none.ksb"], 6, "clinic/none"), (["--key", "clinic/fields"], 2, "--output FILE"), (["-o", "none.ksb"], 2, "--key"),
+            (["--key", "clinic/fields", "--incremental", "-o", "none.ksb"], 2, "--incremental"), (["--key", "no name", "-o", "none.ksb"], 2, "1 to 1,000 names"),
+        })
+        {
+            Assert.Contains(says, (await _service.RunCliAsync(_service.Administrator, ["backup", "export", .. arguments])).ExpectExit(code).Error, StringComparison.Ordinal);
+            Assert.False(File.Exists(Path.Combine(_service.Directory, "none.ksb")));
+        }
+
+        (await _service.RunCliAsync(_service.Database, "backup", "export", "--key", "clinic/fields", "-o", "none.ksb")).ExpectExit(3);
+
+        // With the backup key it opens, without the service, and the file for the offline opening reads it too.
+        await _service.StopAsync();
+        var backupKey = python.PathOf("backup-key");
+        await File.WriteAllTextAsync(backupKey, (await File.ReadAllLinesAsync(Path.Combine(_service.Directory, "backup-key.DEVELOPMENT-ONLY"), Cancellation))[1], Cancellation);
+        var opened = (await PythonImplementation.RunAsync([], "bundle", "open", "--key-hex-file", backupKey, "--show-keys", selection)).ExpectExit(0).Text
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal(["clinic/fields", "clinic/letters"], opened.Select(version => version.GetProperty("key").GetString()).Distinct());
+        Assert.True(opened.Count >= 3, "every version of the key that was rotated");
+        var shown = await Command.RunAsync("/usr/bin/python3", ["-I", "-S", Recovery.RecoveryFile.Script, "list", "--bundle", selection]);
+        Assert.Contains("selection bundle", shown.ExpectExit(0).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Copies_are_listed_checked_and_mended_and_who_may_not_ask_is_refused()
     {
         await _service.InitializeAsync();

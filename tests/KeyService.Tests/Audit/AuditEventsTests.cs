@@ -154,6 +154,7 @@ public sealed class AuditEventsTests
             806 ceremony-recorded Administer
             807 ceremonies-listed Read
             808 ceremony-read Read
+            809 backup-selection-exported Administer
             820 restore-begun Administer
             821 keys-restored Administer
             822 installation-restored Administer

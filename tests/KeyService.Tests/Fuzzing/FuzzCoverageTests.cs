@@ -31,6 +31,7 @@ public sealed class FuzzCoverageTests
         ["KeyService.Cli.Archives.DecryptCommand"] = "hands on to ContextPairs",
         ["KeyService.Cli.Ceremonies.CeremonyOptions"] = "a name, a sign, a text of the command line",
         ["KeyService.Cli.Ceremonies.CeremonyPlan"] = "JSON, read by the base class library",
+        ["KeyService.Cli.Ceremonies.SharePrinter"] = "a command line of who holds the ceremony, split by System.CommandLine",
         ["KeyService.Cli.Ceremonies.ShareRecord"] = "hands on to Transcript",
         ["KeyService.Client.FieldEncryption"] = "hands on to FieldToken",
         ["KeyService.Cli.Ceremonies.TranscriptCommands"] = "hands on to Transcript",

@@ -23,6 +23,7 @@ public sealed class StepUpTests
         AuditService.ExportLog
         AuditService.RotateLogKey
         BackupsService.ExportBundle
+        BackupsService.ExportSelection
         BreakGlassService.AskBreakGlass
         BreakGlassService.ConfirmBreakGlass
         BreakGlassService.ReviewBreakGlass

@@ -38,6 +38,7 @@ internal sealed class CeremonyJournal : IDisposable
                 "Go on with it (keyservice ceremony resume), or name a directory of its own for this one.");
         }
         var transcript = Transcript.Begin(header);
+        DurableFile.DeleteLeftovers(path);
         DurableFile.WriteAllBytes(path, header.ToArray(), Mode);
         var file = OpenFile(path);
         file.Seek(0, SeekOrigin.End);
@@ -50,6 +51,7 @@ internal sealed class CeremonyJournal : IDisposable
         var file = OpenFile(path);
         try
         {
+            DurableFile.DeleteLeftovers(path);
             var bytes = new byte[Math.Min(file.Length, Transcript.MaxLength)];
             file.ReadExactly(bytes);
             var whole = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
@@ -77,20 +79,26 @@ internal sealed class CeremonyJournal : IDisposable
     /// <exception cref="JournalLostException">It may not be on the disk: nothing more may be done.</exception>
     public void Add(TranscriptEntryType type, string subject, string text)
     {
-        var now = time.GetUtcNow();
-        var entry = new TranscriptEntry(new DateTimeOffset(now.UtcTicks / TimeSpan.TicksPerSecond * TimeSpan.TicksPerSecond, TimeSpan.Zero), type, subject, Cut(text));
+        var entry = Entry(type, subject, text);
         Transcript = Transcript.Add(entry, out var line);
-        if (type == TranscriptEntryType.End)
-        {
-            // With the line that says how many signatures follow, none yet: a document by then.
-            Replace();
-            return;
-        }
         Durably(() =>
         {
             file.Write(line);
             DurableFile.Flush(file.SafeFileHandle);
         });
+    }
+
+    /// <summary>Writes the last entry, durably, and before it why no HSM will sign, if none will: both or neither, for a ceremony that goes on is signed by its HSM.</summary>
+    /// <exception cref="JournalLostException">It may not be on the disk.</exception>
+    public void End(string how, string why, string? withoutHsm)
+    {
+        if (withoutHsm is not null)
+        {
+            Transcript = Transcript.Add(Entry(TranscriptEntryType.Fact, TranscriptVerdict.WithoutHsm, withoutHsm), out _);
+        }
+        Transcript = Transcript.Add(Entry(TranscriptEntryType.End, how, why), out _);
+        // With the line that says how many signatures follow, none yet: a document by then.
+        Replace();
     }
 
     public void Sign(bool isHsm, string signer, ReadOnlySpan<byte> publicKey, Func<byte[], byte[]> sign)
@@ -105,6 +113,12 @@ internal sealed class CeremonyJournal : IDisposable
     public string? Last(TranscriptEntryType type, string subject) => Transcript.Entries.LastOrDefault(each => each.Type == type && each.Subject == subject)?.Text;
 
     public void Dispose() => file.Dispose();
+
+    private TranscriptEntry Entry(TranscriptEntryType type, string subject, string text)
+    {
+        var now = time.GetUtcNow();
+        return new(new DateTimeOffset(now.UtcTicks / TimeSpan.TicksPerSecond * TimeSpan.TicksPerSecond, TimeSpan.Zero), type, subject, Cut(text));
+    }
 
     private void Replace() => Durably(() =>
     {

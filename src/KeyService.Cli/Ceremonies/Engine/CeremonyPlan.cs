@@ -31,6 +31,10 @@ internal sealed record CeremonyPlan
     /// <summary>RSA keys of custodians who take their share encrypted.</summary>
     public IReadOnlyDictionary<string, string> ShareKeys { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Command that prints shares, program first; none where they are written by hand.</summary>
+    // A plan of a version before has none, and its reader gives null for what is not there.
+    public IReadOnlyList<string> SharePrinter { get; init => field = value ?? []; } = [];
+
     /// <summary>Transcript of the ceremony that made the backup key.</summary>
     public string? Genesis { get; init; }
 
@@ -54,7 +58,7 @@ internal sealed record CeremonyPlan
     /// <summary>Files that must be there before anybody begins.</summary>
     [JsonIgnore]
     public IEnumerable<string> Files => new[] { Token?.ModulePath, Token?.PinFile, OfficerPinFile, Genesis, BundleKey }.OfType<string>()
-        .Concat(TransferKeys).Concat(SigningKeys.Values).Concat(ShareKeys.Values).Concat(Bundles).Concat(Documents);
+        .Concat(TransferKeys).Concat(SigningKeys.Values).Concat(ShareKeys.Values).Concat(SharePrinter.Take(1)).Concat(Bundles).Concat(Documents);
 
     public static CeremonyPlan Load(string path) => JsonSerializer.Deserialize(File.ReadAllBytes(path), CeremonyPlanJson.Default.CeremonyPlan)!;
 

@@ -39,7 +39,7 @@ internal static class CeremonyRunner
             await ActAsync(run, step, cancellation).ConfigureAwait(false);
         }
         run.Forget();
-        run.Journal.Add(TranscriptEntryType.End, TranscriptVerdict.Completed, "Every step of the script is done.");
+        run.Journal.End(TranscriptVerdict.Completed, "Every step of the script is done.", withoutHsm: null);
     }
 
     private static async Task ActAsync(CeremonyRun run, CeremonyStep step, CancellationToken cancellation)
@@ -120,11 +120,7 @@ internal static class CeremonyRunner
 
     private static void End(CeremonyRun run, string how, string why)
     {
-        if (!run.HasToken && run.RecordedFact(TranscriptVerdict.WithoutHsm) is null)
-        {
-            run.Fact(TranscriptVerdict.WithoutHsm, "The token was not open when the ceremony ended.");
-        }
-        run.Journal.Add(TranscriptEntryType.End, how, why);
+        run.Journal.End(how, why, run.HasToken || run.RecordedFact(TranscriptVerdict.WithoutHsm) is not null ? null : "The token was not open when the ceremony ended.");
         if (how == TranscriptVerdict.Void)
         {
             run.Desk.Warn(run.Script.WhenVoid);

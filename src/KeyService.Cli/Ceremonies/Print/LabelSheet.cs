@@ -47,7 +47,7 @@ internal static class LabelSheet
 
     private static Html Label(PrintedCeremony ceremony, string bag, string what, IEnumerable<(string Name, Html Value)> rows) => Html.Of($"""
         <div class="label">
-        <div class="top"><div>Bag<br><span class="bag">{(bag.Length > 0 ? bag : "no number")}</span></div>{PrintedSheet.Stamp(ceremony)}</div>
+        <div class="top"><div>Bag<br><span class="bag">{(bag.Length > 0 ? bag : "no number")}</span></div>{PageFrame.Stamp(ceremony.Mark)}</div>
         <div class="what">{what}</div>
         <table>
         {rows.Select(row => Html.Of($"<tr><th>{row.Name}</th><td>{row.Value}</td></tr>\n"))}<tr><th>Ceremony</th><td>{Html.Digits(ceremony.Id)}</td></tr>

@@ -24,17 +24,4 @@ internal static class PrintStyle
         .mark span { color: #ebebeb; font-size: 60pt; font-weight: 700; letter-spacing: .06em; white-space: nowrap; transform: rotate(-52deg); }
         @media screen { body { max-width: 190mm; margin: 8mm auto; padding: 0 6mm; } .mark span { font-size: 48pt; } }
         """);
-
-    /// <summary>What stands in the margins of each page: whose it is, whether it counts, which page. Of characters that need no escaping in CSS.</summary>
-    public static Html Margins(PrintedCeremony ceremony, string title)
-    {
-        var mark = ceremony.Mark.Length > 0
-            ? $" @top-center {{ content: \"{ceremony.Mark}\"; font-size: 12pt; font-weight: 700; letter-spacing: .08em; border: .5mm solid #000; padding: 0 2mm; height: 7mm; width: auto; margin: auto; }}"
-            : "";
-        return new Html($$"""
-            @page { margin: 20mm 16mm 18mm; font: 8pt "Helvetica Neue", Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif;
-            @top-left { content: "{{title}}"; }{{mark}} @top-right { content: "{{ceremony.Kind}}, {{PrintedCeremony.Day(ceremony.Ended)}}"; }
-            @bottom-left { content: "Ceremony {{ceremony.Id}} · last hash {{ceremony.LastHash[..16]}}"; } @bottom-right { content: "Page " counter(page) " of " counter(pages); } }
-            """);
-    }
 }

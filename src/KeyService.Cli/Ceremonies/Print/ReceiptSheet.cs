@@ -59,7 +59,7 @@ internal static class ReceiptSheet
 
     private static Html Half(PrintedCeremony ceremony, Item item, string copy) => Html.Of($"""
         <div class="half">
-        <h2><span>Receipt <small>{copy}</small></span>{PrintedSheet.Stamp(ceremony)}</h2>
+        <h2><span>Receipt <small>{copy}</small></span>{PageFrame.Stamp(ceremony.Mark)}</h2>
         {IdentityTable.Table(
         [
             ("What", Html.Of($"<strong>{item.What}</strong>")), ("Bag", Html.Of($"<strong>{(item.Bag.Length > 0 ? item.Bag : "none")}</strong>, sealed {PrintedCeremony.Minute(item.Time)}")),

@@ -7,6 +7,12 @@ internal static class AttendanceSteps
 {
     public static Task TakeAsync(CeremonyRun run, CancellationToken cancellation)
     {
+        // Of an attendance that was interrupted: who was to take a place and was not entered yet.
+        foreach (var alternate in run.Plan.People.Where(each => !IsEntered(run, each)
+            && run.Plan.People.Any(absent => run.RecordedFact(Absence(absent)) == TakesPlace(each))).ToList())
+        {
+            run.Enter(alternate with { Role = CeremonyRole.Custodian });
+        }
         var alternates = new Queue<CeremonyPerson>(run.Plan.People.Where(each => each.Role == CeremonyRole.Alternate && !IsEntered(run, each)));
         foreach (var person in run.Plan.People.Where(each => each.Role != CeremonyRole.Alternate && !IsEntered(run, each) && run.RecordedFact(Absence(each)) is null))
         {
@@ -28,11 +34,13 @@ internal static class AttendanceSteps
                 throw new CeremonyStoppedException();
             }
             run.Deviate("1", $"{person.FullName} ({person.Role}) is absent; {alternate.FullName} takes the place.");
-            run.Fact(Absence(person), $"{alternate.Name} takes the place");
+            run.Fact(Absence(person), TakesPlace(alternate));
             run.Enter(alternate with { Role = CeremonyRole.Custodian });
         }
         return Task.CompletedTask;
     }
+
+    private static string TakesPlace(CeremonyPerson alternate) => $"{alternate.Name} takes the place";
 
     private static string Absence(CeremonyPerson person) => $"absent.{person.Name}";
 

@@ -22,6 +22,11 @@ internal static class BundleSteps
     public static async Task<BundleChain> VerifyAsync(CeremonyRun run, string step, CancellationToken cancellation)
     {
         var chain = await ChainAsync(run.Plan.Bundles, run.Plan.BundleKey, cancellation).ConfigureAwait(false);
+        if (chain.IsSelection && run.Plan.Kind == CeremonyKind.Restore)
+        {
+            throw new CliError(ExitCode.Usage, "SELECTION", $"{run.Plan.Bundles[0]} is a selection of keys, of which no installation is made.",
+                "Stop here, and begin again with the newest full bundle and the incremental ones after it.");
+        }
         for (var at = 0; at < chain.Bundles.Count; at++)
         {
             run.Journal.Add(TranscriptEntryType.Attach, $"bundle-{chain.Bundles[at].Header.Sequence}", $"{Convert.ToHexStringLower(chain.Bundles[at].Digest)} {chain.Bundles[at].Length}");
@@ -30,7 +35,7 @@ internal static class BundleSteps
         run.Journal.Add(TranscriptEntryType.Fact, SignerFact, chain.Newest.SigningKeyFingerprint);
         run.Journal.Add(TranscriptEntryType.Fact, BackupKeyFact, chain.BackupKeyId);
         run.Observe(step, string.Create(CultureInfo.InvariantCulture,
-            $"{chain.Bundles.Count} bundles of installation {Convert.ToHexStringLower(chain.InstallationId)}, {chain.Newest.KeyCount} keys in the newest, {chain.VersionCount} versions, made until {Time(chain.Newest.Header.MadeAtUnixNanoseconds)}, under backup key {chain.BackupKeyId}, signed by {chain.Newest.SigningKeyFingerprint}."));
+            $"{(chain.IsSelection ? "A selection of keys" : $"{chain.Bundles.Count} bundles")} of installation {Convert.ToHexStringLower(chain.InstallationId)}, {chain.Newest.KeyCount} keys in the newest, {chain.VersionCount} versions, made until {Time(chain.Newest.Header.MadeAtUnixNanoseconds)}, under backup key {chain.BackupKeyId}, signed by {chain.Newest.SigningKeyFingerprint}."));
         if (run.Plan.BundleKey is null)
         {
             run.Deviate(step, "Nobody named the key that must have signed: whoever made these bundles may have signed them with a key of their own.");

@@ -57,6 +57,7 @@ internal static class OfficerSteps
             throw new CliError(ExitCode.Refused, "OTHER_KEY", $"{file} is another key than the roster has for {officer.Name}.", "Take the key that the roster names.");
         }
         var signed = roster.Sign(accepts: true, officer.Name, key.Sign).ToArray();
+        DurableFile.DeleteLeftovers(run.Plan.Documents[0]);
         DurableFile.WriteAllBytes(run.Plan.Documents[0], signed, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         run.Observe(step, $"{officer.FullName} accepts with key {fingerprint}.");
     }

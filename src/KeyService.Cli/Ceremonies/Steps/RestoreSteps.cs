@@ -13,6 +13,7 @@ namespace KeyService.Cli.Ceremonies;
 /// <summary>Every key of a bundle comes back: onto a scratch token for a drill, or into a new installation.</summary>
 internal static class RestoreSteps
 {
+    private const string ServerFact = "software.server";
     private static readonly TimeSpan Target = TimeSpan.FromHours(72);
 
     /// <summary>Custodians bring the key together; it must be the one that the bundles are under.</summary>
@@ -39,7 +40,7 @@ internal static class RestoreSteps
         var counts = await new BundleRestore(run.Token, run.BackupKey!, chain).ProveAsync(new DeskProgress(run.Desk), cancellation).ConfigureAwait(false);
         var took = Stopwatch.GetElapsedTime(began);
         run.Observe("6", string.Create(CultureInfo.InvariantCulture,
-            $"{counts.Versions} versions of {counts.Keys} keys came under the root of token {run.Token.TokenId}: each opened its check value and its bulk key. {counts.Destroyed} destroyed ones stay so. The integrity key opened too."));
+            $"{counts.Versions} versions came under the root of token {run.Token.TokenId}: each opened its check value and its bulk key. {counts.Destroyed} destroyed ones stay so. The integrity key opened too."));
         run.Fact("restore.seconds", string.Create(CultureInfo.InvariantCulture, $"{took.TotalSeconds:F1}, of the ceremony {run.Elapsed.TotalSeconds:F0}, where {Target.TotalHours:F0} hours are allowed"));
     }
 
@@ -54,8 +55,17 @@ internal static class RestoreSteps
         if (run.Plan.OfficerPinFile is { } pin)
         {
             await run.CloseTokenAsync().ConfigureAwait(false);
-            TokenProvisioning.WipeToken(run.Plan.Token!.ModulePath, label, serial, pin, run.Plan.Token.NssParameters);
-            run.Observe("7", $"Token '{label}' ({serial}) was initialised again: nothing that came onto it is there any more.");
+            var module = run.Plan.Token!.ModulePath;
+            // Some modules give a new serial number with it, so a process that was killed behind it leaves a token that is not found any more.
+            if (run.Journal.StepsOfEarlierProcess.Contains("7") && TokenProvisioning.IsWiped(module, label, serial, run.Plan.Token.NssParameters))
+            {
+                run.Observe("7", $"Token '{label}' ({serial}) was initialised again before the ceremony was interrupted: there is none of that serial number any more, and the one of that label has no user PIN.");
+            }
+            else
+            {
+                TokenProvisioning.WipeToken(module, label, serial, pin, run.Plan.Token.NssParameters);
+                run.Observe("7", $"Token '{label}' ({serial}) was initialised again: nothing that came onto it is there any more.");
+            }
         }
         else
         {
@@ -75,19 +85,26 @@ internal static class RestoreSteps
     {
         await run.CloseTokenAsync().ConfigureAwait(false);
         var executable = ServerBinary.Find();
-        run.Fact("software.server", await StationSteps.HashOfSoftwareAsync(Path.GetDirectoryName(executable)!, cancellation).ConfigureAwait(false));
+        var isRepeated = run.RecordedFact(ServerFact) is not null;
+        run.Fact(ServerFact, await StationSteps.HashOfSoftwareAsync(Path.GetDirectoryName(executable)!, cancellation).ConfigureAwait(false));
         using var server = Process.Start(new ProcessStartInfo(executable, [.. arguments, "--backup-key-fd", "0", "--json"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         })!;
         var errors = server.StandardError.ReadToEndAsync(cancellation);
         HandOver(server, run.BackupKey!);
+        JsonElement? standing = null;
         while (await server.StandardOutput.ReadLineAsync(cancellation).ConfigureAwait(false) is { } line)
         {
-            Tell(run, line);
+            standing = Tell(run, line) ?? standing;
         }
         await server.WaitForExitAsync(cancellation).ConfigureAwait(false);
-        if (server.ExitCode != 0)
+        if (isRepeated && standing is { } restored)
+        {
+            Record(run, restored);
+            run.Observe("6", "The installation stands: its store says that it was restored of these bundles, by the server that this ceremony had begun before it was interrupted. It proves so by its token when it is started.");
+        }
+        else if (server.ExitCode != 0)
         {
             throw new CliError(ExitCode.Failed, "SERVER_FAILED", $"The server's {arguments[0]} ended with code {server.ExitCode}: {(await errors.ConfigureAwait(false)).Trim()}",
                 "Nothing counts before it says so; mend what it names, and try this step again: it goes on where it was.");
@@ -107,7 +124,16 @@ internal static class RestoreSteps
         }
     }
 
-    private static void Tell(CeremonyRun run, string line)
+    private static void Record(CeremonyRun run, JsonElement said)
+    {
+        foreach (var value in said.EnumerateObject().Where(each => each.Name != "event"))
+        {
+            run.Fact($"result.{value.Name.Replace('_', '-')}", value.Value.ToString());
+        }
+    }
+
+    /// <returns>What the store says of a restore that has ended before.</returns>
+    private static JsonElement? Tell(CeremonyRun run, string line)
     {
         using var document = JsonDocument.Parse(line);
         var said = document.RootElement;
@@ -120,12 +146,12 @@ internal static class RestoreSteps
                 run.Desk.Progress(string.Create(CultureInfo.InvariantCulture, $"{said.GetProperty("versions").GetInt64()} of {said.GetProperty("of").GetInt64()} versions"));
                 break;
             case "restored":
-                foreach (var value in said.EnumerateObject().Where(each => each.Name != "event"))
-                {
-                    run.Fact($"result.{value.Name.Replace('_', '-')}", value.Value.ToString());
-                }
+                Record(run, said);
                 break;
+            case "stands":
+                return said.Clone();
         }
+        return null;
     }
 
     private sealed class DeskProgress(ICeremonyDesk desk) : IProgress<RestoreProgress>

@@ -12,6 +12,7 @@ namespace KeyService.Cli.Ceremonies;
 internal static class ShareSteps
 {
     private const int MinKeyBits = 3072;
+    private const string NoSerial = "A serial number has 1 to 64 characters without spaces.";
 
     public static async Task HandOutAsync(CeremonyRun run, CancellationToken cancellation)
     {
@@ -46,7 +47,7 @@ internal static class ShareSteps
                 CheckOne(run, number, entry, custodian, recorded);
                 return Task.CompletedTask;
             }).ConfigureAwait(false);
-            good += run.Journal.Last(TranscriptEntryType.Observe, number)?.StartsWith(Whole, StringComparison.Ordinal) == true ? 1 : 0;
+            good += IsWhole(run, number) ? 1 : 0;
         }
         run.Fact("shares.checked", string.Create(CultureInfo.InvariantCulture, $"{good} of {recorded.Shares.Count} are as they were handed out; {recorded.Threshold} are needed"));
         if (good < recorded.Threshold)
@@ -54,6 +55,11 @@ internal static class ShareSteps
             run.Deviate("3", "Fewer shares were proven than a restore needs. Find the others, or hold a backup-key ceremony while the service still runs.");
         }
     }
+
+    // What was found last: a part that was interrupted was done again.
+    private static bool IsWhole(CeremonyRun run, string number) =>
+        run.Journal.Transcript.Entries.LastOrDefault(each => each.Subject == number && each.Type is TranscriptEntryType.Observe or TranscriptEntryType.Deviation) is
+            { Type: TranscriptEntryType.Observe } found && found.Text.StartsWith(Whole, StringComparison.Ordinal);
 
     private const string Whole = "As it was handed out";
 
@@ -80,6 +86,7 @@ internal static class ShareSteps
     {
         var heading = $"Share {share.MemberIndex + 1} of {run.Handout.Count} · {custodian.FullName}";
         var words = new ushort[share.WordCount];
+        string? prepared = null;
         try
         {
             share.WriteWords(words);
@@ -87,14 +94,21 @@ internal static class ShareSteps
             {
                 await EncryptAsync(run, custodian, share, words, keyFile, cancellation).ConfigureAwait(false);
             }
+            else if (run.Plan.SharePrinter.Count > 0)
+            {
+                prepared = Bag(run, $"An empty bag lies ready for {custodian.FullName}. What is the serial number of the bag?");
+                if (!await PrintAsync(run, custodian, share, words, prepared, cancellation).ConfigureAwait(false))
+                {
+                    Show(run, custodian, heading, words);
+                }
+            }
             else
             {
-                run.Desk.Ask($"{custodian.FullName} sits down at the screen, everybody else looks away. Press Enter to see the words.");
-                run.Desk.ShowShare(heading, words);
+                Show(run, custodian, heading, words);
             }
             var typed = ShareEntry.ReadAgain(run.Desk, heading, words);
             run.Shares.Add(typed);
-            var bag = Bag(run, custodian);
+            var bag = prepared is null ? Bag(run, $"{custodian.FullName} puts the paper into a bag and seals it. What is the serial number of the bag?") : Sealed(run, custodian, share, prepared);
             var recorded = new RecordedShare(share.Set.Identifier, share.MemberIndex + 1, share.MemberThreshold, ShareDigest.Of(typed), custodian.Name, bag);
             run.Journal.Add(TranscriptEntryType.Share, recorded.Subject, recorded.Text);
             run.Desk.Say($"Share {share.MemberIndex + 1} is with {custodian.FullName}, in bag {bag}.");
@@ -105,16 +119,65 @@ internal static class ShareSteps
         }
     }
 
-    private static string Bag(CeremonyRun run, CeremonyPerson custodian)
+    private static void Show(CeremonyRun run, CeremonyPerson custodian, string heading, ReadOnlySpan<ushort> words)
+    {
+        run.Desk.Ask($"{custodian.FullName} sits down at the screen, everybody else looks away. Press Enter to see the words.");
+        run.Desk.ShowShare(heading, words);
+    }
+
+    // False: the custodian has no page to type from, and the transcript says why.
+    private static async Task<bool> PrintAsync(CeremonyRun run, CeremonyPerson custodian, Share share, ushort[] words, string bag, CancellationToken cancellation)
+    {
+        var printer = run.Plan.SharePrinter[0];
+        run.Desk.Ask($"{custodian.FullName} stands at the printer, everybody else looks away. Press Enter to print the share.");
+        var page = SharePage.Of(new SharePageText(run.Plan.IsRehearsal, run.Plan.Kind, Convert.ToHexStringLower(run.Journal.Transcript.Header.Ceremony.Span), custodian.FullName,
+            share.MemberIndex + 1, run.Handout.Count, share.MemberThreshold, share.Set.Identifier, run.RecordedFact(TokenSteps.BackupKeyFact)!, bag), words);
+        if (await SharePrinter.PrintAsync(run.Plan.SharePrinter, page, SharePrinter.Patience, cancellation).ConfigureAwait(false) is { } problem)
+        {
+            NotPrinted(run, share, $"{printer} did not print share {share.MemberIndex + 1}: {problem}.");
+            return false;
+        }
+        // A command may end well before the paper is there, or without any.
+        if (run.Desk.Ask($"{custodian.FullName} takes the page. Press Enter when it is one page and every word can be read; otherwise say what came out.") is { Length: > 0 } wrong)
+        {
+            NotPrinted(run, share, $"{printer} ended well, and share {share.MemberIndex + 1} cannot be read from paper: {wrong}");
+            return false;
+        }
+        run.Observe($"5/{share.MemberIndex + 1}", $"Share {share.MemberIndex + 1} was printed by {printer} for bag {bag}, on one page that {custodian.FullName} took.");
+        return true;
+    }
+
+    private static void NotPrinted(CeremonyRun run, Share share, string why) => run.Deviate($"5/{share.MemberIndex + 1}",
+        $"{why} It is shown on the screen instead; what came out of the printer, and what still waits in it, is destroyed before witnesses.");
+
+    // The number stands on the page already.
+    private static string Sealed(CeremonyRun run, CeremonyPerson custodian, Share share, string prepared)
+    {
+        var question = $"{custodian.FullName} puts the paper into bag {prepared} and seals it. Press Enter when it is closed; if it is another bag, type its serial number.";
+        while (run.Desk.Ask(question) is { Length: > 0 } other && other != prepared)
+        {
+            if (IsSerial(other))
+            {
+                run.Deviate($"5/{share.MemberIndex + 1}", $"Share {share.MemberIndex + 1} is in bag {other}, and not in bag {prepared}, which was made ready for it.");
+                return other;
+            }
+            run.Desk.Warn(NoSerial);
+        }
+        return prepared;
+    }
+
+    private static bool IsSerial(string text) => text.Length is > 0 and <= 64 && !text.Contains(' ', StringComparison.Ordinal);
+
+    private static string Bag(CeremonyRun run, string question)
     {
         while (true)
         {
-            var bag = run.Desk.Ask($"{custodian.FullName} puts the paper into a bag and seals it. What is the serial number of the bag?");
-            if (bag.Length is > 0 and <= 64 && !bag.Contains(' ', StringComparison.Ordinal))
+            var bag = run.Desk.Ask(question);
+            if (IsSerial(bag))
             {
                 return bag;
             }
-            run.Desk.Warn("A serial number has 1 to 64 characters without spaces.");
+            run.Desk.Warn(NoSerial);
         }
     }
 

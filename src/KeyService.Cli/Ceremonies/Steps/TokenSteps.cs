@@ -103,6 +103,7 @@ internal static class TokenSteps
             }
             var name = $"sealed-{key.TokenSerial.ToLowerInvariant()}.txt";
             var document = SealedBackupKey.Seal(key, run.BackupKey!).ToArray();
+            DurableFile.DeleteLeftovers(Path.Combine(run.Directory, name));
             DurableFile.WriteAllBytes(Path.Combine(run.Directory, name), document, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             run.Observe("10", $"The backup key was sealed to token {key.TokenSerial}, transfer key {fingerprint}: {name}");
             run.Journal.Add(TranscriptEntryType.Attach, name, $"{Convert.ToHexStringLower(SHA256.HashData(document))} {document.Length}");

@@ -30,13 +30,27 @@ internal static class RestoreCommand
         using var backupKey = ReadBackupKey(backupKeyDescriptor);
         output.Stage($"verifying {bundles.Count} {(bundles.Count == 1 ? "bundle" : "bundles")}");
         var chain = await BundleChain.VerifyAsync([.. bundles.Select(SourceOf)], ReadSigningKey(signingKeyPath), cancellation);
+        if (chain.IsSelection)
+        {
+            throw new StartUpException(ExitCode.Configuration,
+                $"{chain.NameOf(0)} is a selection of keys, of which no installation is made; nothing was changed. Name the newest full bundle and the incremental ones after it.");
+        }
         DemandBackupKey(backupKey, chain);
 
         Directory.CreateDirectory(configuration.DataDirectory);
         if (owner is not null)
             owner.Prepare(configuration, time);
         await using var store = ServiceCore.OpenStore(configuration, StoreMode.Create, time);
-        var begun = await StoreRestore.LookAsync(store, chain, cancellation);
+        Restoration? begun;
+        try
+        {
+            begun = await StoreRestore.LookAsync(store, chain, cancellation);
+        }
+        catch (AlreadyRestoredException exception)
+        {
+            output.Stands(exception.Restoration);
+            throw;
+        }
         await using var hsm = ServiceCore.OpenHsm(configuration, time, events: null);
         var restored = await new StoreRestore(store, hsm, backupKey, chain).RunAsync(begun, administrator, output.Stage, output, cancellation);
         output.Restored(restored, chain, hsm, administrator, configuration, Stopwatch.GetElapsedTime(started));

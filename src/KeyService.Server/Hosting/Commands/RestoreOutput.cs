@@ -43,6 +43,23 @@ internal sealed class RestoreOutput(bool json) : IProgress<RestoreProgress>
         Console.Error.WriteLine($"keyservice: {value.Versions} of {value.Of} versions{rate}");
     }
 
+    /// <summary>It has ended before; said for whoever was interrupted before it could read so.</summary>
+    public void Stands(Restoration restoration)
+    {
+        if (!json)
+            return;
+        Write(new
+        {
+            @event = "stands",
+            installation = Convert.ToHexStringLower(restoration.InstallationId),
+            log = Convert.ToHexStringLower(restoration.LogId),
+            token = restoration.TokenId,
+            bundle = restoration.LastSequence,
+            digest = Convert.ToHexStringLower(restoration.LastDigest),
+            finished = restoration.FinishTime!.Value.UtcDateTime.ToString("O"),
+        });
+    }
+
     public void Restored(
         RestoredInstallation restored, BundleChain chain, HsmToken hsm, FirstAdministrator administrator, ServerConfiguration configuration, TimeSpan took)
     {

@@ -1,7 +1,7 @@
 namespace KeyService.Server.Hosting;
 
 /// <summary>The server cannot start, for a reason that one line says together with what to do.</summary>
-internal sealed class StartUpException(ExitCode code, string message, Exception? inner = null) : Exception(message, inner)
+internal class StartUpException(ExitCode code, string message, Exception? inner = null) : Exception(message, inner)
 {
     public ExitCode Code { get; } = code;
 }

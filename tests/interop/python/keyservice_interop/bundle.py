@@ -12,7 +12,7 @@ from .errors import FormatError, VerificationFailed
 
 MAGIC = b"KSBNDL01"
 HEADER = 97
-FULL, INCREMENTAL = 1, 2
+FULL, INCREMENTAL, SELECTION = 1, 2, 3
 INTEGRITY_KEY, KEY, VERSION, TRAILER = 1, 2, 3, 0xFF
 MATERIAL = 69 + 41 + 69
 LONGEST_BODY = 8 + 1 + 32 * 9 + 1 + MATERIAL
@@ -120,7 +120,7 @@ def _header(raw: bytes) -> tuple:
     if len(raw) < HEADER:
         raise FormatError("Truncated", "the header")
     sequence, kind, previous = int.from_bytes(raw[40:48], "big"), raw[48], raw[65:97]
-    if sequence == 0 or kind not in (FULL, INCREMENTAL) or (kind == INCREMENTAL and not any(previous)):
+    if sequence == 0 or kind not in (FULL, INCREMENTAL, SELECTION) or (kind == INCREMENTAL and not any(previous)):
         raise _damaged("the header")
     return (raw[8:24], raw[24:40], sequence, kind, int.from_bytes(raw[49:57], "big", signed=True), raw[57:65],
             previous if any(previous) else b"")
