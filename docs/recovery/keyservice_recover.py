@@ -629,6 +629,7 @@ def open_version(backup_key, version, material):
 
 Bundle = collections.namedtuple("Bundle", "installation id sequence kind made_at backup_key_id "
                                 "previous keys versions left_out digest signing_key")
+BUNDLE_KINDS = {1: "full", 2: "incremental", 3: "selection"}
 STATES = {1: "pre-activation", 2: "active", 3: "suspended", 4: "deactivated", 5: "compromised",
           6: "destroyed"}
 SIGNING_KEY_BEGINS = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
@@ -1198,8 +1199,8 @@ def command_list(arguments):
 
     for path in arguments.bundle:
         bundle = verify_bundle(path, arguments.signing_key)
-        print("%s: %s bundle %d, made %s" % (path, ("full", "incremental", "selection")[bundle.kind - 1],
-                                             bundle.sequence, time_text(bundle.made_at)))
+        print("%s: %s bundle %d, made %s" % (path, BUNDLE_KINDS[bundle.kind], bundle.sequence,
+                                             time_text(bundle.made_at)))
         print("  installation %s" % bundle.installation.hex())
         print("  backup key   %s" % bundle.backup_key_id.hex())
         print("  signing key  %s%s" % (hashlib.sha256(bundle.signing_key).hexdigest(),

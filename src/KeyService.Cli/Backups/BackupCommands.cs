@@ -56,9 +56,16 @@ internal static class BackupCommands
         while (await reader.ReadAsync(run.Cancellation).ConfigureAwait(false) != BundleItem.End)
         {
         }
+        if (reader.Header.Kind != Crypto.Backups.BundleKind.Selection || reader.Verified!.KeyCount != (ulong)names.Distinct(StringComparer.Ordinal).Count())
+        {
+            throw new CliError(ExitCode.NotVerified, "OTHER_BUNDLE", "The service gave another bundle than the one that was asked for.", "Nothing was written. Ask those who run the service.");
+        }
         await file.Stream.WriteAsync(bytes, run.Cancellation).ConfigureAwait(false);
         file.Commit();
-        run.Report.Write(BundleRecords.Of(reader.Verified!, path, pinned: false));
+        if (file.Path is not null)
+        {
+            run.Report.Write(BundleRecords.Of(reader.Verified!, path, pinned: false));
+        }
     }
 
     private static Command List()

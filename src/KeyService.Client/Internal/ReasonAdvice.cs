@@ -32,7 +32,7 @@ internal static class ReasonAdvice
         "STREAM_INCOMPLETE" => "Send the whole again; nothing was sealed.",
         "STREAM_IDLE" => "Send the whole again, without long silences.",
         "INTERNAL" => "Report it with the trace id; the server's log says more.",
-        "UNIMPLEMENTED" => "Use a client and a server of the same release.",
+        "UNIMPLEMENTED" => "Use a client and a server of the same release, or configure what the message names.",
         "CLOCK_SET_BACK" => "Set the server's clock right; encryption goes on by itself then, and decryption never stopped.",
         "STORE_RESTORED" => "Have a security officer look at the restored database and accept it (keyservice store accept); decryption goes on meanwhile.",
         "BACKUP_UNAVAILABLE" => "Mount or free the destinations that the message names; keyservice backup list shows what stands where.",

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -12,9 +13,11 @@ namespace KeyService.Crypto.IO;
 public static partial class DurableFile
 {
     private const string Temporary = ".tmp";
+    private const int RandomDigits = 12;
     private const int Interrupted = 4;
     private const int ReadOnly = 0;
     private const int DoNotNeed = 4;
+    private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdef");
 
     /// <summary>fsync of an open file.</summary>
     /// <exception cref="IOException">The data may not be on the disk. Do not retry: the kernel may have dropped the dirty pages.</exception>
@@ -99,9 +102,16 @@ public static partial class DurableFile
     public static void DeleteLeftovers(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        foreach (string leftover in Directory.EnumerateFiles(DirectoryOf(path), $".{Path.GetFileName(path)}.*{Temporary}"))
+        // No pattern: whose name has a star in it would name files of others, and only what has a name as we give it is ours.
+        string before = $".{Path.GetFileName(path)}.";
+        foreach (string leftover in Directory.EnumerateFiles(DirectoryOf(path)))
         {
-            File.Delete(leftover);
+            ReadOnlySpan<char> name = Path.GetFileName(leftover.AsSpan());
+            if (name.StartsWith(before, StringComparison.Ordinal) && name.EndsWith(Temporary, StringComparison.Ordinal)
+                && name.Length == before.Length + RandomDigits + Temporary.Length && !name[before.Length..^Temporary.Length].ContainsAnyExcept(HexDigits))
+            {
+                File.Delete(leftover);
+            }
         }
     }
 
@@ -135,7 +145,7 @@ public static partial class DurableFile
             throw new PlatformNotSupportedException("Durable files need fsync and Unix permissions.");
         }
         string temporary = Path.Combine(
-            DirectoryOf(path), $".{Path.GetFileName(path)}.{RandomNumberGenerator.GetHexString(12, lowercase: true)}{Temporary}");
+            DirectoryOf(path), $".{Path.GetFileName(path)}.{RandomNumberGenerator.GetHexString(RandomDigits, lowercase: true)}{Temporary}");
         var stream = new FileStream(temporary, new FileStreamOptions
         {
             Mode = FileMode.CreateNew,

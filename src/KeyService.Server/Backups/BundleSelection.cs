@@ -24,8 +24,10 @@ internal sealed class BundleSelection(IStore store, RowAuthenticator rows, KeyRi
     private readonly BundleContent _content = new(store, rows);
     private readonly BackupTables _tables = new(rows);
 
+    /// <summary>Makes it, and reads it back.</summary>
     /// <exception cref="Refusal">A key is not there, they have too many versions, or one has no wrap under the backup key.</exception>
     /// <exception cref="StoreTamperedException">A row of theirs was changed: what is asked for is whole or is not given.</exception>
+    /// <param name="names">Each once.</param>
     public async Task<(byte[] Bundle, VerifiedBundle Verified)> WriteAsync(IReadOnlyList<string> names, CancellationToken cancellationToken)
     {
         await DemandAsync(names, cancellationToken);
@@ -45,6 +47,12 @@ internal sealed class BundleSelection(IStore store, RowAuthenticator rows, KeyRi
         {
             throw (Exception?)content.Tampered
                 ?? new Refusal(Reason.BackupUnavailable, $"{content.LeftOutCount} versions of these keys have no wrap under the backup key {backupKeyId}. No bundle was written.");
+        }
+
+        // A key whose rows are all gone is in no page, and nothing of it is left out.
+        if (writer.KeyCount != (ulong)names.Count)
+        {
+            throw new StoreTamperedException("keys", "*", $"{names.Count} keys were named, and {writer.KeyCount} are there");
         }
 
         var signed = await writer.SealAsync(0, await signer.PublicKey(cancellationToken), cancellationToken);

@@ -14,6 +14,22 @@ public sealed partial class DurableFileTests : IDisposable
 
     public void Dispose() => _folder.Delete(recursive: true);
 
+    [Theory]
+    [InlineData("roster")]
+    [InlineData("*")]
+    [InlineData("a?c [1]")]
+    public void What_a_killed_process_left_is_deleted_and_nothing_of_anybody_else(string name)
+    {
+        string[] theirs = [name, ".roster.notes.tmp", $".{name}.0123456789ab", $".{name}.0123456789abc.tmp", $".{name}.0123456789aG.tmp", ".other.0123456789ab.tmp", $"{name}.0123456789ab.tmp"];
+        foreach (string file in theirs.Append($".{name}.0123456789ab.tmp").Append($".{name}.ffffffffffff.tmp"))
+        {
+            File.WriteAllText(In(file), "");
+        }
+        DurableFile.DeleteLeftovers(In(name));
+        Assert.Equal(theirs.Distinct().Order(StringComparer.Ordinal), Directory.GetFiles(_folder.FullName).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Throws<ArgumentException>(() => DurableFile.DeleteLeftovers(""));
+    }
+
     [Fact]
     public void A_file_appears_whole_with_its_permissions_and_nothing_beside_it()
     {

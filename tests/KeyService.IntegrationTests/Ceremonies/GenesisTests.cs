@@ -27,7 +27,7 @@ public sealed class GenesisTests
         Assert.Equal(5, transcript.Entries.Count(each => each is { Type: TranscriptEntryType.Observe, Subject: "6" }));
 
         // What the papers say is the key whose id the token and the transcript name.
-        var shares = rehearsal.Papers.Values.Take(3).Select(Read).ToList();
+        var shares = rehearsal.Papers.Values.Take(3).Select(PaperShares.Read).ToList();
         using var key = SecretSharing.Combine(shares, default, out _, out _);
         Assert.Equal(transcript.Entries.Single(each => each.Subject == "backup-key.id").Text, Convert.ToHexStringLower(BackupKeyId.Of(key!)));
         shares.ForEach(share => share.Dispose());
@@ -165,12 +165,5 @@ public sealed class GenesisTests
             var again = await rehearsal.GenesisAsync("again", 2, 3);
             Assert.True(again.ExitCode == 0, again.Said);
         }
-    }
-
-    private static Share Read(string paper)
-    {
-        var words = paper.Split(' ').Select(word => ShareWordList.TryFind(word, out var number) ? number : ushort.MaxValue).ToArray();
-        Assert.True(Share.TryParse(words, out var share, out _));
-        return share!;
     }
 }

@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using KeyService.Crypto;
 using KeyService.Crypto.Ceremonies;
-using KeyService.Crypto.Shares;
 
 namespace KeyService.IntegrationTests.Ceremonies;
 
@@ -68,8 +66,7 @@ public sealed class KillTests
             WhenCompleted = async (day, transcript) =>
             {
                 Assert.Equal(["frank", "dave", "erin"], transcript.Entries.Where(each => each.Type == TranscriptEntryType.Share).Select(each => each.Text.Split(' ')[5]));
-                using var key = Combine(day.Papers["Frank Fox"], day.Papers["Erin Evans"]);
-                Assert.Equal(KeyOf(transcript), Convert.ToHexStringLower(BackupKeyId.Of(key!)));
+                Assert.Equal(PaperShares.KeyOf(transcript), PaperShares.KeyOf(day.Papers["Frank Fox"], day.Papers["Erin Evans"]));
                 Assert.Equal(objects, await TokenObjects.LabelsAsync(day.File("token"), "rehearsal"));
             },
             WhenVoid = async (day, transcript) =>
@@ -86,7 +83,7 @@ public sealed class KillTests
     {
         var genesis = await Rehearsal.HeldAsync();
         var before = await WithSignersAsync(await genesis.AnotherDayAsync(withToken: false));
-        var key = KeyOf(genesis.Transcript("genesis"));
+        var key = PaperShares.KeyOf(genesis.Transcript("genesis"));
         return new KilledCeremony
         {
             Before = before,
@@ -94,14 +91,14 @@ public sealed class KillTests
             InMemory = (3, 6),
             WhenCompleted = (day, transcript) =>
             {
-                Assert.Equal(key, KeyOf(transcript));
-                Same(key, day.Papers["Dave Diaz"], day.Papers["Erin Evans"]);
+                Assert.Equal(key, PaperShares.KeyOf(transcript));
+                Assert.Equal(key, PaperShares.KeyOf(day.Papers["Dave Diaz"], day.Papers["Erin Evans"]));
                 Assert.Equal(3, transcript.Entries.Where(each => each is { Type: TranscriptEntryType.Observe, Subject: "7" }).Select(each => each.Text).Distinct().Count());
                 return Task.CompletedTask;
             },
             WhenVoid = (_, _) =>
             {
-                Same(key, genesis.Papers["Dave Diaz"], genesis.Papers["Erin Evans"]);
+                Assert.Equal(key, PaperShares.KeyOf(genesis.Papers["Dave Diaz"], genesis.Papers["Erin Evans"]));
                 return Task.CompletedTask;
             },
         };
@@ -188,25 +185,4 @@ public sealed class KillTests
     }
 
     private static string Last(Transcript transcript, string step) => transcript.Entries.Last(each => each.Type == TranscriptEntryType.Observe && each.Subject == step).Text;
-
-    private static string KeyOf(Transcript transcript) => transcript.Entries.Last(each => each is { Type: TranscriptEntryType.Fact, Subject: "backup-key.id" }).Text;
-
-    private static void Same(string id, params string[] papers)
-    {
-        using var key = Combine(papers);
-        Assert.Equal(id, Convert.ToHexStringLower(BackupKeyId.Of(key!)));
-    }
-
-    private static SecretBuffer? Combine(params string[] papers)
-    {
-        var shares = papers.Select(paper =>
-        {
-            var words = paper.Split(' ').Select(word => ShareWordList.TryFind(word, out var number) ? number : ushort.MaxValue).ToArray();
-            Assert.True(Share.TryParse(words, out var share, out _));
-            return share!;
-        }).ToList();
-        var secret = SecretSharing.Combine(shares, default, out _, out _);
-        shares.ForEach(share => share.Dispose());
-        return secret;
-    }
 }

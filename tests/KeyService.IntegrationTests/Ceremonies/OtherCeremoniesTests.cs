@@ -22,11 +22,10 @@ public sealed class OtherCeremoniesTests
                 "--custodian", "dave=Dave Diaz", "--custodian", "erin=Erin Evans", "--custodian", "frank=Frank Fox"]);
         Assert.True(result.ExitCode == 0, result.Said);
         var transcript = day.Transcript("again");
-        Assert.Equal(KeyOf(genesis.Transcript("genesis")), KeyOf(transcript));
+        Assert.Equal(PaperShares.KeyOf(genesis.Transcript("genesis")), PaperShares.KeyOf(transcript));
         Assert.Contains(transcript.Entries, each => each is { Type: TranscriptEntryType.Deviation, Subject: "7" } && each.Text.Contains("not destroyed", StringComparison.Ordinal));
-        using var key = Combine(day.Papers["Erin Evans"], day.Papers["Frank Fox"]);
-        Assert.Equal(KeyOf(transcript), Convert.ToHexStringLower(BackupKeyId.Of(key!)));
-        Assert.Null(Combine(genesis.Papers["Carol Chen"], day.Papers["Frank Fox"])); // of two sets
+        Assert.Equal(PaperShares.KeyOf(transcript), PaperShares.KeyOf(day.Papers["Erin Evans"], day.Papers["Frank Fox"]));
+        Assert.Null(PaperShares.KeyOf(genesis.Papers["Carol Chen"], day.Papers["Frank Fox"])); // of two sets
 
         // From now on shares are compared with this transcript.
         using var next = await day.AnotherDayAsync(withToken: false);
@@ -56,7 +55,7 @@ public sealed class OtherCeremoniesTests
         Assert.True(made.ExitCode == 0, made.Said);
         Assert.DoesNotContain("Carol Chen sits down at the screen", made.Said, StringComparison.Ordinal);
 
-        var id = KeyOf(genesis.Transcript("genesis"));
+        var id = PaperShares.KeyOf(genesis.Transcript("genesis"));
         var sealedFile = Directory.GetFiles(genesis.File("genesis"), "sealed-*.txt").Single();
         Assert.Equal(4, (await elsewhere.RunAsync(null, ["token", "import-backup-key", sealedFile, "--backup-key", new string('0', 16), .. elsewhere.Token()])).ExitCode);
         var imported = await elsewhere.RunAsync(null, ["token", "import-backup-key", sealedFile, "--backup-key", id, "--json", .. elsewhere.Token()]);
@@ -167,26 +166,10 @@ public sealed class OtherCeremoniesTests
         Assert.Equal(1, resumed.ExitCode);
         Assert.Equal("void", TranscriptVerdict.Of(day.Transcript("again")).Ending);
         Assert.Contains("The shares before stay good", resumed.Said, StringComparison.Ordinal);
-        using var key = Combine(genesis.Papers["Carol Chen"], genesis.Papers["Erin Evans"]);
-        Assert.Equal(KeyOf(genesis.Transcript("genesis")), Convert.ToHexStringLower(BackupKeyId.Of(key!)));
+        Assert.Equal(PaperShares.KeyOf(genesis.Transcript("genesis")), PaperShares.KeyOf(genesis.Papers["Carol Chen"], genesis.Papers["Erin Evans"]));
         // Its transcript is nobody's record of shares.
         using var next = await genesis.AnotherDayAsync(withToken: false);
         Assert.Contains("was not completed", (await next.RunAsync(null,
             ["ceremony", "share-check", "--rehearsal", "--directory", next.File("check"), "--of", day.File("again/transcript.kst"), .. Rehearsal.People(3)])).Said, StringComparison.Ordinal);
-    }
-
-    private static string KeyOf(Transcript transcript) => transcript.Entries.Last(each => each is { Type: TranscriptEntryType.Fact, Subject: "backup-key.id" }).Text;
-
-    private static SecretBuffer? Combine(params string[] papers)
-    {
-        var shares = papers.Select(paper =>
-        {
-            var words = paper.Split(' ').Select(word => ShareWordList.TryFind(word, out var number) ? number : ushort.MaxValue).ToArray();
-            Assert.True(Share.TryParse(words, out var share, out _));
-            return share!;
-        }).ToList();
-        var secret = SecretSharing.Combine(shares, default, out _, out _);
-        shares.ForEach(share => share.Dispose());
-        return secret;
     }
 }

@@ -45,7 +45,7 @@ public sealed partial class PrintedShareTests : IDisposable
             Assert.Contains(Convert.ToHexStringLower(transcript.Header.Ceremony.Span), page, StringComparison.Ordinal);
             Assert.DoesNotContain("<script", pages[at], StringComparison.OrdinalIgnoreCase);
             // The share is the one of the transcript, and nobody else's.
-            using var share = Read(papers[at]);
+            using var share = PaperShares.Read(papers[at]);
             Assert.Equal(at, share.MemberIndex);
             Assert.All(papers.Where((_, other) => other != at), other => Assert.Empty(Lasting(other).Intersect(Lasting(papers[at]))));
         }
@@ -53,8 +53,7 @@ public sealed partial class PrintedShareTests : IDisposable
         Assert.Contains(transcript.Entries, each => each is { Type: TranscriptEntryType.Deviation, Subject: "5/2" } && each.Text.Contains("is in bag ANOTHER-1, and not in bag BAG-Dave-Diaz", StringComparison.Ordinal));
         Assert.DoesNotContain(transcript.Entries, each => each is { Type: TranscriptEntryType.Deviation, Subject: "5/1" or "5/3" });
         Assert.Equal(3, transcript.Entries.Count(each => each.Type == TranscriptEntryType.Observe && each.Text.Contains("was printed by", StringComparison.Ordinal)));
-        using var key = SecretSharing.Combine([Read(papers[0]), Read(papers[2])], default, out _, out _);
-        Assert.Equal(id, Convert.ToHexStringLower(BackupKeyId.Of(key!)));
+        Assert.Equal(id, PaperShares.KeyOf(papers[0], papers[2]));
 
         // Words are nowhere but on the pages: not on the screen, in no file of the ceremony, in nothing that the printer was told.
         string[] elsewhere = [result.Said, result.Output, .. Directory.GetFiles(rehearsal.File("genesis"), "*", SearchOption.AllDirectories).Select(File.ReadAllText), .. Directory.GetFiles(directory, "*.told").Select(File.ReadAllText)];
@@ -93,8 +92,7 @@ public sealed partial class PrintedShareTests : IDisposable
         Assert.False(deviations.ContainsKey("5/4"));
         // What was shown is what was typed again; the fourth was never on the screen.
         Assert.False(day.Papers.ContainsKey("Grace Gray"));
-        using var key = SecretSharing.Combine([Read(day.Papers["Frank Fox"]), Read(WordsOf("Grace Gray")!)], default, out _, out _);
-        Assert.Equal(genesis.Transcript("genesis").Entries.Single(each => each.Subject == "backup-key.id").Text, Convert.ToHexStringLower(BackupKeyId.Of(key!)));
+        Assert.Equal(PaperShares.KeyOf(genesis.Transcript("genesis")), PaperShares.KeyOf(day.Papers["Frank Fox"], WordsOf("Grace Gray")!));
     }
 
     [Fact]
@@ -195,13 +193,6 @@ public sealed partial class PrintedShareTests : IDisposable
     }
 
     private static string Plain(string page) => Space().Replace(WebUtility.HtmlDecode(Tag().Replace(page, "")), " ");
-
-    private static Share Read(string paper)
-    {
-        var words = paper.Split(' ').Select(word => ShareWordList.TryFind(word, out var number) ? number : ushort.MaxValue).ToArray();
-        Assert.True(Share.TryParse(words, out var share, out _));
-        return share!;
-    }
 
     [GeneratedRegex(@"<div><b> ?(\d+)</b> ([a-z]+)</div>")]
     private static partial Regex Cell();

@@ -102,9 +102,22 @@ public sealed class BackupTests : IAsyncLifetime
         var listed = (await _service.RunCliAsync(_service.Administrator, "backup", "verify", "--list", "--json", "--quiet", "--signing-key", signer, selection)).ExpectExit(0).Text;
         Assert.DoesNotContain("ehr/fields", listed, StringComparison.Ordinal);
 
+        // To a pipe goes the bundle and nothing else.
+        var piped = (await _service.RunCliAsync(_service.Administrator, "backup", "export", "--key", "clinic/fields", "--output", "-")).ExpectExit(0);
+        using (var reader = await Crypto.Backups.BundleReader.OpenAsync(new MemoryStream(piped.Output), Cancellation))
+        {
+            while (await reader.ReadAsync(Cancellation) != Crypto.Backups.BundleItem.End)
+            {
+                // To its end, behind which nothing may follow.
+            }
+
+            Assert.Equal(1UL, reader.Verified!.KeyCount);
+        }
+
         // It is on record, with what it holds, and nowhere counted as a bundle of the installation.
-        using var found = JsonDocument.Parse((await _service.RunCliAsync(_service.Administrator, "audit", "search", "--event", "backup-selection-exported", "--json")).ExpectExit(0).Text);
-        var record = System.Text.Encoding.UTF8.GetString(found.RootElement.GetProperty("canonical").GetBytesFromBase64());
+        var record = string.Concat((await _service.RunCliAsync(_service.Administrator, "audit", "search", "--event", "backup-selection-exported", "--json")).ExpectExit(0).Text
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => System.Text.Encoding.UTF8.GetString(JsonDocument.Parse(line).RootElement.GetProperty("canonical").GetBytesFromBase64())));
         Assert.Contains($"selection, digest {given.RootElement.GetProperty("digest").GetString()}", record, StringComparison.Ordinal);
         Assert.Contains("2 keys: clinic/fields, clinic/letters", record, StringComparison.Ordinal);
         Assert.DoesNotContain("selection", (await _service.RunCliAsync(_service.Administrator, "backup", "list", "--all", "--json")).ExpectExit(0).Text, StringComparison.Ordinal);
@@ -120,6 +133,22 @@ public sealed class BackupTests : IAsyncLifetime
         }
 
         (await _service.RunCliAsync(_service.Database, "backup", "export", "--key", "clinic/fields", "-o", "none.ksb")).ExpectExit(3);
+
+        // A key that somebody took out of the database is missed, not left out in silence.
+        using (var database = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={_service.StorePath};Pooling=False"))
+        {
+            await database.OpenAsync(Cancellation);
+            foreach (var rows in new[] { "key_blobs WHERE version_id IN (SELECT id FROM key_versions WHERE key_name = 'clinic/letters')", "key_versions WHERE key_name = 'clinic/letters'", "keys WHERE name = 'clinic/letters'" })
+            {
+                using var delete = database.CreateCommand();
+                delete.CommandText = $"PRAGMA foreign_keys = OFF; DELETE FROM {rows}";
+                await delete.ExecuteNonQueryAsync(Cancellation);
+            }
+        }
+
+        var missed = await _service.RunCliAsync(_service.Administrator, "backup", "export", "--key", "clinic/letters", "--key", "clinic/fields", "-o", "none.ksb");
+        Assert.Contains("changed outside the service", missed.ExpectExit(1).Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(_service.Directory, "none.ksb")));
 
         // With the backup key it opens, without the service, and the file for the offline opening reads it too.
         await _service.StopAsync();

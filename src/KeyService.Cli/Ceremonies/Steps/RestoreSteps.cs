@@ -101,6 +101,7 @@ internal static class RestoreSteps
         await server.WaitForExitAsync(cancellation).ConfigureAwait(false);
         if (isRepeated && standing is { } restored)
         {
+            run.Compare("6", "token that the store was restored onto", run.RecordedFact("hsm.serial")!, restored.GetProperty("token").GetString()!);
             Record(run, restored);
             run.Observe("6", "The installation stands: its store says that it was restored of these bundles, by the server that this ceremony had begun before it was interrupted. It proves so by its token when it is started.");
         }
