@@ -112,7 +112,7 @@ public sealed partial class OfflineOpeningTests(AfterTheService left) : IClassFi
             share.Dispose();
         }
 
-        // Some words of the list are words of the file's own sentences too.
+        // Some words of the list are words of the file's own sentences too, or begin one (install, installation).
         var own = Word().Matches(string.Concat((await File.ReadAllTextAsync(RecoveryFile.Script)).Split("\"\"\"").Where(part => !part.StartsWith("\nacademic", StringComparison.Ordinal)))).Select(match => match.Value).ToHashSet();
         string[] telling = [.. words[4..^3].Where(word => !own.Contains(word))];
         Assert.NotEmpty(telling);
@@ -133,7 +133,7 @@ public sealed partial class OfflineOpeningTests(AfterTheService left) : IClassFi
             Assert.Contains(what, answer.Error, StringComparison.Ordinal);
             Assert.Empty(answer.Output);
             Assert.DoesNotContain(Directory.GetFileSystemEntries(_directory), entry => Path.GetFileName(entry) == "letter" || Path.GetFileName(entry).StartsWith('.'));
-            Assert.DoesNotContain(telling, word => answer.Error.Contains(word, StringComparison.Ordinal));
+            Assert.DoesNotContain(Word().Matches(answer.Error), match => telling.Contains(match.Value));
         }
     }
 
