@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using KeyService.Crypto;
+using KeyService.Crypto.Transfers;
 using KeyService.Hsm.Connection;
 using KeyService.Hsm.Guarantees;
 using KeyService.Hsm.Hierarchy;
@@ -12,6 +13,9 @@ namespace KeyService.Hsm;
 /// <summary>The hierarchy: root and backup key, KEKs, the integrity key, signing keys.</summary>
 public sealed partial class HsmToken
 {
+    /// <summary>Tokens that one KEK is sealed to at most when it is made.</summary>
+    public const int MaxPeers = 8;
+
     /// <summary>
     /// Makes the root key and the backup key where they are absent; what stands already is verified and left alone. Can be repeated after a crash.
     /// </summary>
@@ -62,21 +66,42 @@ public sealed partial class HsmToken
     /// Makes a KEK in the token for a key version and loads it. It is extractable only until it is wrapped under root and backup key; the loaded one is not.
     /// </summary>
     /// <returns>What to store.</returns>
-    public ValueTask<NewKek> CreateKekAsync(KeyVersionId id, CancellationToken cancellationToken = default)
+    public ValueTask<NewKek> CreateKekAsync(KeyVersionId id, CancellationToken cancellationToken = default) => CreateKekAsync(id, [], cancellationToken);
+
+    /// <summary>
+    /// The same for a token that has peers: while the KEK is extractable it is also sealed to the transfer key of each, which takes it in by
+    /// <see cref="AdmitKeksAsync"/>. When sealing to one fails there is no KEK.
+    /// </summary>
+    /// <param name="id">The key version.</param>
+    /// <param name="peers">At most <see cref="MaxPeers"/>, of as many tokens, none of them this one. Whoever has one of these keys' private halves has the KEK: the caller has
+    /// verified the rows they come from.</param>
+    /// <param name="cancellationToken">Cancels waiting for a turn, not the making.</param>
+    /// <returns>What to store.</returns>
+    /// <exception cref="ArgumentException">Two peers of one serial number, or this token among them.</exception>
+    /// <exception cref="HsmException"><see cref="HsmFault.MechanismMissing"/>: the module seals nothing to an RSA key. Each message about a peer names its serial
+    /// number.</exception>
+    public ValueTask<NewKek> CreateKekAsync(KeyVersionId id, IReadOnlyList<TransferKey> peers, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfEqual(id, KeyVersionId.None);
+        ArgumentNullException.ThrowIfNull(peers);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(peers.Count, MaxPeers, nameof(peers));
+        // A serial number names the row that a blob is stored in.
+        if (peers.Select(peer => peer.TokenSerial).Append(TokenId).Distinct().Count() <= peers.Count)
+        {
+            throw new ArgumentException("Each peer is another token than this one and than the other peers.", nameof(peers));
+        }
         return connection.RunAsync(
             static (attachment, session, state) =>
             {
-                var (token, id) = state;
-                var (rootBlob, backupBlob, key, backupKeyId) =
-                    KeyFactory.Create(attachment, session, WrappedKeyKind.Kek, $"The KEK of key version {id}");
+                var (token, id, peers) = state;
+                var (rootBlob, backupBlob, sealedKeks, key, backupKeyId) =
+                    KeyFactory.Create(attachment, session, WrappedKeyKind.Kek, peers, $"The KEK of key version {id}");
                 try
                 {
                     var checkValue = KeyCheckValue.Make(session, key, id);
                     KeyFactory.RequireMatch(attachment, session, key, id, checkValue);
                     attachment.Destroy(token.keks.Add(id, rootBlob, checkValue, key));
-                    return new NewKek(id, rootBlob, backupBlob, checkValue, attachment.Token.Serial, backupKeyId);
+                    return new NewKek(id, rootBlob, backupBlob, checkValue, attachment.Token.Serial, backupKeyId) { Sealed = sealedKeks };
                 }
                 catch
                 {
@@ -84,7 +109,7 @@ public sealed partial class HsmToken
                     throw;
                 }
             },
-            (this, id),
+            (this, id, peers.ToArray()),
             cancellationToken);
     }
 
@@ -136,7 +161,7 @@ public sealed partial class HsmToken
         var made = await connection.RunAsync(
             static (attachment, session, _) =>
             {
-                var (rootBlob, backupBlob, key, backupKeyId) = KeyFactory.Create(attachment, session, WrappedKeyKind.Integrity, "The integrity key");
+                var (rootBlob, backupBlob, _, key, backupKeyId) = KeyFactory.Create(attachment, session, WrappedKeyKind.Integrity, [], "The integrity key");
                 try
                 {
                     var checkValue = KeyCheckValue.MakeIntegrity(session, key);

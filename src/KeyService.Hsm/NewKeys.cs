@@ -10,7 +10,16 @@ namespace KeyService.Hsm;
 /// <param name="TokenId">Serial of the token whose root wrapped it.</param>
 /// <param name="BackupKeyId">16 hexadecimal digits, derived from the backup key's value.</param>
 public sealed record NewKek(
-    KeyVersionId Id, byte[] RootBlob, byte[] BackupBlob, byte[] CheckValue, string TokenId, string BackupKeyId);
+    KeyVersionId Id, byte[] RootBlob, byte[] BackupBlob, byte[] CheckValue, string TokenId, string BackupKeyId)
+{
+    /// <summary>The same KEK for each peer token, in the order in which they were given; empty when there are none.</summary>
+    public IReadOnlyList<SealedKek> Sealed { get; init; } = [];
+}
+
+/// <summary>A KEK on its way to a peer token.</summary>
+/// <param name="TokenId">Serial of the token whose transfer key it is sealed to.</param>
+/// <param name="Blob">Algorithm byte and RSAES-OAEP of the KEK, 385 to 513 bytes, another each time.</param>
+public sealed record SealedKek(string TokenId, byte[] Blob);
 
 /// <summary>An integrity key just made.</summary>
 /// <param name="RootBlob">Wrapped under the root key of <paramref name="TokenId"/>, 41 bytes.</param>

@@ -6,6 +6,7 @@ show additions only. Every key, nonce and id below comes out of SHA-256 over a l
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -414,7 +415,21 @@ def make_key_blob():
         ("nothing", b""), ("algorithm byte alone", whole[:1]), ("40 bytes", whole[:-1]), ("42 bytes", whole + b"\x00"), ("algorithm 0x00", b"\x00" + whole[1:]),
         ("algorithm 0x02", b"\x02" + whole[1:]), ("AES-KWP of 32 bytes is as long and is not known", b"\x03" + whole[1:]),
     ]
-    return {"spec": "docs/spec/key-blob.md", "positive": positive, "malformed": [{"name": n, "blob": b.hex()} for n, b in malformed]}
+    n, pkcs8 = transfer_pair()
+    kek = bytes.fromhex(positive[0]["kek"])
+    seal = oaep(n, kek, draw("a peer's seed", 20))
+    sealed = [
+        ("sealed", seal, kek), ("another seed", oaep(n, kek, draw("another peer's seed", 20)), kek), ("another KEK", oaep(n, bytes.fromhex(positive[1]["kek"]), draw("a peer's seed", 20)), bytes.fromhex(positive[1]["kek"])),
+        ("a changed bit", seal[:200] + bytes([seal[200] ^ 1]) + seal[201:], None), ("zeros", bytes(384), None), ("the modulus", n.to_bytes(384, "big"), None), ("the modulus less one", (n - 1).to_bytes(384, "big"), None),
+        ("OAEP with SHA-256", oaep(n, kek, draw("a peer's seed", 32), "sha256"), None), ("OAEP with a label", oaep(n, kek, draw("a peer's seed", 20), label=b"kek"), None), ("as long as 4,096 bits", draw("a seal", 512), None),
+    ]
+    not_sealed = [
+        ("nothing", b""), ("algorithm byte 0x02 alone", b"\x02"), ("a ciphertext of 383 bytes", b"\x02" + seal[1:]), ("a ciphertext of 513 bytes", b"\x02" + draw("a seal", 513)), ("algorithm 0x01", b"\x01" + seal), ("algorithm 0x03", b"\x03" + seal), ("no algorithm byte", seal),
+        ("a key blob", whole), ("a key blob by that name", b"\x02" + whole[1:]),
+    ]
+    return {"spec": "docs/spec/key-blob.md", "positive": positive, "malformed": [{"name": n, "blob": b.hex()} for n, b in malformed],
+            "privateKey": pkcs8.hex(), "sealed": [{"name": name, "blob": (b"\x02" + c).hex(), "kek": None if k is None else k.hex()} for name, c, k in sealed],
+            "notSealed": [{"name": name, "blob": b.hex()} for name, b in not_sealed]}
 
 
 # ---------------------------------------------------------------- blind index
@@ -1493,11 +1508,17 @@ def oaep(modulus, value, seed, name="sha1", label=b""):
     return pow(int.from_bytes(b"\x00" + masked_seed + masked, "big"), 65537, modulus).to_bytes(size, "big")
 
 
-def make_key_transfer():
+@functools.cache
+def transfer_pair():
+    """Modulus and PKCS #8 of the one pair whose private half is in the vectors."""
     p, q = sorted((probable_prime("transfer key p", 1536), probable_prime("transfer key q", 1536)), reverse=True)
     n = p * q
     d = pow(65537, -1, (p - 1) * (q - 1))
-    pkcs8 = der(0x30, der_number(0), RSA_ALGORITHM, der(0x04, der(0x30, *map(der_number, (0, n, 65537, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))))))
+    return n, der(0x30, der_number(0), RSA_ALGORITHM, der(0x04, der(0x30, *map(der_number, (0, n, 65537, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))))))
+
+
+def make_key_transfer():
+    n, pkcs8 = transfer_pair()
 
     def modulus(bits):
         """As good as a key where nobody opens anything."""

@@ -15,6 +15,7 @@ internal sealed class BackupUnwrapping : IDisposable
     private readonly Attachment attachment;
     private readonly HsmSession session;
     private readonly KeyHandle backup;
+    private readonly Rewrapping rewrapping;
 
     internal BackupUnwrapping(Attachment attachment, HsmSession session, SecretBuffer value)
     {
@@ -31,6 +32,7 @@ internal sealed class BackupUnwrapping : IDisposable
             session.DestroyQuietly(backup);
             throw;
         }
+        rewrapping = new Rewrapping(attachment, session, TryUnwrap, "this backup key", "take another copy of the bundle");
     }
 
     /// <summary>The KEK of a version under the root, and loaded; proven by its check value before and after.</summary>
@@ -38,8 +40,8 @@ internal sealed class BackupUnwrapping : IDisposable
     internal (byte[] RootBlob, KeyHandle Key) RestoreKek(KeyVersionId id, byte[] backupBlob, byte[] checkValue)
     {
         var what = $"The blob of key version {id} in the bundle";
-        var rootBlob = Rewrap(
-            backupBlob, WrappedKeyKind.Kek, what,
+        var rootBlob = rewrapping.Rewrap(
+            KeyBlob.ToWrapped(backupBlob, what), WrappedKeyKind.Kek, what,
             extractable => KeyCheckValue.Matches(session, extractable, id, checkValue)
                 || attachment.WithFreshSession(second => KeyCheckValue.Matches(second, extractable, id, checkValue)));
         return (rootBlob, KeyFactory.LoadKek(attachment, session, id, rootBlob, checkValue));
@@ -48,59 +50,15 @@ internal sealed class BackupUnwrapping : IDisposable
     /// <summary>As <see cref="RestoreKek"/>, the integrity key.</summary>
     internal (byte[] RootBlob, KeyHandle Key) RestoreIntegrityKey(byte[] backupBlob, byte[] checkValue)
     {
-        var rootBlob = Rewrap(
-            backupBlob, WrappedKeyKind.Integrity, "The blob of the integrity key in the bundle",
+        const string What = "The blob of the integrity key in the bundle";
+        var rootBlob = rewrapping.Rewrap(
+            KeyBlob.ToWrapped(backupBlob, What), WrappedKeyKind.Integrity, What,
             extractable => KeyCheckValue.MakeIntegrity(session, extractable).AsSpan().SequenceEqual(checkValue));
         return (rootBlob, KeyFactory.LoadIntegrityKey(attachment, session, rootBlob, checkValue));
     }
 
     public void Dispose() => session.DestroyQuietly(backup);
 
-    private byte[] Rewrap(byte[] backupBlob, WrappedKeyKind kind, string what, Func<KeyHandle, bool> isItself)
-    {
-        var extractable = Unwrap(KeyBlob.ToWrapped(backupBlob, what), kind, what);
-        byte[] rootBlob;
-        try
-        {
-            // Before anything is wrapped for good: the extractable key opens its check value, or nothing is taken of it.
-            if (!isItself(extractable))
-            {
-                throw attachment.IsWell()
-                    ? new HsmException(HsmFault.IntegrityFailure, $"{what} opens to another key than its check value says. The bundle is not to be trusted: take another copy of it.")
-                    : new HsmException(HsmFault.Unavailable, "The device failed while a key of the bundle was checked.");
-            }
-            rootBlob = KeyBlob.FromWrapped(session.Wrap(CKM.CKM_AES_KEY_WRAP, attachment.Keys.RequireRoot(), extractable, what));
-        }
-        catch
-        {
-            session.DestroyQuietly(extractable);
-            throw;
-        }
-        session.Destroy(extractable); // loudly: an extractable key that stays is what must not happen
-        return rootBlob;
-    }
-
-    private KeyHandle Unwrap(byte[] wrapped, WrappedKeyKind kind, string what)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            // Each attribute explicit; the same template as that of a key that was just made.
-            using var template = KeyTemplates.Extractable(kind, withLength: false);
-            var code = session.TryUnwrap(CKM.CKM_AES_KEY_WRAP, backup, wrapped, template, out var handle);
-            if (code == CKR.CKR_OK)
-            {
-                return handle;
-            }
-            if (!ReturnCodes.IsDamagedInput((ulong)code) && !(ReturnCodes.IsAmbiguous((ulong)code) && attachment.IsWell()))
-            {
-                session.Check(code, "C_UnwrapKey", $"{what} could not be unwrapped.");
-            }
-            // A code that says nothing is asked for twice, with the canary singing after each: then it is the blob.
-            if (ReturnCodes.IsDamagedInput((ulong)code) || attempt > 1)
-            {
-                throw new HsmException(HsmFault.IntegrityFailure, "C_UnwrapKey", (ulong)code,
-                    $"{what} does not open under this backup key. It was damaged, or wrapped under another one: take another copy of the bundle.");
-            }
-        }
-    }
+    private CKR TryUnwrap(byte[] wrapped, AttributeTemplate template, out KeyHandle key) =>
+        session.TryUnwrap(CKM.CKM_AES_KEY_WRAP, backup, wrapped, template, out key);
 }

@@ -1,4 +1,5 @@
 using KeyService.Crypto;
+using KeyService.Crypto.Transfers;
 using KeyService.Hsm.Connection;
 using KeyService.Hsm.Pkcs11;
 using KeyService.Hsm.Sessions;
@@ -7,24 +8,26 @@ using Net.Pkcs11Interop.Common;
 namespace KeyService.Hsm.Hierarchy;
 
 /// <summary>
-/// Makes KEKs and the integrity key: extractable for one moment, wrapped under root and backup key, destroyed, and unwrapped again to stay. What comes out is
-/// what a restart would load, so a wrap that cannot be read back is noticed before anything is encrypted under it.
+/// Makes KEKs and the integrity key: extractable for one moment, wrapped under root and backup key and sealed to the peers, destroyed, and unwrapped again to
+/// stay. What comes out is what a restart would load, so a wrap that cannot be read back is noticed before anything is encrypted under it.
 /// </summary>
 internal static class KeyFactory
 {
-    internal static (byte[] RootBlob, byte[] BackupBlob, KeyHandle Key, string BackupKeyId) Create(
-        Attachment attachment, HsmSession session, WrappedKeyKind kind, string what)
+    internal static MadeKey Create(Attachment attachment, HsmSession session, WrappedKeyKind kind, IReadOnlyList<TransferKey> peers, string what)
     {
         var (root, backup, backupKeyId) = attachment.Keys.Require();
+        using var peerKeys = new PeerKeys(session, peers, what); // before there is anything to seal: a key that does not come in costs none
         using var template = KeyTemplates.Extractable(kind);
         var extractable = session.GenerateKey(
             kind == WrappedKeyKind.Integrity ? CKM.CKM_GENERIC_SECRET_KEY_GEN : CKM.CKM_AES_KEY_GEN, template, what);
         byte[] rootBlob;
         byte[] backupBlob;
+        IReadOnlyList<SealedKek> sealedKeys;
         try
         {
             rootBlob = KeyBlob.FromWrapped(session.Wrap(CKM.CKM_AES_KEY_WRAP, root, extractable, what));
             backupBlob = KeyBlob.FromWrapped(session.Wrap(CKM.CKM_AES_KEY_WRAP, backup, extractable, what));
+            sealedKeys = peerKeys.Seal(extractable);
         }
         catch
         {
@@ -32,7 +35,7 @@ internal static class KeyFactory
             throw;
         }
         session.Destroy(extractable); // loudly: an extractable key that stays is what must not happen
-        return (rootBlob, backupBlob, Unwrap(attachment, rootBlob, kind, what), backupKeyId);
+        return new MadeKey(rootBlob, backupBlob, sealedKeys, Unwrap(attachment, rootBlob, kind, what), backupKeyId);
     }
 
     /// <summary>Unwraps a blob to a protected session key of the keeper.</summary>
@@ -123,3 +126,6 @@ internal static class KeyFactory
             $"The blob of key version {id} unwraps to another key than its check value says. Restore the row from a backup.");
     }
 }
+
+/// <summary>A key just made: its blobs, and the protected session key that was unwrapped from the first of them.</summary>
+internal readonly record struct MadeKey(byte[] RootBlob, byte[] BackupBlob, IReadOnlyList<SealedKek> Sealed, KeyHandle Key, string BackupKeyId);

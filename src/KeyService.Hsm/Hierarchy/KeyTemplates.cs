@@ -60,6 +60,20 @@ internal static class KeyTemplates
         .Add(CKA.CKA_DERIVE, false)
         .Add(CKA.CKA_VALUE, value);
 
+    /// <summary>A peer token's RSA public key, as long as a key is sealed to it.</summary>
+    internal static AttributeTemplate Peer(ReadOnlySpan<byte> modulus, ReadOnlySpan<byte> publicExponent) => new AttributeTemplate()
+        .Add(CKA.CKA_CLASS, CKO.CKO_PUBLIC_KEY)
+        .Add(CKA.CKA_KEY_TYPE, CKK.CKK_RSA)
+        .Add(CKA.CKA_TOKEN, false)
+        .Add(CKA.CKA_PRIVATE, false)
+        .Add(CKA.CKA_WRAP, true)
+        .Add(CKA.CKA_ENCRYPT, false)
+        .Add(CKA.CKA_VERIFY, false)
+        .Add(CKA.CKA_VERIFY_RECOVER, false)
+        .Add(CKA.CKA_DERIVE, false)
+        .Add(CKA.CKA_MODULUS, modulus)
+        .Add(CKA.CKA_PUBLIC_EXPONENT, publicExponent);
+
     /// <summary>A session key with a value known to the caller, for known-answer tests and fingerprints only.</summary>
     internal static AttributeTemplate Known(WrappedKeyKind kind, ReadOnlySpan<byte> value) =>
         Session(kind, extractable: true, sensitive: false).Add(CKA.CKA_VALUE, value);

@@ -30,11 +30,7 @@ internal static class TransferKeyStore
     /// <summary>Unwraps a sealed backup key to a token object that wraps only.</summary>
     internal static KeyHandle Unwrap(Attachment attachment, HsmSession readWrite, SealedBackupKey sealedKey)
     {
-        if (attachment.WithKeeper(Find) is not var (publicKey, privateKey))
-        {
-            throw new HsmException(HsmFault.HierarchyMissing,
-                "The token has no transfer key, so nothing can have been sealed to it. Make one, and have the backup key sealed to that.");
-        }
+        var (publicKey, privateKey) = Require(attachment);
         var own = ReadPublicKey(readWrite, publicKey, attachment.Token.Serial);
         if (!own.Fingerprint.AsSpan().SequenceEqual(sealedKey.TransferKeyFingerprint.Span))
         {
@@ -49,6 +45,18 @@ internal static class TransferKeyStore
                 ? throw new HsmException(HsmFault.IntegrityFailure, "C_UnwrapKey", (ulong)code, "The sealed backup key does not open under this token's transfer key: it was changed on its way.")
                 : code == CKR.CKR_OK ? handle : throw Pkcs11Module.Failure((ulong)code, "C_UnwrapKey", "the sealed backup key could not be unwrapped.");
         });
+    }
+
+    /// <summary>The pair, which must be there.</summary>
+    internal static (KeyHandle Public, KeyHandle Private) Require(Attachment attachment) => attachment.WithKeeper(Find)
+        ?? throw new HsmException(HsmFault.HierarchyMissing,
+            "The token has no transfer key, so nothing can have been sealed to it. Make one, and have the key that is to come in sealed to that.");
+
+    /// <summary>The modulus without leading zeros, 384 bytes or more: what is sealed to it is as long, and a lesser number.</summary>
+    internal static byte[] Modulus(HsmSession session, KeyHandle publicKey)
+    {
+        session.ReadBytes(publicKey, CKA.CKA_MODULUS, 1024, out var modulus);
+        return modulus.AsSpan().TrimStart((byte)0).ToArray();
     }
 
     private static (KeyHandle Public, KeyHandle Private)? Find(HsmSession session)
@@ -93,11 +101,10 @@ internal static class TransferKeyStore
 
     private static TransferKey ReadPublicKey(HsmSession session, KeyHandle publicKey, string serial)
     {
-        session.ReadBytes(publicKey, CKA.CKA_MODULUS, 1024, out var modulus);
         session.ReadBytes(publicKey, CKA.CKA_PUBLIC_EXPONENT, 16, out var exponent);
         try
         {
-            using var rsa = RSA.Create(new RSAParameters { Modulus = modulus.AsSpan().TrimStart((byte)0).ToArray(), Exponent = exponent });
+            using var rsa = RSA.Create(new RSAParameters { Modulus = Modulus(session, publicKey), Exponent = exponent });
             return TransferKey.Create(serial, rsa.ExportSubjectPublicKeyInfo());
         }
         catch (Exception exception) when (exception is CryptographicException or ArgumentException)

@@ -54,12 +54,12 @@ internal sealed unsafe partial class HsmSession
     internal void Destroy(KeyHandle key) =>
         Check(module.Library.C_DestroyObject(Handle, Use(key)), "C_DestroyObject", "a key object could not be removed from the token.");
 
-    /// <summary>Destroys what may be gone already; a failure is not the caller's business.</summary>
+    /// <summary>Destroys what may be gone already; a failure is not the caller's business. The session is closed then, and with it goes what it made.</summary>
     internal void DestroyQuietly(KeyHandle key)
     {
         if (key.Value != 0 && key.Generation == module.Generation)
         {
-            _ = module.Library.C_DestroyObject(Handle, key.Value);
+            IsBroken |= module.Library.C_DestroyObject(Handle, key.Value) != CKR.CKR_OK;
         }
     }
 
@@ -72,11 +72,24 @@ internal sealed unsafe partial class HsmSession
     internal CKR TryWrap(CKM mechanism, KeyHandle wrappingKey, KeyHandle key, out byte[] wrapped)
     {
         var type = new CK_MECHANISM { Mechanism = (ulong)mechanism };
+        return TryWrap(ref type, wrappingKey, key, out wrapped);
+    }
+
+    private CKR TryWrap(ref CK_MECHANISM type, KeyHandle wrappingKey, KeyHandle key, out byte[] wrapped)
+    {
         var buffer = new byte[MaxWrappedLength];
         var length = (ulong)buffer.Length;
         var code = module.Library.C_WrapKey(Handle, ref type, Use(wrappingKey), Use(key), buffer, ref length);
         wrapped = code == CKR.CKR_OK ? buffer[..checked((int)length)] : [];
         return code;
+    }
+
+    /// <summary>As <see cref="TryUnwrapOaep"/>, the way there: under an RSA public key.</summary>
+    internal CKR TryWrapOaep(KeyHandle wrappingKey, KeyHandle key, out byte[] wrapped)
+    {
+        var parameters = OaepParameters;
+        var type = Oaep(&parameters);
+        return TryWrap(ref type, wrappingKey, key, out wrapped);
     }
 
     internal KeyHandle Unwrap(CKM mechanism, KeyHandle unwrappingKey, byte[] wrapped, AttributeTemplate template, string what)
@@ -104,11 +117,8 @@ internal sealed unsafe partial class HsmSession
     /// <summary>RSAES-OAEP with SHA-1 and no label: the one form that every module knows.</summary>
     internal CKR TryUnwrapOaep(KeyHandle unwrappingKey, byte[] wrapped, AttributeTemplate template, out KeyHandle handle)
     {
-        var parameters = new CK_RSA_PKCS_OAEP_PARAMS { HashAlg = (ulong)CKM.CKM_SHA_1, Mgf = (ulong)CKG.CKG_MGF1_SHA1, Source = (ulong)CKZ.CKZ_DATA_SPECIFIED };
-        var type = new CK_MECHANISM
-        {
-            Mechanism = (ulong)CKM.CKM_RSA_PKCS_OAEP, Parameter = (IntPtr)(&parameters), ParameterLen = (ulong)sizeof(CK_RSA_PKCS_OAEP_PARAMS),
-        };
+        var parameters = OaepParameters;
+        var type = Oaep(&parameters);
         ulong value = 0;
         var code = module.Library.C_UnwrapKey(
             Handle, ref type, Use(unwrappingKey), wrapped, (ulong)wrapped.Length, template.Items, template.Count, ref value);
@@ -151,6 +161,16 @@ internal sealed unsafe partial class HsmSession
 
     internal CKR TrySet(KeyHandle key, AttributeTemplate template) =>
         module.Library.C_SetAttributeValue(Handle, Use(key), template.Items, template.Count);
+
+    private static CK_RSA_PKCS_OAEP_PARAMS OaepParameters => new()
+    {
+        HashAlg = (ulong)CKM.CKM_SHA_1, Mgf = (ulong)CKG.CKG_MGF1_SHA1, Source = (ulong)CKZ.CKZ_DATA_SPECIFIED,
+    };
+
+    private static CK_MECHANISM Oaep(CK_RSA_PKCS_OAEP_PARAMS* parameters) => new()
+    {
+        Mechanism = (ulong)CKM.CKM_RSA_PKCS_OAEP, Parameter = (IntPtr)parameters, ParameterLen = (ulong)sizeof(CK_RSA_PKCS_OAEP_PARAMS),
+    };
 
     private KeyHandle Own(ulong handle) => new(handle, Generation);
 }

@@ -29,8 +29,8 @@ internal static class TokenTargets
         },
         new("key-blob", [typeof(KeyBlob)], Blob)
         {
-            MaxLength = 256, Words = [[0x01]], Verdict = BlobVerdict,
-            Seeds = () => VectorSeeds.Hex("key-blob", "rootBlob", "positive").Concat(VectorSeeds.Hex("key-blob", "blob", "malformed")),
+            MaxLength = 640, Words = [[0x01], [0x02]], Verdict = BlobVerdict,
+            Seeds = () => VectorSeeds.Hex("key-blob", "rootBlob", "positive").Concat(VectorSeeds.Hex("key-blob", "blob", "malformed", "sealed", "notSealed")),
         },
         new("key-version-id", [typeof(KeyVersionId)], VersionId)
         {
@@ -92,15 +92,17 @@ internal static class TokenTargets
 
     private static Outcome Blob(byte[] input)
     {
+        bool isSealed = IsSealed(input);
         try
         {
-            UnlessSame(input, KeyBlob.FromWrapped(KeyBlob.ToWrapped(input, "a key")), "what parses is made again");
-            return Outcome.Taken();
+            byte[] parsed = Parse(input);
+            UnlessSame(input, isSealed ? KeyBlob.FromSealed(parsed, parsed.Length) : KeyBlob.FromWrapped(parsed), "what parses is made again");
+            return Outcome.Taken(isSealed ? 1 : 0);
         }
         catch (HsmException e)
         {
             Unless(e.Fault == HsmFault.IntegrityFailure, "a bad blob is a failure of integrity");
-            return Outcome.Refused(input.Length.CompareTo(KeyBlob.Length));
+            return isSealed ? Outcome.Refused(2 + (input.Length > KeyBlob.MaxSealedLength ? 1 : 0)) : Outcome.Refused(input.Length.CompareTo(KeyBlob.Length));
         }
     }
 
@@ -108,13 +110,17 @@ internal static class TokenTargets
     {
         try
         {
-            return $"ok {Convert.ToHexStringLower(KeyBlob.ToWrapped(input, "a key"))}";
+            return $"ok {Convert.ToHexStringLower(Parse(input))}";
         }
         catch (HsmException)
         {
             return "no";
         }
     }
+
+    private static bool IsSealed(byte[] input) => input is [KeyBlob.RsaOaep, ..];
+
+    private static byte[] Parse(byte[] input) => IsSealed(input) ? KeyBlob.ToSealed(input, "A key") : KeyBlob.ToWrapped(input, "a key");
 
     private static Outcome VersionId(byte[] input)
     {

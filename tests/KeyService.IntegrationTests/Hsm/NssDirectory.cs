@@ -41,6 +41,8 @@ public sealed class NssDirectory : TokenDirectory
         ["unwrap-template-enforced"] = [HsmGuaranteeState.Broken],
     };
 
+    internal override string SaysOfBrokenPadding => "CKR_WRAPPED_KEY_INVALID";
+
     internal override int ManyKeys => 20; // each use of a token key costs NSS its password's derivation
 
     internal override void Use()

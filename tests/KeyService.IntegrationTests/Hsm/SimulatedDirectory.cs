@@ -6,9 +6,10 @@ namespace KeyService.IntegrationTests.Hsm;
 public sealed class SimulatedDirectory : SoftHsmDirectory
 {
     private readonly string module = HsmSimControl.ModuleAsync().GetAwaiter().GetResult();
-    private readonly HsmSimControl control;
 
-    public SimulatedDirectory() => control = new HsmSimControl(Path, "latency C_GenerateRandom fixed 150us");
+    public SimulatedDirectory() => Control = new HsmSimControl(Path, "latency C_GenerateRandom fixed 150us");
+
+    internal HsmSimControl Control { get; }
 
     internal override HsmConfiguration Configuration => base.Configuration with { ModulePath = module };
 
@@ -17,7 +18,7 @@ public sealed class SimulatedDirectory : SoftHsmDirectory
     internal override void Use()
     {
         base.Use();
-        foreach (var (name, value) in control.Environment(Infrastructure.SoftHsmModule))
+        foreach (var (name, value) in Control.Environment(Infrastructure.SoftHsmModule))
         {
             SetNativeEnvironment(name, value!);
         }

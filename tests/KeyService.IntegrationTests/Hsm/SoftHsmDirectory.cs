@@ -44,6 +44,8 @@ public partial class SoftHsmDirectory : TokenDirectory
         ["damage-reported-clearly"] = [HsmGuaranteeState.Unknown, HsmGuaranteeState.Held],
     };
 
+    internal override string SaysOfBrokenPadding => "CKR_GENERAL_ERROR";
+
     internal override int ManyKeys => 1000;
 
     internal override void Use() => UseSoftHsm();

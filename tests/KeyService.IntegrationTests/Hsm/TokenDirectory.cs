@@ -24,6 +24,9 @@ public abstract class TokenDirectory : IDisposable
     /// <summary>What the guarantee probes report of the module, other than held; several where it depends on the module's version.</summary>
     internal abstract IReadOnlyDictionary<string, HsmGuaranteeState[]> NotHeld { get; }
 
+    /// <summary>What the module says of an RSAES-OAEP ciphertext that was changed.</summary>
+    internal abstract string SaysOfBrokenPadding { get; }
+
     /// <summary>As many keys as the module makes in a moment.</summary>
     internal virtual int ManyKeys => 100;
 

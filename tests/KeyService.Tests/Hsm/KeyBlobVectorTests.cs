@@ -41,4 +41,35 @@ public sealed class KeyBlobVectorTests
             Assert.Equal(HsmFault.IntegrityFailure, Assert.Throws<HsmException>(() => KeyBlob.ToWrapped(vector.Bytes("blob"), "a key")).Fault);
         }
     }
+
+    [Fact]
+    public void Sealed_blobs_open_with_the_private_half_and_malformed_ones_are_refused_before_any_module_is_asked()
+    {
+        using var token = RSA.Create();
+        token.ImportPkcs8PrivateKey(Vectors.Load(File).Bytes("privateKey"), out _);
+        foreach (var vector in Vectors.List(File, "sealed"))
+        {
+            var ciphertext = KeyBlob.ToSealed(vector.Bytes("blob"), "A key");
+            Assert.Equal(vector.Bytes("blob"), KeyBlob.FromSealed(ciphertext, ciphertext.Length));
+            Assert.Equal((vector.Text("name"), vector["kek"]?.GetValue<string>()), (vector.Text("name"), Opened(token, ciphertext)));
+            Assert.Throws<HsmException>(() => KeyBlob.ToWrapped(vector.Bytes("blob"), "a key"));
+        }
+        foreach (var vector in Vectors.List(File, "notSealed"))
+        {
+            Assert.Equal(HsmFault.IntegrityFailure, Assert.Throws<HsmException>(() => KeyBlob.ToSealed(vector.Bytes("blob"), "A key")).Fault);
+        }
+        Assert.Equal(HsmFault.Unexpected, Assert.Throws<HsmException>(() => KeyBlob.FromSealed(new byte[383], 384)).Fault);
+    }
+
+    private static string? Opened(RSA token, byte[] ciphertext)
+    {
+        try
+        {
+            return Convert.ToHexStringLower(token.Decrypt(ciphertext, RSAEncryptionPadding.OaepSHA1));
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
+    }
 }

@@ -1,15 +1,17 @@
-"""Key blob and check values, docs/spec/key-blob.md: algorithm 0x01 | AES-KW (RFC 3394) of a 32-byte key."""
+"""Key blob and check values, docs/spec/key-blob.md: algorithm 0x01 | AES-KW (RFC 3394) of a 32-byte key. On its way to a peer token: algorithm 0x02 | RSAES-OAEP."""
 
 import hashlib
 import hmac
 
-from cryptography.hazmat.primitives import keywrap
+from cryptography.hazmat.primitives import hashes, keywrap
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from . import context, wrapped
 from .errors import FormatError, VerificationFailed
 
-AES_KW = 0x01
+AES_KW, RSA_OAEP = 0x01, 0x02
 LENGTH = 41
+MIN_SEALED, MAX_SEALED = 385, 513
 CHECK_VALUE_PURPOSE = 5
 INTEGRITY_CHECK = b"keyservice/integrity-check/v1"
 BACKUP_KEY_ID = b"keyservice/backup-key-id/v1"
@@ -30,6 +32,21 @@ def unwrap(wrapping_key: bytes, raw: bytes) -> bytes:
     try:
         return keywrap.aes_key_unwrap(wrapping_key, parse(raw))
     except keywrap.InvalidUnwrap:
+        raise VerificationFailed() from None
+
+
+def parse_sealed(raw: bytes) -> bytes:
+    """The ciphertext inside."""
+    if not MIN_SEALED <= len(raw) <= MAX_SEALED or raw[0] != RSA_OAEP:
+        raise FormatError("Malformed", "not a sealed key blob")
+    return raw[1:]
+
+
+def unseal(private_key, raw: bytes) -> bytes:
+    """The key. Only tests have the private half: in a token it unwraps, and nobody sees what."""
+    try:
+        return private_key.decrypt(parse_sealed(raw), padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
+    except ValueError:
         raise VerificationFailed() from None
 
 

@@ -28,7 +28,7 @@ def _wrapped(raw: bytes) -> str:
 
 
 def _blob(raw: bytes) -> str:
-    return blob.parse(raw).hex()
+    return (blob.parse_sealed(raw) if raw[:1] == bytes([blob.RSA_OAEP]) else blob.parse(raw)).hex()
 
 
 def _audit(raw: bytes) -> str:

@@ -187,8 +187,18 @@ def _key_blob(document: dict) -> int:
         _refuses(VerificationFailed, blob.unwrap, backup, _hex(v, "rootBlob"))
         _refuses(VerificationFailed, blob.holds, root, version, _hex(v, "checkValue"))
 
-    return _each(document["positive"], positive) + _each(
-        document["malformed"], lambda v: _refuses(FormatError, blob.parse, _hex(v, "blob"))
+    private = serialization.load_der_private_key(_hex(document, "privateKey"), None)
+
+    def sealed(v):
+        _refuses(FormatError, blob.parse, _hex(v, "blob"))
+        if v["kek"] is None:
+            _refuses(VerificationFailed, blob.unseal, private, _hex(v, "blob"))
+        else:
+            assert blob.unseal(private, _hex(v, "blob")) == _hex(v, "kek")
+
+    return (
+        _each(document["positive"], positive) + _each(document["malformed"], lambda v: _refuses(FormatError, blob.parse, _hex(v, "blob")))
+        + _each(document["sealed"], sealed) + _each(document["notSealed"], lambda v: _refuses(FormatError, blob.parse_sealed, _hex(v, "blob")))
     )
 
 
